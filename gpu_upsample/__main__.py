@@ -1,0 +1,5 @@
+"""`python -m gpu_upsample` is the command line."""
+
+from gpu_upsample.cli import main
+
+main(prog_name="gpu-upsample")

@@ -1,0 +1,153 @@
+"""The scalar arithmetic of every kernel, as LLVM code that both targets compile.
+
+The CPU and the GPU give the same bits because they run these few operations in the same order, and no other
+floating-point arithmetic: a fused multiply-add, the conversion of a stored scalar to its accumulator, and the
+conversion back. A bare ``a * b + c`` would be contracted by one compiler and not by the other.
+
+Nothing here belongs to a target: `build` takes the `intrinsic` decorator of either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+
+from gpu_upsample.plan.dtypes import STORAGE
+
+SCALARS = tuple(STORAGE)
+"""The scalars by number: a kernel names one by a compile-time integer, because closures over integers can be
+cached on disk and closures over functions cannot."""
+
+FLOAT32, FLOAT64 = ir.FloatType(), ir.DoubleType()
+_IR = {"float32": FLOAT32, "float64": FLOAT64}
+
+
+def kind_of(name: str) -> int:
+    """Return the number of a scalar."""
+    return SCALARS.index(name)
+
+
+def accumulator_of(kind: int) -> Any:
+    """Return the Numba type in which a scalar is accumulated."""
+    return getattr(types, STORAGE[SCALARS[kind]].accumulator)
+
+
+def carrier_of(kind: int) -> Any:
+    """Return the Numba type of a scalar in memory."""
+    return getattr(types, STORAGE[SCALARS[kind]].carrier)
+
+
+# ---- stored -> accumulator ----------------------------------------------------------------------------------
+def _widen(builder: Any, name: str, value: Any) -> Any:
+    storage = STORAGE[name]
+    wide = _IR[storage.accumulator]
+    if name == storage.accumulator:
+        return value
+    if name == "float16":
+        return builder.fpext(builder.bitcast(value, ir.HalfType()), wide)
+    if name == "bfloat16":
+        word = builder.zext(value, ir.IntType(32))
+        return builder.bitcast(builder.shl(word, ir.Constant(word.type, 16)), wide)
+    signed = np.dtype(storage.carrier).kind == "i"
+    return builder.sitofp(value, wide) if signed else builder.uitofp(value, wide)
+
+
+# ---- accumulator -> stored ----------------------------------------------------------------------------------
+def _to_bfloat16(builder: Any, value: Any) -> Any:
+    """Round to nearest, ties to even, on the bits; every NaN becomes the canonical one."""
+    word = builder.bitcast(value, ir.IntType(32))
+    constant = lambda bits: ir.Constant(word.type, bits)  # noqa: E731
+    odd = builder.and_(builder.lshr(word, constant(16)), constant(1))
+    rounded = builder.lshr(builder.add(builder.add(word, constant(0x7FFF)), odd), constant(16))
+    is_nan = builder.fcmp_unordered("uno", value, value)
+    return builder.trunc(builder.select(is_nan, constant(0x7FC0), rounded), ir.IntType(16))
+
+
+def _to_integer(builder: Any, name: str, value: Any) -> Any:
+    """Saturate and round to nearest, ties to even; a NaN becomes the lowest value."""
+    storage = STORAGE[name]
+    info = np.iinfo(storage.carrier)
+    low, high = (0, 1) if name == "bool" else (int(info.min), int(info.max))
+    real = np.dtype(storage.accumulator).type
+    # The largest float that converts without overflow: 2**63 itself must not.
+    below = float(real(high)) if int(real(high)) <= high else float(np.nextafter(real(high), real(0)))
+
+    def constant(number: float) -> Any:
+        return ir.Constant(value.type, float(number))
+
+    floor = builder.select(builder.fcmp_ordered(">", value, constant(low)), value, constant(low))
+    clamped = builder.select(builder.fcmp_ordered("<", floor, constant(below)), floor, constant(below))
+    # Adding and subtracting 2**p leaves no fraction and rounds as the addition does; NVVM has no llvm.rint.
+    power = 2.0 ** np.finfo(real).nmant
+    negative = builder.fcmp_ordered("<", clamped, constant(0))
+    shift = builder.select(negative, constant(-power), constant(power))
+    rounded = builder.fsub(builder.fadd(clamped, shift), shift)
+    if storage.itemsize == 8:  # from 2**p on, every float is an integer
+        small = builder.and_(
+            builder.fcmp_ordered("<", clamped, constant(power)),
+            builder.fcmp_ordered(">", clamped, constant(-power)),
+        )
+        rounded = builder.select(small, rounded, clamped)
+    target = ir.IntType(8 * storage.itemsize)
+    integer = builder.fptosi(rounded, target) if info.min < 0 else builder.fptoui(rounded, target)
+    if int(below) == high:
+        return integer
+    over = builder.fcmp_ordered(">=", value, constant(high))
+    return builder.select(over, ir.Constant(target, high), integer)
+
+
+def _narrow(builder: Any, name: str, value: Any) -> Any:
+    if name == STORAGE[name].accumulator:
+        return value
+    if name == "float16":
+        return builder.bitcast(builder.fptrunc(value, ir.HalfType()), ir.IntType(16))
+    if name == "bfloat16":
+        return _to_bfloat16(builder, value)
+    return _to_integer(builder, name, value)
+
+
+def build(intrinsic: Callable[..., Any]) -> SimpleNamespace:
+    """Return the arithmetic as intrinsics of one target.
+
+    Returns
+    -------
+    namespace
+        ``fma(a, b, c)``: a * b + c, rounded once. ``widen(kind, value)``: a stored scalar in its accumulator.
+        ``narrow(kind, value)``: the accumulator as a stored scalar.
+    """
+
+    @intrinsic
+    def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.fma(*args)
+
+        return c(c, c, c), codegen
+
+    @intrinsic
+    def widen(typingctx: Any, kind: Any, value: Any) -> Any:
+        if not isinstance(kind, types.IntegerLiteral):
+            return None  # typed again with the literal
+        name = SCALARS[kind.literal_value]
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return _widen(builder, name, args[1])
+
+        return accumulator_of(kind.literal_value)(kind, carrier_of(kind.literal_value)), codegen
+
+    @intrinsic
+    def narrow(typingctx: Any, kind: Any, value: Any) -> Any:
+        if not isinstance(kind, types.IntegerLiteral):
+            return None  # typed again with the literal
+        name = SCALARS[kind.literal_value]
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return _narrow(builder, name, args[1])
+
+        return carrier_of(kind.literal_value)(kind, accumulator_of(kind.literal_value)), codegen
+
+    return SimpleNamespace(fma=fma, widen=widen, narrow=narrow)

@@ -1,0 +1,113 @@
+"""What kind of array the caller holds, and how a result becomes one of the same kind.
+
+An array is asked for its type; no library is ever imported to ask.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_ACCEPTED = (
+    "a NumPy or CuPy array, a Numba device array, or an array with __cuda_array_interface__ or __dlpack__"
+)
+_DLPACK_CPU, _DLPACK_PINNED = 1, 3
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An array of any library, as the backends take it.
+
+    Attributes
+    ----------
+    array : object
+        A NumPy array, or the caller's object where the data lies on a device.
+    shape : tuple of int
+        Its shape.
+    dtype : str
+        Name of its dtype.
+    on_device : bool
+        Where the data lies.
+    library : str
+        Name of the library that the array comes from.
+    give_back : callable
+        Turns a result (a NumPy array, or a device array of the backend) into the caller's kind.
+    """
+
+    array: Any
+    shape: tuple[int, ...]
+    dtype: str
+    on_device: bool
+    library: str
+    give_back: Callable[[Any], Any]
+
+
+def operand(name: str, x: Any) -> Operand:
+    """Return `x` as an operand; `name` is what error messages call it.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not an array of a supported kind.
+
+    Examples
+    --------
+    >>> op = operand("x", np.zeros((2, 3), np.float16))
+    >>> op.shape, op.dtype, op.on_device
+    ((2, 3), 'float16', False)
+    """
+    library = type(x).__module__.partition(".")[0]
+    if isinstance(x, np.ndarray) and not hasattr(x, "__cuda_array_interface__"):
+        return Operand(x, x.shape, str(x.dtype.newbyteorder("=")), False, "numpy", lambda result: result)
+    if library == "torch" and hasattr(x, "detach"):
+        return _torch(name, x)
+    if hasattr(x, "__cuda_array_interface__"):
+        return Operand(x, tuple(x.shape), str(x.dtype), True, library, _DEVICE_KINDS.get(library, _unchanged))
+    if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
+        return _dlpack(name, x, library)
+    raise TypeError(f"{name} must be {_ACCEPTED}; got {type(x).__module__}.{type(x).__qualname__}")
+
+
+def _unchanged(result: Any) -> Any:
+    return result
+
+
+def _numba(result: Any) -> Any:
+    return sys.modules["numba"].cuda.as_cuda_array(result)
+
+
+_DEVICE_KINDS: dict[str, Callable[[Any], Any]] = {"numba": _numba}
+
+
+def _torch(name: str, x: Any) -> Operand:
+    torch = sys.modules["torch"]
+    if x.requires_grad:
+        raise TypeError(f"{name} requires a gradient, which this function does not record; pass {name}.detach()")
+    dtype = str(x.dtype).removeprefix("torch.")
+    # Neither NumPy nor the device interface knows bfloat16: its bits travel as integers.
+    half = dtype == "bfloat16"
+    bits = x.view(torch.int16) if half else x
+
+    def give_back(result: Any) -> Any:
+        if isinstance(result, np.ndarray):
+            back = torch.from_numpy(result.view(np.int16) if half else result)
+        else:
+            back = torch.from_dlpack(result.view(np.int16) if half else result)
+        return back.view(torch.bfloat16) if half else back
+
+    if x.device.type not in ("cpu", "cuda"):
+        raise TypeError(f"{name} must lie on a CPU or a CUDA device, got a torch tensor on {x.device}")
+    array = bits if x.is_cuda else bits.numpy()
+    return Operand(array, tuple(x.shape), dtype, x.is_cuda, "torch", give_back)
+
+
+def _dlpack(name: str, x: Any, library: str) -> Operand:
+    device, _ = x.__dlpack_device__()
+    namespace = x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules[library]
+    on_device = device not in (_DLPACK_CPU, _DLPACK_PINNED)
+    array = x if on_device else np.from_dlpack(x)
+    return Operand(array, tuple(x.shape), str(array.dtype), on_device, library, namespace.from_dlpack)

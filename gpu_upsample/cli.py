@@ -1,0 +1,270 @@
+"""The command line: pictures in, enlarged pictures out.
+
+Pillow, Rich and the compilers are imported by the commands that need them, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import gpu_upsample as gu
+from gpu_upsample.plan.resample import METHODS
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def _factor(text: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not (math.isfinite(factor) and factor > 0):
+        raise click.BadParameter(f"{text!r} is not a positive number, such as 2 or 0.5.")
+    return factor
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", text.lower())
+    if match is None:
+        raise click.BadParameter(f"{text!r} is not of the form WIDTHxHEIGHT, such as 1920x1080.")
+    return int(match[1]), int(match[2])
+
+
+def _point(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+),(\d+)", text)
+    if match is None:
+        raise click.BadParameter(f"{text!r} is not of the form X,Y, such as 170,120.")
+    return int(match[1]), int(match[2])
+
+
+def _backend(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if "cuda" in gu.available_backends() else "cpu"
+
+
+def _backend_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--backend",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        callback=_backend,
+        envvar="GPU_UPSAMPLE_BACKEND",
+        default="auto",
+        show_default=True,
+        help="Where to compute; auto is the GPU where there is one.",
+    )(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(gu.__version__)
+def main() -> None:
+    """Enlarge and shrink pictures with the filters of gpu_upsample."""
+
+
+@main.command()
+@click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=click.Path(True, path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="OUT",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File to write; for several pictures or a folder of them, the folder to write into.",
+)
+@click.option("--scale", type=_factor, metavar="FACTOR", help="How many times as wide and as high.")
+@click.option("--size", type=_size, metavar="WIDTHxHEIGHT", help="Size of the result, in pixels.")
+@click.option("--method", type=click.Choice(METHODS), default="lanczos3", show_default=True, help="Filter.")
+@click.option(
+    "--antialias/--no-antialias",
+    default=None,
+    help="Widen the filter when shrinking, so that fine detail does not turn into false patterns. "
+    "[default: on, except for nearest, which has no filter]",
+)
+@_backend_option
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+def resize(
+    inputs: tuple[Path, ...],
+    output: Path,
+    scale: float | None,
+    size: tuple[int, int] | None,
+    method: str,
+    antialias: bool | None,
+    backend: str,
+    overwrite: bool,
+) -> None:
+    """Resize pictures: files, or folders with all that they hold.
+
+    A file that cannot be read or written is reported and left out, and the exit code is then 1. Colour
+    profiles and transparency are kept; other metadata is not, apart from the orientation, which is applied.
+    """
+    if (scale is None) == (size is None):
+        raise click.UsageError("Give either --scale or --size.")
+    if antialias is None:
+        antialias = method != "nearest"
+    elif antialias and method == "nearest":
+        raise click.UsageError("--antialias has no meaning for method nearest.")
+    factor = 1.0 if scale is None else scale
+    jobs = _jobs(inputs, output)
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from gpu_upsample import images
+
+    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    failures = 0
+    with Progress(*columns, console=console, transient=True, disable=len(jobs) == 1) as progress:
+        for source, target in progress.track(jobs, description="Resizing"):
+            try:
+                if target.exists() and not overwrite:
+                    raise FileExistsError(f"{target} exists; --overwrite replaces it")
+                image = images.read(source)
+                wanted = size or (math.floor(image.width * factor), math.floor(image.height * factor))
+                result = images.resample(image, wanted, method=method, antialias=antialias, backend=backend)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                images.write(result, target)
+            except gu.BackendUnavailableError as error:
+                raise click.ClickException(str(error)) from error
+            except Exception as error:  # noqa: BLE001 - on a corrupt file a decoder may raise anything
+                failures += 1
+                console.print(f"{source}: {error or type(error).__name__}")
+    click.echo(f"{len(jobs) - failures} of {len(jobs)} written")
+    if failures:
+        raise SystemExit(1)
+
+
+def _jobs(inputs: tuple[Path, ...], output: Path) -> list[tuple[Path, Path]]:
+    """Return what to read and where to write it."""
+    from gpu_upsample import images
+
+    if len(inputs) == 1 and inputs[0].is_file() and not output.is_dir():
+        if output.suffix.lower() not in (known := images.formats("write")):
+            raise click.BadParameter(
+                f"{output.name!r} ends in no known suffix: {' '.join(sorted(known))}.", param_hint="-o"
+            )
+        return [(inputs[0], output)]
+    if output.is_file():
+        raise click.BadParameter(
+            f"{str(output)!r} is a file; several pictures need a folder.", param_hint="-o"
+        )
+    jobs = [(source, output / name) for top in inputs for source, name in _pictures(top, output)]
+    if not jobs:
+        raise click.UsageError("No pictures found.")
+    if len({target for _, target in jobs}) < len(jobs):
+        raise click.UsageError("Two of the pictures would be written to the same file.")
+    return jobs
+
+
+def _pictures(top: Path, output: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the pictures at or below `top`, and their names in the output folder."""
+    from gpu_upsample import images
+
+    if top.is_file():
+        yield top, Path(top.name)
+        return
+    readable = images.formats("read")
+    root, results = top.resolve(), output.resolve()
+    nested = results != root and results.is_relative_to(root)  # what an earlier run wrote is no input
+    for path in sorted(top.rglob("*")):
+        earlier = nested and path.resolve().is_relative_to(results)
+        if path.suffix.lower() in readable and path.is_file() and not earlier:
+            yield path, path.relative_to(top)
+
+
+@main.command()
+@click.argument("picture", metavar="IN", type=click.Path(True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", metavar="OUT", required=True, type=click.Path(path_type=Path), help="File to write."
+)
+@click.option(
+    "--scale", type=_factor, metavar="FACTOR", default="4", show_default=True, help="From 1 to 100."
+)
+@click.option("--at", type=_point, metavar="X,Y", help="Pixel in the middle of the part that is shown.")
+@_backend_option
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+def compare(
+    picture: Path, output: Path, scale: float, at: tuple[int, int] | None, backend: str, overwrite: bool
+) -> None:
+    """Draw a part of a picture, enlarged by every method side by side."""
+    if not 1 <= scale <= 100:
+        raise click.BadParameter("must be from 1 to 100.", param_hint="--scale")
+    if output.exists() and not overwrite:
+        raise click.ClickException(f"{output} exists; --overwrite replaces it")
+
+    from gpu_upsample import images
+    from gpu_upsample.sheet import comparison
+
+    try:
+        image = images.read(picture)
+    except Exception as error:
+        raise click.ClickException(f"{picture}: {error}") from error
+    try:
+        sheet = comparison(image, METHODS, scale=scale, title=picture.name, backend=backend, center=at)
+        images.write(sheet, output)
+    except (gu.BackendUnavailableError, OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{output}: {len(METHODS)} methods")
+
+
+@main.command()
+def info() -> None:
+    """Tell which backends this machine can run, and why."""
+    gu.show_info()
+
+
+@main.command()
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    default="demo",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write into.",
+)
+@_backend_option
+def demo(output: Path, backend: str) -> None:
+    """Enlarge a photograph that comes with scikit-image, and compare all methods on it."""
+    try:
+        from skimage import data
+    except ImportError as error:
+        raise click.ClickException("The demo needs scikit-image: pip install 'gpu-upsample[demo]'") from error
+    from PIL import Image
+
+    from gpu_upsample import images
+    from gpu_upsample.sheet import comparison
+
+    photograph = Image.fromarray(data.astronaut())
+    size = (4 * photograph.width, 4 * photograph.height)
+
+    def enlarge() -> tuple[Image.Image, float]:
+        start = perf_counter()
+        result = images.resample(photograph, size, method="lanczos3", antialias=False, backend=backend)
+        return result, perf_counter() - start
+
+    _, first = enlarge()
+    enlarged, again = enlarge()
+    sheet = comparison(
+        photograph, METHODS, scale=5, title="A patch with fine print", backend=backend, center=(172, 378)
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    images.write(photograph, output / "photograph.png")
+    images.write(enlarged, output / "enlarged.png")
+    images.write(sheet, output / "methods.png")
+    click.echo(
+        f"Enlarged a photograph 4 times with lanczos3 on backend {backend}: "
+        f"{photograph.width} × {photograph.height} to {enlarged.width} × {enlarged.height} pixels.\n"
+        f"The first call took {first:.2f} s, which includes compiling; the second {again * 1e3:.1f} ms.\n"
+        f"  {output / 'photograph.png'}  the photograph\n"
+        f"  {output / 'enlarged.png'}    four times as wide and high\n"
+        f"  {output / 'methods.png'}     every method side by side"
+    )

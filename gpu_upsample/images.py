@@ -1,0 +1,157 @@
+"""What lies between an image file and an array; the part of the command line that knows Pillow."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+import gpu_upsample as gu
+
+# Image modes that are resampled as they are, and what the others are read as.
+_RESAMPLED = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "I", "F", "I;16", "I;16B"})
+_READ_AS = {
+    "1": "L",
+    "P": "RGB",
+    "PA": "RGBA",
+    "La": "LA",
+    "RGBa": "RGBA",
+    "RGBX": "RGB",
+    "YCbCr": "RGB",
+    "HSV": "RGB",
+}
+_WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+
+# Pillow's own defaults for these formats lose what a good filter gains.
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 90},
+}
+
+
+def formats(direction: Literal["read", "write"]) -> dict[str, str]:
+    """Return file name suffix -> format name, for the formats that can be read or written."""
+    suffixes = Image.registered_extensions()
+    known = Image.OPEN if direction == "read" else Image.SAVE
+    return {suffix: name for suffix, name in suffixes.items() if name in known}
+
+
+def read(path: Path) -> Image.Image:
+    """Read an image: decoded, upright, and in a mode whose channels can be averaged.
+
+    Parameters
+    ----------
+    path : Path
+        File in any format that Pillow reads. Of 16-bit colour, Pillow keeps the upper 8 bits.
+
+    Returns
+    -------
+    PIL.Image.Image
+
+    Raises
+    ------
+    ValueError
+        If the mode cannot be resampled, or the file is an animation or has several pages.
+    OSError
+        If the file is no image or is cut short. A decoder may raise other errors on a corrupt file.
+    """
+    with Image.open(path) as image:
+        # The further frames of an MPO file, which many phones write with the suffix .jpg, are its previews.
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise ValueError(f"has {frames} frames; only single images are supported")
+        upright = ImageOps.exif_transpose(image)
+    mode = _READ_AS.get(upright.mode, upright.mode)
+    if upright.has_transparency_data:
+        mode = _WITH_ALPHA.get(mode, mode)
+    if mode not in _RESAMPLED:
+        raise ValueError(f"has mode {mode}; supported are {', '.join(sorted({*_RESAMPLED, *_READ_AS}))}")
+    return upright if upright.mode == mode else upright.convert(mode)
+
+
+def resample(
+    image: Image.Image, size: tuple[int, int], *, method: str, antialias: bool, backend: str
+) -> Image.Image:
+    """Return `image` at another size, given as (width, height)."""
+
+    def resized(array: NDArray[Any]) -> NDArray[Any]:
+        result: NDArray[Any] = gu.resize(
+            array, size=size[::-1], axes=(0, 1), method=method, antialias=antialias, backend=backend
+        )
+        return result
+
+    pixels = np.asarray(image)
+    if image.mode in ("LA", "RGBA") and method != "nearest":
+        # The hidden colour of transparent pixels must not bleed into the visible ones: average colours
+        # weighted by their opacity. (Nearest averages nothing.)
+        result = _straight(resized(_premultiplied(pixels)))
+    else:
+        result = resized(pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
+    # CMYK is the one mode that shape and dtype do not tell.
+    resampled = Image.fromarray(result, "CMYK" if image.mode == "CMYK" else None)
+    if profile := image.info.get("icc_profile"):
+        resampled.info["icc_profile"] = profile
+    return resampled
+
+
+def _premultiplied(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    result = pixels.astype(np.float32)
+    result[..., :-1] *= result[..., -1:] / np.float32(255)
+    return result
+
+
+def _straight(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    alpha = pixels[..., -1:]
+    visible = alpha >= 0.5  # the others round to an opacity of 0 and have no colour
+    np.multiply(pixels[..., :-1], 255 / np.where(visible, alpha, np.inf), out=pixels[..., :-1])
+    return np.rint(pixels).clip(0, 255).astype(np.uint8)
+
+
+def displayable(image: Image.Image) -> Image.Image:
+    """Return `image` as RGB: what is transparent on white, and any range of numbers as black to white."""
+    if image.mode in ("I", "F", "I;16", "I;16B"):
+        values = np.asarray(image, dtype=np.float64)
+        finite = values[np.isfinite(values)]
+        low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+        grey = np.nan_to_num((values - low) * (255 / (high - low) if high > low else 0))
+        return Image.fromarray(np.rint(grey.clip(0, 255)).astype(np.uint8)).convert("RGB")
+    if image.mode in ("LA", "RGBA"):
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def write(image: Image.Image, path: Path) -> None:
+    """Write `image` in the format that the suffix of `path` names; colour profiles are kept.
+
+    What stood at `path` before stays until the new file is complete.
+
+    Raises
+    ------
+    ValueError
+        If no format has this suffix.
+    OSError
+        If the file cannot be written, or the format has no such mode.
+    """
+    suffix = path.suffix.lower()
+    name = formats("write").get(suffix)
+    if name is None:
+        raise ValueError(f"no image format that can be written has the suffix {suffix!r}")
+    options = dict(_SAVE_OPTIONS.get(name, {}))
+    if image.mode == "CMYK" and name not in ("JPEG", "TIFF"):
+        image = image.convert("RGB")  # to which the profile of the inks does not apply
+    elif profile := image.info.get("icc_profile"):
+        options["icc_profile"] = profile
+    # In the same folder, because a file can be replaced in one step only within one file system.
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with part.open("xb") as file:
+            image.save(file, format=name, **options)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,265 @@
+"""From the arguments of `interpolate` and `resize` to a plan; every error about them is raised here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_upsample.plan import shapes
+from gpu_upsample.plan.coordinates import COORDINATES, Axis, source_coordinates
+from gpu_upsample.plan.dtypes import PARTS, scalars
+from gpu_upsample.plan.filters import FILTERS, named_filter
+from gpu_upsample.plan.steps import Index, Plan, plan_steps
+from gpu_upsample.plan.taps import BORDERS, Taps, filter_taps, overlap_taps, pooling_taps
+
+ROUNDINGS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "round_prefer_floor": lambda c: np.ceil(c - 0.5),
+    "round_prefer_ceil": lambda c: np.floor(c + 0.5),
+    "floor": np.floor,
+    "ceil": np.ceil,
+}
+"""How a nearest coordinate becomes an index; the names are those of ONNX Resize."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How one axis is sampled: everything but its geometry."""
+
+    method: str
+    coordinates: str = "half_pixel"
+    antialias: bool = False
+    border: str = "clamp"
+    cubic_coeff: float = -0.5
+    nearest_rounding: str = "round_prefer_floor"
+
+
+# ---- methods: name -> the map of one axis -------------------------------------------------------------------
+def _nearest(axis: Axis, how: Sampling) -> Index:
+    coordinate, _ = source_coordinates(how.coordinates, axis)
+    index = ROUNDINGS[how.nearest_rounding](coordinate).astype(np.int64)
+    if how.border == "constant":
+        return np.where((index < 0) | (index >= axis.n_in), -1, index)
+    return np.clip(index, 0, axis.n_in - 1)
+
+
+def _torch_index(axis: Axis, offset: float) -> Index:
+    # torch computes in float32 whatever the dtype (UpSample.h, nearest_idx; the CUDA kernels likewise).
+    single = np.float32
+    scale = single(axis.n_in) / single(axis.n_out) if axis.scale is None else single(1.0 / axis.scale)
+    index = np.floor((np.arange(axis.n_out).astype(single) + single(offset)) * scale)
+    return np.minimum(index.astype(np.int64), axis.n_in - 1)
+
+
+def _filtered(axis: Axis, how: Sampling) -> Taps:
+    coordinate, step = source_coordinates(how.coordinates, axis)
+    stretch = max(1.0, step) if how.antialias else 1.0
+    return filter_taps(coordinate, stretch, named_filter(how.method, how.cubic_coeff), axis.n_in, how.border)
+
+
+METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {
+    "nearest": _nearest,
+    "area": lambda axis, how: overlap_taps(axis, how.border),
+    **dict.fromkeys(FILTERS, _filtered),
+}
+"""Method name of `resize` -> the map of one axis."""
+
+_TORCH_METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {
+    "torch_nearest": lambda axis, how: _torch_index(axis, 0.0),
+    "torch_nearest_exact": lambda axis, how: _torch_index(axis, 0.5),
+    "adaptive_area": lambda axis, how: pooling_taps(axis.n_in, axis.n_out),
+}
+
+
+@lru_cache(maxsize=256)
+def axis_map(axis: Axis, how: Sampling) -> Taps | Index:
+    """Return the taps of one axis, or the index that each output selects."""
+    mapped = (METHODS | _TORCH_METHODS)[how.method](axis, how)
+    arrays = (mapped.start, mapped.count, mapped.weight) if isinstance(mapped, Taps) else (mapped,)
+    for array in arrays:  # cached, hence shared
+        array.flags.writeable = False
+    return mapped
+
+
+# ---- interpolate --------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Mode:
+    """One mode of `interpolate`: its method, the ranks it works in, and which of torch's switches it has."""
+
+    method: str
+    ranks: tuple[int, ...]
+    align_corners: bool = False
+    antialias: bool = False
+
+
+MODES: dict[str, Mode] = {
+    "nearest": Mode("torch_nearest", (1, 2, 3)),
+    "nearest-exact": Mode("torch_nearest_exact", (1, 2, 3)),
+    "linear": Mode("linear", (1,), True, True),
+    "bilinear": Mode("linear", (2,), True, True),
+    "trilinear": Mode("linear", (3,), True, True),
+    "cubic": Mode("cubic", (1,), True, True),
+    "bicubic": Mode("cubic", (2,), True, True),
+    "tricubic": Mode("cubic", (3,), True, True),
+    "lanczos": Mode("lanczos3", (1, 2, 3), True, True),
+    "area": Mode("adaptive_area", (1, 2, 3)),
+}
+"""Mode name of `interpolate` -> what it means."""
+
+LAYOUTS: dict[str, Callable[[int], tuple[int, ...]]] = {
+    "channels_first": lambda ndim: tuple(range(2, ndim)),
+    "channels_last": lambda ndim: tuple(range(1, ndim - 1)),
+}
+"""Data format -> the spatial axes of an array of that many axes."""
+
+
+def _sampling(mode: str, align_corners: bool, antialias: bool) -> Sampling:
+    """Return the sampling that torch means by a mode and its switches."""
+    if antialias:
+        rule = "half_pixel_corners" if align_corners else "half_pixel"
+        return Sampling(MODES[mode].method, rule, True, "renormalize", -0.5)
+    rule = "align_corners" if align_corners else "half_pixel"
+    return Sampling(MODES[mode].method, rule, cubic_coeff=-0.75)
+
+
+def plan_interpolate(
+    shape: tuple[int, ...],
+    dtype: str,
+    size: Any,
+    scale_factor: Any,
+    mode: Any,
+    align_corners: Any,
+    recompute_scale_factor: Any,
+    antialias: Any,
+    data_format: Any,
+) -> Plan:
+    """Plan `interpolate`; the arguments are its own."""
+    scalars(dtype)
+    shapes.as_choice("mode", mode, MODES)
+    shapes.as_choice("data_format", data_format, LAYOUTS)
+    if not 3 <= len(shape) <= 5:
+        raise ValueError(
+            f"x must have 3, 4 or 5 axes (batch, channels and 1 to 3 spatial ones); got shape {shape}. "
+            "resize() takes any rank"
+        )
+    spec, axes = MODES[mode], LAYOUTS[data_format](len(shape))
+    if len(axes) not in spec.ranks:
+        fitting = [name for name, other in MODES.items() if len(axes) in other.ranks]
+        raise ValueError(
+            f"mode {mode!r} is for {' or '.join(map(str, spec.ranks))} spatial axes, x of shape {shape} has "
+            f"{len(axes)}; modes that fit are {', '.join(map(repr, fitting))}"
+        )
+    if align_corners is not None and not spec.align_corners:
+        raise ValueError(f"align_corners has no meaning for mode {mode!r}; got align_corners={align_corners!r}")
+    if antialias and not spec.antialias:
+        fitting = [name for name, other in MODES.items() if other.antialias]
+        raise ValueError(
+            f"antialias=True needs one of the modes {', '.join(map(repr, fitting))}; got {mode!r}"
+        )
+    if recompute_scale_factor and size is not None:
+        raise ValueError("recompute_scale_factor=True needs scale_factor, not size")
+    n_in = tuple(shape[a] for a in axes)
+    sizes, scales = shapes.output_sizes(n_in, size, scale_factor, "scale_factor")
+    if recompute_scale_factor:
+        scales = (None,) * len(axes)
+    how = _sampling(mode, bool(align_corners), bool(antialias))
+    maps = {
+        a: axis_map(Axis(n, m, s), how) for a, n, m, s in zip(axes, n_in, sizes, scales, strict=True)
+    }
+    return plan_steps(shape, dtype, maps)
+
+
+# ---- resize -------------------------------------------------------------------------------------------------
+def plan_resize(
+    shape: tuple[int, ...],
+    dtype: str,
+    size: Any,
+    scale: Any,
+    axes: Any,
+    method: Any,
+    antialias: Any,
+    coordinates: Any,
+    nearest_rounding: Any,
+    cubic_coeff: Any,
+    border: Any,
+    fill_value: Any,
+    box: Any,
+) -> Plan:
+    """Plan `resize`; the arguments are its own."""
+    scalars(dtype)
+    if not shape:
+        raise ValueError("x must have at least one axis; got a 0-d array")
+    ndim = len(shape)
+    axes = (
+        shapes.default_axes(ndim, size, scale) if axes is None else shapes.normalized_axes(axes, ndim)
+    )
+    rank = len(axes)
+    n_in = tuple(shape[a] for a in axes)
+    sizes, scales = shapes.output_sizes(n_in, size, scale, "scale")
+    boxes = _boxes(box, n_in)
+    samplings = tuple(
+        Sampling(
+            shapes.as_choice("method", m, METHODS),
+            shapes.as_choice("coordinates", coordinates, COORDINATES),
+            bool(antialias),
+            shapes.as_choice("border", border, BORDERS),
+            shapes.as_number("cubic_coeff", cubic_coeff),
+            shapes.as_choice("nearest_rounding", nearest_rounding, ROUNDINGS),
+        )
+        for m in shapes.per_axis("method", method, rank)
+    )
+    for how in samplings:
+        if how.method == "nearest" and how.antialias:
+            raise ValueError("antialias=True has no meaning for method 'nearest'")
+        if how.method == "area" and coordinates != "half_pixel":
+            raise ValueError(f"method 'area' needs coordinates='half_pixel', got {coordinates!r}")
+    fill = _fill(fill_value, dtype) if border == "constant" else 0.0
+    geometry = zip(n_in, sizes, scales, boxes, strict=True)
+    maps = {
+        a: axis_map(Axis(*g), how) for a, g, how in zip(axes, geometry, samplings, strict=True)
+    }
+    return plan_steps(shape, dtype, maps, fill)
+
+
+def _boxes(box: Any, n_in: tuple[int, ...]) -> tuple[tuple[float, float] | None, ...]:
+    """Return the checked crop box of each axis."""
+    if box is None:
+        return (None,) * len(n_in)
+    wrong = f"box must be one (start, stop) pair per resized axis ({len(n_in)}); got {box!r}"
+    try:
+        pairs = [tuple(pair) for pair in box]
+    except TypeError:
+        raise TypeError(wrong) from None
+    if len(pairs) != len(n_in) or any(len(pair) != 2 for pair in pairs):
+        raise ValueError(wrong)
+    result = []
+    for pair in pairs:
+        start, stop = (shapes.as_number("box", edge) for edge in pair)
+        if not start < stop or max(abs(start), abs(stop)) > shapes.LONGEST_AXIS:
+            raise ValueError(
+                f"box must have start < stop, and edges within ±{shapes.LONGEST_AXIS}; got {pair!r}"
+            )
+        result.append((start, stop))
+    return tuple(result)
+
+
+def _fill(value: Any, dtype: str) -> float:
+    """Return the checked value of the surrounding constant."""
+    try:
+        fill = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"fill_value must be a real number, got {value!r}") from None
+    if dtype in PARTS and fill != 0:
+        raise ValueError(f"fill_value must be 0 for {dtype}, got {value!r}")
+    carrier = np.dtype(scalars(dtype)[0].carrier)
+    if dtype == "bool" or (carrier.name == dtype and carrier.kind in "iu"):
+        low, high = (0, 1) if dtype == "bool" else (np.iinfo(carrier).min, np.iinfo(carrier).max)
+        if math.isnan(fill) or not low <= fill <= high or fill != int(fill):
+            raise ValueError(f"fill_value must be an integer between {low} and {high} for {dtype}, got {value!r}")
+    return fill
+

@@ -1,0 +1,125 @@
+"""Sizes, scales and axes: what the caller asked for, checked and made explicit."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def as_integer(name: str, value: Any) -> int:
+    """Return `value` as an int, or say why it is none."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+
+
+def as_number(name: str, value: Any) -> float:
+    """Return `value` as a finite float, or say why it is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    return number
+
+
+def as_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """Return `value` if it is one of `choices`, or list them."""
+    choices = tuple(choices)
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
+    return value
+
+
+def per_axis(name: str, value: Any, rank: int) -> tuple[Any, ...]:
+    """Return one entry of `value` per axis; a scalar serves them all."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return (value,) * rank
+    values = tuple(value)
+    if len(values) != rank:
+        raise ValueError(f"{name} must be one value or {rank}, one per resized axis; got {values!r}")
+    return values
+
+
+# The largest axis that the kernels' 32-bit tap tables can address.
+LONGEST_AXIS = 2**31 - 1
+
+
+def output_sizes(
+    n_in: Sequence[int], size: Any, scale: Any, scale_name: str
+) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
+    """Return the output size and the fixed scale (or None) of each axis, from exactly one of size and scale.
+
+    ``out = floor(in * scale)``, as in torch and ONNX.
+
+    Examples
+    --------
+    >>> output_sizes((3, 5), None, 1.5, "scale_factor")
+    ((4, 7), (1.5, 1.5))
+    """
+    if (size is None) == (scale is None):
+        state = "neither" if size is None else f"size={size!r} and {scale_name}={scale!r}"
+        raise ValueError(f"exactly one of size and {scale_name} must be given; got {state}")
+    rank = len(n_in)
+    if size is not None:
+        sizes = tuple(as_integer("size", n) for n in per_axis("size", size, rank))
+        scales: tuple[float | None, ...] = (None,) * rank
+    else:
+        factors = tuple(as_number(scale_name, s) for s in per_axis(scale_name, scale, rank))
+        for factor in factors:
+            if factor <= 0:
+                raise ValueError(f"{scale_name} must be positive, got {scale!r}")
+        sizes = tuple(math.floor(n * factor) for n, factor in zip(n_in, factors, strict=True))
+        scales = factors
+    for n, m in zip(n_in, sizes, strict=True):
+        if n < 1:
+            raise ValueError(f"a resized axis must not be empty; got input sizes {tuple(n_in)}")
+        if not 1 <= m <= LONGEST_AXIS:
+            asked = f"size={size!r}" if size is not None else f"{scale_name}={scale!r}"
+            raise ValueError(
+                f"{asked} gives output sizes {sizes} for input sizes {tuple(n_in)}; "
+                f"each must lie between 1 and {LONGEST_AXIS}"
+            )
+        if n > LONGEST_AXIS:
+            raise ValueError(f"a resized axis may have at most {LONGEST_AXIS} samples, got {n}")
+    return sizes, scales
+
+
+def normalized_axes(axes: Any, ndim: int) -> tuple[int, ...]:
+    """Return `axes` as non-negative, distinct integers."""
+    listed = tuple(axes) if isinstance(axes, Iterable) else (axes,)
+    result = []
+    for axis in listed:
+        number = as_integer("axes", axis)
+        if not -ndim <= number < ndim:
+            raise ValueError(f"axes must lie in [-{ndim}, {ndim}) for an array of rank {ndim}; got {axes!r}")
+        result.append(number % ndim)
+    if not result or len(set(result)) != len(result):
+        raise ValueError(f"axes must name at least one axis and none twice; got {axes!r}")
+    return tuple(result)
+
+
+def default_axes(ndim: int, size: Any, scale: Any) -> tuple[int, ...]:
+    """Return the leading axes that size or scale speak of, where at most one axis (channels) is left over.
+
+    H×W, H×W×C, D×H×W and D×H×W×C are clear; an N×C×H×W array resized in N and C would be an accident.
+    """
+    given = size if size is not None else scale
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        rank = len(tuple(given))
+        if ndim - 1 <= rank <= ndim and rank:
+            return tuple(range(rank))
+    elif 1 <= ndim <= 2 and scale is not None or ndim == 1:
+        return tuple(range(ndim))
+    raise ValueError(
+        f"axes must be given: with an array of rank {ndim} and size={size!r}, scale={scale!r} it is not "
+        "clear which axes are meant"
+    )

@@ -1,0 +1,199 @@
+"""What a backend executes: a plan is a few steps over arrays that are folded to four axes.
+
+Any array is seen as ``(planes, rows, columns, inner)``: the resized axes are rows and columns, what lies before
+them is planes, what lies behind them is inner. So rank and layout never reach a kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_upsample.plan.dtypes import STORAGE, Storage, scalars
+from gpu_upsample.plan.taps import Taps
+
+Index = NDArray[np.int64]
+Shape4 = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class FilterStep:
+    """Weighted sums along the columns, then along the rows; None leaves an axis as it is.
+
+    The sum along a row is formed first. Every sum starts at -0.0 and adds one fused multiply-add per tap, in
+    ascending order, in the accumulator of `result`; a surrounding constant is added last.
+    """
+
+    shape: Shape4
+    rows: Taps | None
+    columns: Taps | None
+    source: Storage
+    result: Storage
+    fill: float = 0.0
+
+    @property
+    def shape_out(self) -> Shape4:
+        """Folded shape of the result."""
+        planes, rows, columns, inner = self.shape
+        return (
+            planes,
+            rows if self.rows is None else self.rows.n_out,
+            columns if self.columns is None else self.columns.n_out,
+            inner,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SelectStep:
+    """Copies of input samples: output (r, c) is input (rows[r], columns[c]); index -1 is the fill value."""
+
+    shape: Shape4
+    rows: Index | None
+    columns: Index | None
+    source: Storage
+    fill: float = 0.0
+
+    @property
+    def result(self) -> Storage:
+        """A selection keeps the type."""
+        return self.source
+
+    @property
+    def shape_out(self) -> Shape4:
+        """Folded shape of the result."""
+        planes, rows, columns, inner = self.shape
+        return (
+            planes,
+            rows if self.rows is None else len(self.rows),
+            columns if self.columns is None else len(self.columns),
+            inner,
+        )
+
+
+Step = FilterStep | SelectStep
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The steps that turn an array of one shape into an array of another; none of them means a copy."""
+
+    shape: tuple[int, ...]
+    shape_out: tuple[int, ...]
+    dtype: str
+    steps: tuple[Step, ...]
+
+
+# Below this many scalars behind an axis, a sum along it is better formed as columns (one output per lane) than
+# as rows (whole rows combined). The result is the same.
+_SHORT_ROW = 32
+
+
+def _folded(shape: tuple[int, ...], first: int, last: int) -> Shape4:
+    """Fold `shape` so that axis `last` is the columns and the axes from `first` up to it are the rows."""
+    return prod(shape[:first]), prod(shape[first:last]), shape[last], prod(shape[last + 1 :])
+
+
+def _single_axis(shape: tuple[int, ...], axis: int) -> tuple[Shape4, bool]:
+    """Fold `shape` for work along one axis; also say whether that axis became the columns."""
+    inner = prod(shape[axis + 1 :])
+    if inner < _SHORT_ROW:
+        return _folded(shape, 0, axis), True
+    return (prod(shape[:axis]), shape[axis], 1, inner), False
+
+
+def _filter_steps(
+    shape: tuple[int, ...], taps: dict[int, Taps], storage: Storage, fill: float
+) -> list[FilterStep]:
+    """Plan the weighted sums: the last axis first, neighbouring axes two at a time."""
+    steps: list[FilterStep] = []
+    between = STORAGE[storage.accumulator]
+    current, axes = list(shape), sorted(taps)
+    while axes:
+        axis = axes.pop()
+        source = between if steps else storage
+        if axes and prod(current[axes[-1] + 1 : axis]) == 1:
+            above = axes.pop()
+            folded = _folded(tuple(current), above, axis)
+            step = FilterStep(folded, taps[above], taps[axis], source, between, fill)
+            current[above] = taps[above].n_out
+        else:
+            folded, across = _single_axis(tuple(current), axis)
+            rows, columns = (None, taps[axis]) if across else (taps[axis], None)
+            step = FilterStep(folded, rows, columns, source, between, fill)
+        current[axis] = taps[axis].n_out
+        steps.append(step)
+    if steps:
+        end = steps[-1]
+        steps[-1] = FilterStep(end.shape, end.rows, end.columns, end.source, storage, fill)
+    return steps
+
+
+def _raveled(shape: tuple[int, ...], index: dict[int, Index], first: int, last: int) -> Index:
+    """Return where each output row comes from, with the axes from `first` up to `last` made one."""
+    flat = np.zeros(1, np.int64)
+    for axis in range(first, last):
+        part = index.get(axis, np.arange(shape[axis]))
+        joined = flat[:, None] * shape[axis] + part
+        flat = np.where((flat[:, None] < 0) | (part < 0), -1, joined).ravel()
+    return flat
+
+
+def _select_steps(
+    shape: tuple[int, ...], index: dict[int, Index], storage: Storage, fill: float
+) -> list[SelectStep]:
+    """Plan the selections: all axes in one step."""
+    if not index:
+        return []
+    first, last = min(index), max(index)
+    if first < last:
+        rows = _raveled(shape, index, first, last)
+        return [SelectStep(_folded(shape, first, last), rows, index[last], storage, fill)]
+    folded, across = _single_axis(shape, last)
+    chosen = (None, index[last]) if across else (index[last], None)
+    return [SelectStep(folded, *chosen, storage, fill)]
+
+
+def plan_steps(
+    shape: tuple[int, ...], dtype: str, maps: dict[int, Taps | Index], fill: float = 0.0
+) -> Plan:
+    """Plan the resampling of an array.
+
+    Parameters
+    ----------
+    shape, dtype
+        The input array's.
+    maps : dict
+        Per resized axis its taps, or the index that each output selects (-1 for `fill`).
+    fill : float
+        Value of the surrounding constant, where a map speaks of one.
+
+    Examples
+    --------
+    >>> plan = plan_steps((2, 3, 5), "uint8", {1: np.array([0, 0, 1, 1, 2, 2])})
+    >>> plan.shape_out, [step.shape for step in plan.steps]
+    ((2, 6, 5), [(1, 2, 3, 5)])
+    """
+    storage, parts = scalars(dtype)
+    maps = {a: m for a, m in maps.items() if not _is_identity(m, shape[a])}
+    taps = {a: m for a, m in maps.items() if isinstance(m, Taps)}
+    index = {a: m for a, m in maps.items() if not isinstance(m, Taps)}
+    lengths = {a: m.n_out if isinstance(m, Taps) else len(m) for a, m in maps.items()}
+    shape_out = tuple(lengths.get(axis, n) for axis, n in enumerate(shape))
+    # A selection and a sum along different axes commute to the bit: select first where that leaves less to sum.
+    select_first = prod(lengths[a] for a in index) <= prod(shape[a] for a in index)
+    steps: list[Step] = []
+    scalar_shape = (*shape, parts)
+    for part in (index, taps) if select_first else (taps, index):
+        plan = _select_steps if part is index else _filter_steps
+        steps += plan(scalar_shape, part, storage, fill)  # type: ignore[operator]
+        scalar_shape = tuple(lengths[a] if a in part else n for a, n in enumerate(scalar_shape))
+    return Plan(tuple(shape), shape_out, str(dtype), tuple(steps))
+
+
+def _is_identity(mapping: Taps | Index, n: int) -> bool:
+    if isinstance(mapping, Taps):
+        return mapping.is_identity
+    return len(mapping) == n and np.array_equal(mapping, np.arange(n))

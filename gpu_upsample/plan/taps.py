@@ -1,0 +1,269 @@
+"""Every interpolation is a table of taps.
+
+Output ``o`` is the sum over ``k < count[o]`` of ``weight[o, k] * x[start[o] + k]``. Filters, coordinate rules,
+antialiasing, borders and crop boxes are all decided here, once per axis, in float64; a kernel sees only taps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_upsample.plan.coordinates import Axis
+from gpu_upsample.plan.filters import Filter
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Taps:
+    """A linear map along one axis, as one window of weights per output sample.
+
+    Windows, not index lists: a list padded with index 0 and weight 0 would turn an infinite first sample into
+    NaN everywhere. Both ends of the windows never decrease from one output to the next.
+
+    Attributes
+    ----------
+    n_in : int
+        Length of the input axis.
+    start, count : ndarray of int64, shape (n_out,)
+        The window of each output: ``start <= i < start + count``, always inside the axis.
+    weight : ndarray of float64, shape (n_out, width)
+        Weights, left-aligned; beyond ``count`` they are zero and never used.
+    outside : ndarray of float64, shape (n_out,), or None
+        Weight of a constant that surrounds the axis; None where there is no such constant.
+
+    Examples
+    --------
+    >>> taps = Taps(3, np.array([0, 1]), np.array([2, 2]), np.array([[0.5, 0.5], [0.25, 0.75]]))
+    >>> taps.matrix()
+    array([[0.5 , 0.5 , 0.  ],
+           [0.  , 0.25, 0.75]])
+    >>> taps.T.matrix()
+    array([[0.5 , 0.  ],
+           [0.5 , 0.25],
+           [0.  , 0.75]])
+    """
+
+    n_in: int
+    start: Ints
+    count: Ints
+    weight: Floats
+    outside: Floats | None = None
+
+    @property
+    def n_out(self) -> int:
+        """Length of the output axis."""
+        return len(self.start)
+
+    @property
+    def width(self) -> int:
+        """The longest window."""
+        return self.weight.shape[1]
+
+    @cached_property
+    def overlap(self) -> int:
+        """The largest number of windows, from the first to the last, that reach one input sample."""
+        ends = self.start + self.count
+        last = np.searchsorted(self.start, ends - 1, side="right")
+        return int(np.max(last - np.arange(self.n_out), initial=1))
+
+    @cached_property
+    def is_identity(self) -> bool:
+        """Whether the output is the input."""
+        return (
+            self.n_in == self.n_out
+            and self.outside is None
+            and bool(np.all(self.count == 1))
+            and np.array_equal(self.start, np.arange(self.n_in))
+            and bool(np.all(self.weight[:, 0] == 1))
+        )
+
+    @cached_property
+    def T(self) -> Taps:  # noqa: N802 - the name that every NumPy user knows
+        """The transpose, again a table of windows: what a gradient gathers with."""
+        rows, k = np.nonzero(np.arange(self.width) < self.count[:, None])
+        columns = self.start[rows] + k
+        start, stop = np.full(self.n_in, self.n_out), np.zeros(self.n_in, np.int64)
+        np.minimum.at(start, columns, rows)
+        np.maximum.at(stop, columns, rows + 1)
+        # An input that no output reads gets an empty window, put where its neighbours keep the order.
+        start = np.minimum(start, np.minimum.accumulate(start[::-1])[::-1])
+        stop = np.maximum(np.maximum.accumulate(stop), start)
+        weight = np.zeros((self.n_in, int(np.max(stop - start, initial=1))))
+        weight[columns, rows - start[columns]] = self.weight[rows, k]
+        return Taps(self.n_out, start, stop - start, weight)
+
+    def __getitem__(self, part: slice) -> Taps:
+        """Return the taps of a slice of the outputs."""
+        outside = None if self.outside is None else self.outside[part]
+        return Taps(self.n_in, self.start[part], self.count[part], self.weight[part], outside)
+
+    def matrix(self) -> Floats:
+        """Return the map as a dense matrix of shape (n_out, n_in)."""
+        dense = np.zeros((self.n_out, self.n_in))
+        rows, k = np.nonzero(np.arange(self.width) < self.count[:, None])
+        dense[rows, self.start[rows] + k] = self.weight[rows, k]
+        return dense
+
+
+# ---- borders ----------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Window:
+    """The taps of some windows as index lists, shape (windows, taps); an index that repeats adds its weights."""
+
+    index: Ints
+    weight: Floats
+    used: NDArray[np.bool_]
+    outside: Floats | None = None
+
+
+def _clamp(w: _Window, n: int) -> _Window:
+    return replace(w, index=np.clip(w.index, 0, n - 1))
+
+
+def _renormalize(w: _Window, n: int) -> _Window:
+    inside = w.used & (w.index >= 0) & (w.index < n)
+    total = np.where(inside, w.weight, 0).sum(axis=1, keepdims=True)
+    # A window that lies outside altogether has nothing to renormalise: it takes the nearest sample.
+    alone = ~inside.any(axis=1, keepdims=True)
+    weight = np.where(inside, w.weight / np.where(alone, 1, total), np.where(alone, w.weight, 0))
+    return _Window(np.clip(w.index, 0, n - 1), weight, inside | (w.used & alone))
+
+
+def _constant(w: _Window, n: int) -> _Window:
+    inside = (w.index >= 0) & (w.index < n)
+    return replace(w, used=w.used & inside, outside=np.where(inside, 0, w.weight).sum(axis=1))
+
+
+def _extrapolate(w: _Window, n: int) -> _Window:
+    # x[-j] continues the line through the first two samples: x[0] + j * (x[0] - x[1]); likewise at the end.
+    if n == 1:
+        return _clamp(w, n)
+    edge = np.clip(w.index, 0, n - 1)
+    beyond = np.abs(w.index - edge)
+    inner = np.where(w.index < 0, 1, n - 2)
+    return _Window(
+        np.hstack([edge, inner]),
+        np.hstack([w.weight * (1 + beyond), -w.weight * beyond]),
+        np.hstack([w.used, w.used & (beyond > 0)]),
+    )
+
+
+BORDERS: dict[str, Callable[[_Window, int], _Window]] = {
+    "clamp": _clamp,
+    "renormalize": _renormalize,
+    "constant": _constant,
+    "extrapolate": _extrapolate,
+}
+"""Rule name -> what the samples outside the axis stand for, written as weights of samples inside it."""
+
+
+def filter_taps(coordinate: Floats, stretch: float, kernel: Filter, n: int, border: str) -> Taps:
+    """Return the taps of a filter placed at each coordinate.
+
+    Parameters
+    ----------
+    coordinate : ndarray of float64, shape (n_out,)
+        Where each output lies on the input axis; never decreasing.
+    stretch : float
+        Factor by which the filter is widened; 1 without antialiasing.
+    kernel : Filter
+        The filter.
+    n : int
+        Length of the input axis.
+    border : str
+        A key of `BORDERS`.
+
+    Examples
+    --------
+    >>> from gpu_upsample.plan.filters import FILTERS
+    >>> filter_taps(np.array([-0.25, 0.25]), 1.0, FILTERS["linear"], 2, "clamp").matrix()
+    array([[1.  , 0.  ],
+           [0.75, 0.25]])
+    """
+    reach = kernel.support * stretch
+    first = np.floor(coordinate - reach).astype(np.int64) + 1
+    last = np.floor(coordinate + reach).astype(np.int64)
+    if not kernel.closed:  # a sample at the very end of the support has weight zero: not a tap
+        last = np.ceil(coordinate + reach).astype(np.int64) - 1
+    index = first[:, None] + np.arange(int(np.max(last - first)) + 1)
+    used = index <= last[:, None]
+    weight = np.where(used, kernel.function((index - coordinate[:, None]) / stretch), 0.0)
+    weight /= weight.sum(axis=1, keepdims=True)
+    return _bordered(first, last + 1, _Window(index, weight, used), n, border)
+
+
+def _bordered(start: Ints, stop: Ints, w: _Window, n: int, border: str) -> Taps:
+    """Apply the border rule to the windows that leave the axis, and pass on the others."""
+    outside = np.zeros(len(start)) if border == "constant" else None
+    leaving = np.flatnonzero((start < 0) | (stop > n))
+    if len(leaving) == 0:
+        return Taps(n, start, stop - start, w.weight, outside)
+    moved = BORDERS[border](_Window(w.index[leaving], w.weight[leaving], w.used[leaving]), n)
+    some = moved.used.any(axis=1)
+    # A window that lost every sample to the surrounding constant is empty and stays at its end of the axis.
+    end = np.where(stop[leaving] <= 0, 0, n)
+    start, stop = start.copy(), stop.copy()
+    start[leaving] = np.where(some, np.where(moved.used, moved.index, n).min(axis=1), end)
+    stop[leaving] = np.where(some, np.where(moved.used, moved.index, -1).max(axis=1) + 1, end)
+    # Extrapolation may reach further in than the next window does: keep the ends in order.
+    start = np.minimum.accumulate(start[::-1])[::-1]
+    stop = np.maximum.accumulate(stop)
+
+    weight = np.zeros((len(start), int(np.max(stop - start, initial=1))))
+    rows, k = np.nonzero(w.used)
+    staying = np.ones(len(start), bool)
+    staying[leaving] = False
+    rows, k = rows[staying[rows]], k[staying[rows]]
+    weight[rows, w.index[rows, k] - start[rows]] = w.weight[rows, k]
+    rows, k = np.nonzero(moved.used)
+    np.add.at(weight, (leaving[rows], moved.index[rows, k] - start[leaving[rows]]), moved.weight[rows, k])
+    if outside is not None and moved.outside is not None:
+        outside[leaving] = moved.outside
+    return Taps(n, start, stop - start, weight, outside)
+
+
+def overlap_taps(axis: Axis, border: str) -> Taps:
+    """Return the taps of area resampling: every output is the mean of the input pixels that it covers.
+
+    Each weight is the covered part of a pixel, as in OpenCV's ``INTER_AREA``.
+
+    Examples
+    --------
+    >>> overlap_taps(Axis(3, 2), "clamp").matrix()
+    array([[0.66666667, 0.33333333, 0.        ],
+           [0.        , 0.33333333, 0.66666667]])
+    """
+    p, q = axis.ratio
+    edge = (axis.box[0] if axis.box else 0.0) + np.arange(axis.n_out + 1) * p / q
+    start, stop = np.floor(edge[:-1]).astype(np.int64), np.ceil(edge[1:]).astype(np.int64)
+    index = start[:, None] + np.arange(int(np.max(stop - start)))
+    used = index < stop[:, None]
+    covered = np.minimum(index + 1, edge[1:, None]) - np.maximum(index, edge[:-1, None])
+    weight = np.where(used, covered, 0.0)
+    weight /= weight.sum(axis=1, keepdims=True)
+    return _bordered(start, stop, _Window(index, weight, used), axis.n_in, border)
+
+
+def pooling_taps(n_in: int, n_out: int) -> Taps:
+    """Return the taps of adaptive average pooling: the plain mean of every pixel that an output touches.
+
+    This is torch's ``mode="area"``.
+
+    Examples
+    --------
+    >>> pooling_taps(3, 2).matrix()
+    array([[0.5, 0.5, 0. ],
+           [0. , 0.5, 0.5]])
+    """
+    o = np.arange(n_out)
+    start = o * n_in // n_out
+    count = -(-(o + 1) * n_in // n_out) - start
+    weight = (np.arange(int(np.max(count))) < count[:, None]) / count[:, None]
+    return Taps(n_in, start, count, weight)

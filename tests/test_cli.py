@@ -1,0 +1,460 @@
+"""The command line: what it reads, what it writes, and what it leaves alone when something goes wrong."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gpu_upsample as gu
+
+pytest.importorskip("click")
+pytest.importorskip("rich")
+Image = pytest.importorskip("PIL.Image")
+
+from click.testing import CliRunner, Result  # noqa: E402
+
+from gpu_upsample import images, sheet  # noqa: E402
+from gpu_upsample.cli import main  # noqa: E402
+from gpu_upsample.plan.resample import METHODS  # noqa: E402
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def resized(*arguments: object) -> Result:
+    """Resize on the CPU, which must succeed."""
+    result = run("resize", *arguments, "--backend", "cpu")
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def picture(mode: str, size: tuple[int, int] = (7, 5)) -> Image.Image:
+    """Noise in an image of any mode."""
+    random = np.random.default_rng(0)
+    shape = size[::-1]
+    if mode == "F":
+        return Image.fromarray(random.normal(size=shape).astype(np.float32))
+    if mode == "I":
+        return Image.fromarray(random.integers(-(2**30), 2**30, shape, dtype=np.int32))
+    if mode.startswith("I;16"):
+        return Image.fromarray(random.integers(0, 2**16, shape).astype(">u2" if mode == "I;16B" else "<u2"))
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    if mode in ("1", "P"):
+        return Image.fromarray(random.integers(0, 256, (*shape, 3), dtype=np.uint8)).convert(mode)
+    pixels = random.integers(0, 256, (*shape, bands), dtype=np.uint8)
+    return Image.frombytes(mode, size, pixels.tobytes())
+
+
+def save(image: Image.Image, path: Path, **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+# ---- modes -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("mode", "source", "target", "mode_out"),
+    [
+        ("1", "in.png", "out.png", "L"),
+        ("L", "in.png", "out.png", "L"),
+        ("LA", "in.png", "out.png", "LA"),
+        ("P", "in.gif", "out.png", "RGB"),
+        ("RGB", "in.png", "out.jpg", "RGB"),
+        ("RGBA", "in.png", "out.webp", "RGBA"),
+        ("CMYK", "in.jpg", "out.tif", "CMYK"),
+        ("CMYK", "in.tif", "out.png", "RGB"),
+        ("YCbCr", "in.tif", "out.png", "RGB"),
+        ("I;16", "in.png", "out.png", "I;16"),
+        ("I;16B", "in.tif", "out.tif", "I;16"),
+        ("I", "in.tif", "out.tif", "I"),
+        ("F", "in.tif", "out.tif", "F"),
+    ],
+)
+def test_every_mode(tmp_path: Path, mode: str, source: str, target: str, mode_out: str) -> None:
+    path = save(picture(mode), tmp_path / source)
+    resized(path, "-o", tmp_path / target, "--scale", 2)
+    with Image.open(tmp_path / target) as result:
+        assert (result.mode, result.size) == (mode_out, (14, 10))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "I;16", "I;16B", "I", "F"])
+@pytest.mark.parametrize("method", ["nearest", "linear", "lanczos3"])
+def test_the_pixels_are_those_of_resize(tmp_path: Path, mode: str, method: str) -> None:
+    path = save(picture(mode), tmp_path / "in.tif")
+    resized(path, "-o", tmp_path / "out.tif", "--size", "13x4", "--method", method)
+    array = np.asarray(picture(mode))
+    array = array.astype(array.dtype.newbyteorder("="))
+    expected = gu.resize(array, size=(4, 13), axes=(0, 1), method=method, antialias=method != "nearest")
+    with Image.open(tmp_path / "out.tif") as result:
+        np.testing.assert_array_equal(np.asarray(result), expected)
+
+
+def test_antialias_can_be_switched_off(tmp_path: Path) -> None:
+    path = save(picture("L", (40, 30)), tmp_path / "in.png")
+    for flag in ("--antialias", "--no-antialias"):
+        resized(path, "-o", tmp_path / f"{flag}.png", "--scale", 0.25, flag)
+        expected = gu.resize(
+            np.asarray(picture("L", (40, 30))),
+            size=(7, 10),
+            axes=(0, 1),
+            method="lanczos3",
+            antialias=flag == "--antialias",
+        )
+        with Image.open(tmp_path / f"{flag}.png") as result:
+            np.testing.assert_array_equal(np.asarray(result), expected)
+
+
+# ---- transparency ------------------------------------------------------------------------------------------
+def half_transparent() -> np.ndarray:
+    """Opaque red on the left; on the right green that nobody can see."""
+    pixels = np.zeros((4, 8, 4), np.uint8)
+    pixels[:, :4] = (255, 0, 0, 255)
+    pixels[:, 4:] = (0, 255, 0, 0)
+    return pixels
+
+
+@pytest.mark.parametrize("method", ["linear", "cubic", "lanczos3"])
+def test_hidden_colours_do_not_bleed(tmp_path: Path, method: str) -> None:
+    path = save(Image.fromarray(half_transparent()), tmp_path / "in.png")
+    resized(path, "-o", tmp_path / "out.png", "--scale", 4, "--method", method)
+    with Image.open(tmp_path / "out.png") as image:
+        result = np.asarray(image)
+    visible = result[..., 3] > 0
+    assert (visible & (result[..., 3] < 255)).any()
+    np.testing.assert_array_equal(result[visible][:, :3], np.tile([255, 0, 0], (visible.sum(), 1)))
+    assert not result[~visible].any()
+
+
+def test_nearest_copies_hidden_colours(tmp_path: Path) -> None:
+    path = save(Image.fromarray(half_transparent()), tmp_path / "in.png")
+    resized(path, "-o", tmp_path / "out.png", "--scale", 2, "--method", "nearest")
+    with Image.open(tmp_path / "out.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), half_transparent().repeat(2, 0).repeat(2, 1))
+
+
+def test_an_opaque_picture_does_not_change_with_an_alpha_channel(tmp_path: Path) -> None:
+    colours = picture("RGB", (20, 20))
+    opaque = colours.copy()
+    opaque.putalpha(255)
+    save(colours, tmp_path / "RGB.png")
+    save(opaque, tmp_path / "RGBA.png")
+    resized(tmp_path / "RGB.png", tmp_path / "RGBA.png", "-o", tmp_path / "out", "--scale", 3)
+    with Image.open(tmp_path / "out/RGB.png") as rgb, Image.open(tmp_path / "out/RGBA.png") as rgba:
+        np.testing.assert_array_equal(np.asarray(rgba)[..., 3], 255)
+        np.testing.assert_allclose(np.asarray(rgba)[..., :3], np.asarray(rgb).astype(float), atol=1)
+
+
+@pytest.mark.parametrize(("mode", "mode_out"), [("P", "RGBA"), ("L", "LA"), ("RGB", "RGBA")])
+def test_a_transparent_colour_becomes_an_alpha_channel(tmp_path: Path, mode: str, mode_out: str) -> None:
+    image = Image.new(mode, (4, 4), 0)
+    path = save(image, tmp_path / "in.png", transparency=(0, 0, 0) if mode == "RGB" else 0)
+    resized(path, "-o", tmp_path / "out.png", "--scale", 2)
+    with Image.open(tmp_path / "out.png") as result:
+        assert result.mode == mode_out
+        assert not np.asarray(result.getchannel("A")).any()
+
+
+# ---- metadata ----------------------------------------------------------------------------------------------
+def test_the_orientation_is_applied(tmp_path: Path) -> None:
+    upright = picture("L", (4, 9))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise to see it upright
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    save(turned, tmp_path / "in.png", exif=exif)
+    resized(tmp_path / "in.png", "-o", tmp_path / "out.png", "--scale", 1, "--method", "nearest")
+    with Image.open(tmp_path / "out.png") as result:
+        np.testing.assert_array_equal(np.asarray(result), np.asarray(upright))
+        assert 0x0112 not in result.getexif()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_the_colour_profile_is_kept(tmp_path: Path, suffix: str) -> None:
+    from PIL import ImageCms
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = save(picture("RGB"), tmp_path / f"in{suffix}", icc_profile=profile)
+    resized(path, "-o", tmp_path / f"out{suffix}", "--scale", 2)
+    with Image.open(tmp_path / f"out{suffix}") as result:
+        assert result.info["icc_profile"] == profile
+
+
+# ---- folders and failures ----------------------------------------------------------------------------------
+def test_a_folder_with_a_corrupt_file(tmp_path: Path) -> None:
+    save(picture("RGB"), tmp_path / "in/a.png")
+    save(picture("L"), tmp_path / "in/deep/er/b.JPG")
+    whole = save(picture("RGB", (64, 64)), tmp_path / "in/cut.png").read_bytes()
+    (tmp_path / "in/cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "in/empty.png").touch()
+    (tmp_path / "in/noise.gif").write_bytes(b"no picture")
+    (tmp_path / "in/notes.txt").write_text("no picture, and no name of one")
+    save(picture("P"), tmp_path / "in/moves.gif", save_all=True, append_images=[picture("L"), picture("1")])
+
+    result = run("resize", tmp_path / "in", "-o", tmp_path / "out", "--scale", 2)
+
+    assert result.exit_code == 1
+    assert "2 of 6 written" in result.stdout
+    for name in ("cut.png", "empty.png", "noise.gif", "moves.gif"):
+        assert name in result.stderr
+    assert "frames" in result.stderr
+    assert "notes.txt" not in result.output
+    written = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")}
+    assert written == {"a.png", str(Path("deep/er/b.JPG"))}
+
+
+def test_what_an_earlier_run_wrote_is_no_input(tmp_path: Path) -> None:
+    save(picture("L"), tmp_path / "a.png")
+    for _ in range(2):
+        result = resized(tmp_path, "-o", tmp_path / "large", "--scale", 2, "--overwrite")
+        assert "1 of 1 written" in result.stdout
+
+
+def test_into_the_folder_above(tmp_path: Path) -> None:
+    save(picture("L"), tmp_path / "raw/a.png")
+    resized(tmp_path / "raw", "-o", tmp_path, "--scale", 2)
+    assert (tmp_path / "a.png").exists()
+
+
+def test_in_place(tmp_path: Path) -> None:
+    path = save(picture("L"), tmp_path / "a.png")
+    resized(path, "-o", path, "--scale", 2, "--overwrite")
+    with Image.open(path) as result:
+        assert result.size == (14, 10)
+
+
+def test_existing_files_stay_unless_told_otherwise(tmp_path: Path) -> None:
+    path = save(picture("L"), tmp_path / "in.png")
+    target = tmp_path / "out.png"
+    target.write_bytes(b"precious")
+    result = run("resize", path, "-o", target, "--scale", 2)
+    assert result.exit_code == 1
+    assert "--overwrite" in result.stderr
+    assert target.read_bytes() == b"precious"
+    resized(path, "-o", target, "--scale", 2, "--overwrite")
+    assert target.read_bytes() != b"precious"
+
+
+@pytest.mark.parametrize("failure", [OSError("no space left"), KeyboardInterrupt()], ids=repr)
+def test_no_file_is_left_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    def dies_half_way(_image: Image.Image, file: io.BufferedWriter, **_options: object) -> None:
+        file.write(b"half a pict")
+        file.flush()
+        raise failure
+
+    path = save(picture("L"), tmp_path / "in.png")
+    target = tmp_path / "out/out.png"
+    target.parent.mkdir()
+    target.write_bytes(b"precious")
+    monkeypatch.setattr(Image.Image, "save", dies_half_way)
+    result = run("resize", path, "-o", target, "--scale", 2, "--overwrite")
+    assert result.exit_code == 1
+    assert target.read_bytes() == b"precious"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_the_result_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    path = save(picture("L"), tmp_path / "in.png")
+    resized(path, "-o", tmp_path / "out.png", "--scale", 2)
+    assert (tmp_path / "out.png").stat().st_mode == path.stat().st_mode
+
+
+def test_a_format_without_transparency_is_reported(tmp_path: Path) -> None:
+    path = save(picture("RGBA"), tmp_path / "in.png")
+    result = run("resize", path, "-o", tmp_path / "out.jpg", "--scale", 2)
+    assert result.exit_code == 1
+    assert "cannot write mode RGBA as JPEG" in result.stderr
+    assert not (tmp_path / "out.jpg").exists()
+
+
+def test_a_missing_backend_stops_the_run_with_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_arguments: object, **_options: object) -> None:
+        raise gu.BackendUnavailableError("no driver")
+
+    for name in ("a.png", "b.png"):
+        save(picture("L"), tmp_path / "in" / name)
+    monkeypatch.setattr(gu, "resize", unavailable)
+    result = run("resize", tmp_path / "in", "-o", tmp_path / "out", "--scale", 2, "--backend", "cuda")
+    assert result.exit_code == 1
+    assert result.stderr.count("no driver") == 1
+
+
+# ---- wrong usage -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ([], "either --scale or --size"),
+        (["--scale", 2, "--size", "4x4"], "either --scale or --size"),
+        *((["--scale", bad], "positive number, such as 2") for bad in ("0", "-1", "nan", "inf", "two")),
+        *(
+            (["--size", bad], "WIDTHxHEIGHT, such as 1920x1080")
+            for bad in ("4", "0x4", "4x", "4x4x4", "-4x4")
+        ),
+        (["--scale", 2, "--method", "sinc"], "lanczos3"),
+        (["--scale", 2, "--backend", "rocm"], "cuda"),
+        (["--scale", 2, "--method", "nearest", "--antialias"], "no meaning"),
+        (["--scale", 2, "-o", "out.xyz"], ".png"),
+        (["--scale", 2, "-o", "out"], ".png"),
+    ],
+    ids=str,
+)
+def test_wrong_usage_says_what_is_accepted(tmp_path: Path, options: list[object], hint: str) -> None:
+    path = save(picture("L"), tmp_path / "in.png")
+    result = run("resize", path, "-o", tmp_path / "out.png", *options)
+    assert result.exit_code == 2
+    assert hint in result.stderr
+
+
+def test_several_pictures_need_a_folder_of_their_own_names(tmp_path: Path) -> None:
+    first, second = (save(picture("L"), tmp_path / name / "same.png") for name in ("a", "b"))
+    result = run("resize", first, second, "-o", tmp_path / "out", "--scale", 2)
+    assert result.exit_code == 2
+    assert "same file" in result.stderr
+    result = run("resize", first, second, "-o", first, "--scale", 2)
+    assert result.exit_code == 2
+    assert "need a folder" in result.stderr
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    result = run("resize", tmp_path, "-o", tmp_path / "out", "--scale", 2)
+    assert result.exit_code == 2
+    assert "No pictures" in result.stderr
+
+
+def test_a_scale_that_leaves_nothing(tmp_path: Path) -> None:
+    path = save(picture("L"), tmp_path / "in.png")
+    result = run("resize", path, "-o", tmp_path / "out.png", "--scale", 0.1)
+    assert result.exit_code == 1
+    assert str(path) in result.stderr
+
+
+# ---- compare, info, demo -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "I;16", "F"])
+def test_compare_draws_a_sheet(tmp_path: Path, mode: str) -> None:
+    path = save(picture(mode, (100, 70)), tmp_path / "in.tif")
+    result = run("compare", path, "-o", tmp_path / "sheet.png", "--scale", 8, "--backend", "cpu")
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "sheet.png") as drawn:
+        assert drawn.mode == "RGB"
+
+
+def test_the_sheet_holds_every_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = picture("RGB", (100, 70))
+    asked = []
+    resample = sheet.resample
+    monkeypatch.setattr(sheet, "resample", lambda *a, **k: asked.append(resample(*a, **k)) or asked[-1])
+    drawn = np.asarray(
+        sheet.comparison(image, METHODS, scale=8, title="noise", backend="cpu", center=(99, 0))
+    )
+    assert len(asked) == len(METHODS)
+    # The part is moved inside the picture, and nearest repeats its pixels.
+    corner = np.asarray(image)[:30, 60:].repeat(8, 0).repeat(8, 1)
+    np.testing.assert_array_equal(np.asarray(asked[list(METHODS).index("nearest")]), corner)
+    windows = np.lib.stride_tricks.sliding_window_view(drawn, (240, 320, 3))[::1, ::1, 0]
+    for tile in asked:
+        starts = np.argwhere((windows[..., 0, 0, :] == np.asarray(tile)[0, 0]).all(-1))
+        assert any(np.array_equal(windows[row, column], np.asarray(tile)) for row, column in starts)
+
+
+@pytest.mark.parametrize("scale", [1, 2.5, 100])
+@pytest.mark.parametrize("size", [(3, 2), (1, 900), (900, 1)])
+def test_pictures_of_any_shape_can_be_compared(size: tuple[int, int], scale: float) -> None:
+    image = picture("L", size)
+    drawn = sheet.comparison(image, ["nearest", "cubic"], scale=scale, title="", backend="cpu")
+    assert np.asarray(drawn).min() < 255
+
+
+def test_displayable_numbers() -> None:
+    values = np.array([[-1.0, 0.0], [np.nan, 1.0]], np.float32)
+    shown = np.asarray(images.displayable(Image.fromarray(values)))
+    np.testing.assert_array_equal(shown[..., 0], [[0, 128], [0, 255]])
+    constant = images.displayable(Image.fromarray(np.full((2, 2), 7, np.int32)))
+    assert not np.asarray(constant).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code", "hint"),
+    [
+        (["--scale", "0.5"], 2, "from 1 to 100"),
+        (["--scale", "101"], 2, "from 1 to 100"),
+        (["--at", "middle"], 2, "X,Y"),
+        (["-o", "in.png"], 1, "--overwrite"),
+        (["-o", "sheet.xyz"], 1, "xyz"),
+    ],
+    ids=str,
+)
+def test_wrong_usage_of_compare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], exit_code: int, hint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(picture("L"), Path("in.png"))
+    result = run("compare", "in.png", "-o", "sheet.png", *options)
+    assert result.exit_code == exit_code
+    assert hint in result.stderr
+
+
+def test_compare_of_a_corrupt_file(tmp_path: Path) -> None:
+    (tmp_path / "in.png").write_bytes(b"no picture")
+    result = run("compare", tmp_path / "in.png", "-o", tmp_path / "sheet.png")
+    assert result.exit_code == 1
+    assert "in.png" in result.stderr
+
+
+def test_info_names_the_backends() -> None:
+    result = run("info")
+    assert result.exit_code == 0
+    assert "cpu" in result.output
+
+
+def test_demo(tmp_path: Path) -> None:
+    pytest.importorskip("skimage")
+    result = run("demo", "-o", tmp_path / "demo", "--backend", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "backend cpu" in result.output
+    with (
+        Image.open(tmp_path / "demo/photograph.png") as small,
+        Image.open(tmp_path / "demo/enlarged.png") as big,
+    ):
+        assert big.size == (4 * small.width, 4 * small.height)
+    assert (tmp_path / "demo/methods.png").exists()
+
+
+# ---- starting ----------------------------------------------------------------------------------------------
+def test_help_imports_nothing_heavy() -> None:
+    code = """
+import sys
+from gpu_upsample.cli import main
+for arguments in (["--help"], ["resize", "--help"], ["--version"]):
+    main(arguments, standalone_mode=False)
+heavy = {"PIL", "rich", "numba", "llvmlite", "cupy", "torch", "skimage", "scipy"} & set(sys.modules)
+sys.exit(f"imported {heavy}" if heavy else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_m_is_the_command_line() -> None:
+    command = [sys.executable, "-m", "gpu_upsample", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert gu.__version__ in done.stdout
+
+
+def test_the_environment_names_the_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(images, "resample", lambda image, *_, backend, **__: asked.append(backend) or image)
+    path = save(picture("L"), tmp_path / "in.png")
+    for name in ("cuda", "cpu"):
+        monkeypatch.setenv("GPU_UPSAMPLE_BACKEND", name)
+        assert run("resize", path, "-o", tmp_path / "out.png", "--scale", 1, "--overwrite").exit_code == 0
+    assert asked == ["cuda", "cpu"]

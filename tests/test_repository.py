@@ -1,0 +1,100 @@
+"""What the files around the package promise."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import gpu_upsample as gu
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def tracked_files() -> list[Path]:
+    """Return the files of the repository, with those that are about to be added."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_the_examples_of_the_readme() -> None:
+    failed, attempted = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert attempted > 10
+    assert failed == 0
+
+
+def test_the_commands_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    testing = pytest.importorskip("click.testing")
+    image = pytest.importorskip("PIL.Image")
+    from gpu_upsample.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    for name in ("photo.jpg", "photos/a.jpg"):
+        image.new("RGB", (40, 30), "orange").save(name)
+    commands = re.findall(r"^\$ gpu-upsample (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(commands) >= 3
+    for command in commands:
+        result = testing.CliRunner().invoke(main, shlex.split(command))
+        assert result.exit_code == 0, f"{command}: {result.output}"
+
+
+def test_one_version() -> None:
+    assert gu.__version__ == PROJECT["version"]
+    assert f"## [{gu.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (ROOT / "gpu_upsample/py.typed").exists()
+
+
+def test_no_file_names_a_path_of_one_machine() -> None:
+    folders = ("work", "home", "root", "opt", "Users", "mnt", "private")
+    # A path starts at the beginning of a word: `a/home/b` and `https://host/home/` are none.
+    absolute = re.compile(rf"(?<![\w./~\]-])/(?:{'|'.join(folders)})/\w")
+    found = []
+    for path in tracked_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:  # a picture
+            continue
+        found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in absolute.finditer(text)]
+    assert not found
+
+
+def test_every_make_target_is_there() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+    assert targets == {"help", "demo", "test", "lint", "gpu", "bench", "clean"}
+    prose = "".join((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
+    assert set(re.findall(r"\bmake (demo|test|lint|gpu|bench|clean|[a-z]+(?=`))", prose)) <= targets
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+def test_make_lists_its_targets() -> None:
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "make demo" in done.stdout
+
+
+def test_the_ci_script_can_be_run() -> None:
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+@pytest.mark.parametrize("extra", ["bench", "test"])
+def test_reference_libraries_have_the_pinned_versions(extra: str) -> None:
+    pins = [line.split("==") for line in PROJECT["optional-dependencies"][extra] if "==" in line]
+    assert pins
+    for name, version in pins:
+        assert metadata.version(name).split("+")[0] == version
