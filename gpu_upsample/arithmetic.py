@@ -118,7 +118,9 @@ def build(intrinsic: Callable[..., Any]) -> SimpleNamespace:
     -------
     namespace
         ``fma(a, b, c)``: a * b + c, rounded once. ``widen(kind, value)``: a stored scalar in its accumulator.
-        ``narrow(kind, value)``: the accumulator as a stored scalar.
+        ``narrow(kind, value)``: the accumulator as a stored scalar. ``plus(a, b)``, ``mad(a, b, c)`` and
+        ``quotient(a, b)``: unsigned integers that stay as wide as they are, where Python's operators would
+        promote them to 64 bits.
     """
 
     @intrinsic
@@ -150,4 +152,25 @@ def build(intrinsic: Callable[..., Any]) -> SimpleNamespace:
 
         return carrier_of(kind.literal_value)(kind, accumulator_of(kind.literal_value)), codegen
 
-    return SimpleNamespace(fma=fma, widen=widen, narrow=narrow)
+    @intrinsic
+    def plus(typingctx: Any, a: Any, b: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.add(*args)
+
+        return a(a, a), codegen
+
+    @intrinsic
+    def mad(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.add(builder.mul(args[0], args[1]), args[2])
+
+        return a(a, a, a), codegen
+
+    @intrinsic
+    def quotient(typingctx: Any, a: Any, b: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.udiv(*args)
+
+        return a(a, a), codegen
+
+    return SimpleNamespace(fma=fma, widen=widen, narrow=narrow, plus=plus, mad=mad, quotient=quotient)

@@ -107,7 +107,7 @@ def _torch(name: str, x: Any) -> Operand:
 
 def _dlpack(name: str, x: Any, library: str) -> Operand:
     device, _ = x.__dlpack_device__()
-    namespace = x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules[library]
+    namespace = x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules.get(library)
     on_device = device not in (_DLPACK_CPU, _DLPACK_PINNED)
     array = x if on_device else np.from_dlpack(x)
-    return Operand(array, tuple(x.shape), str(array.dtype), on_device, library, namespace.from_dlpack)
+    return Operand(array, tuple(x.shape), str(array.dtype), on_device, library, getattr(namespace, "from_dlpack", _unchanged))

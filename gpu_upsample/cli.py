@@ -263,7 +263,8 @@ def demo(output: Path, backend: str) -> None:
     click.echo(
         f"Enlarged a photograph 4 times with lanczos3 on backend {backend}: "
         f"{photograph.width} × {photograph.height} to {enlarged.width} × {enlarged.height} pixels.\n"
-        f"The first call took {first:.2f} s, which includes compiling; the second {again * 1e3:.1f} ms.\n"
+        f"The first call, which loads or compiles the kernels, took {first:.2f} s; "
+        f"the second {again * 1e3:.1f} ms.\n"
         f"  {output / 'photograph.png'}  the photograph\n"
         f"  {output / 'enlarged.png'}    four times as wide and high\n"
         f"  {output / 'methods.png'}     every method side by side"

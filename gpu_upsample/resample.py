@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -13,8 +13,30 @@ from gpu_upsample.plan.steps import Plan
 Numbers = float | Sequence[float]
 Integers = int | Sequence[int]
 
-_cached_interpolate = lru_cache(maxsize=256)(resample.plan_interpolate)
-_cached_resize = lru_cache(maxsize=256)(resample.plan_resize)
+
+def _cached(plan: Callable[..., Plan]) -> Callable[..., Plan]:
+    """Return `plan` with a memory of its results; 2, 2.0 and True are equal but not the same argument."""
+
+    @lru_cache(maxsize=256)
+    def remembered(kinds: Any, arguments: tuple[Any, ...]) -> Plan:
+        return plan(*arguments)
+
+    def planned(*arguments: Any) -> Plan:
+        try:
+            hash(arguments)
+        except TypeError:  # not a valid argument: the plan says which
+            return plan(*arguments)
+        return remembered(_kinds(arguments), arguments)
+
+    return planned
+
+
+def _kinds(value: Any) -> Any:
+    return tuple(map(_kinds, value)) if isinstance(value, tuple) else type(value)
+
+
+_cached_interpolate = _cached(resample.plan_interpolate)
+_cached_resize = _cached(resample.plan_resize)
 
 
 def _hashable(value: Any) -> Any:

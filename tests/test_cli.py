@@ -22,6 +22,8 @@ from gpu_upsample import images, sheet  # noqa: E402
 from gpu_upsample.cli import main  # noqa: E402
 from gpu_upsample.plan.resample import METHODS  # noqa: E402
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def run(*arguments: object) -> Result:
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
@@ -440,13 +442,13 @@ for arguments in (["--help"], ["resize", "--help"], ["--version"]):
 heavy = {"PIL", "rich", "numba", "llvmlite", "cupy", "torch", "skimage", "scipy"} & set(sys.modules)
 sys.exit(f"imported {heavy}" if heavy else 0)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_python_m_is_the_command_line() -> None:
     command = [sys.executable, "-m", "gpu_upsample", "--version"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert gu.__version__ in done.stdout
 
 

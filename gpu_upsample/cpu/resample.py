@@ -54,7 +54,7 @@ def _full_run(taps: Taps) -> tuple[int, int]:
 def _filter_tables(step: FilterStep) -> _FilterTables:
     accumulator = np.dtype(step.result.accumulator)
     inner = step.shape[3]
-    rows = _identity(step.shape[1]) if step.rows is None else step.rows
+    rows = step.rows or _identity(1)  # a plane of one row, where the rows stay as they are
     row_tables = (rows.start, rows.count, rows.weight.astype(accumulator), _outside(rows, accumulator))
     nested = inner >= _LONG_INNER
     taps = step.columns or _identity(1)
@@ -80,10 +80,12 @@ def _filter_tables(step: FilterStep) -> _FilterTables:
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     """Form the weighted sums of one step; both arrays are flat and of the step's carriers."""
     tables = _filter_tables(step)
-    planes, rows_in, columns_in, inner = step.shape
+    _, rows_in, columns_in, inner = step.shape
     _, rows_out, columns_out, _ = step.shape_out
     width = columns_out * inner
-    x, out = x.reshape(planes * rows_in, columns_in * inner), out.reshape(planes * rows_out, width)
+    x, out = x.reshape(-1, columns_in * inner), out.reshape(-1, width)
+    if step.rows is None:
+        rows_in = rows_out = 1
     real = tables.accumulator.type
 
     def work(first: int, last: int) -> None:
@@ -96,14 +98,14 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
         )  # fmt: skip
 
     # Every part filters the rows of its first window anew.
-    run_in_parts(work, planes * rows_out, x.nbytes + out.nbytes, least=4 * tables.slots)
+    run_in_parts(work, len(out), x.nbytes + out.nbytes, least=4 * tables.slots)
 
 
 @lru_cache(maxsize=256)
 def _select_tables(step: SelectStep) -> tuple[Any, Any, Any]:
     inner = step.shape[3]
     nested = inner >= _LONG_INNER
-    rows = np.arange(step.shape[1]) if step.rows is None else step.rows
+    rows = np.zeros(1, np.int64) if step.rows is None else step.rows
     columns = np.zeros(1, np.int64) if step.columns is None else step.columns
     if not nested and step.columns is not None:
         spread = columns[:, None] * inner + np.arange(inner)
@@ -114,14 +116,16 @@ def _select_tables(step: SelectStep) -> tuple[Any, Any, Any]:
 def run_select(step: SelectStep, x: Any, out: Any) -> None:
     """Copy the selected samples of one step; both arrays are flat and of the step's carriers."""
     kernel, rows, columns = _select_tables(step)
-    planes, rows_in, columns_in, inner = step.shape
+    _, rows_in, columns_in, inner = step.shape
     _, rows_out, columns_out, _ = step.shape_out
+    if step.rows is None:
+        rows_in = rows_out = 1
     bits = np.dtype(f"u{step.source.itemsize}")
-    x = x.view(bits).reshape(planes * rows_in, columns_in * inner)
-    out = out.view(bits).reshape(planes * rows_out, columns_out * inner)
+    x = x.view(bits).reshape(-1, columns_in * inner)
+    out = out.view(bits).reshape(-1, columns_out * inner)
     fill = step.source.bits(step.fill)
 
     def work(first: int, last: int) -> None:
         kernel(x, out, first, last, rows_in, rows_out, rows, columns, inner, fill)
 
-    run_in_parts(work, planes * rows_out, x.nbytes + out.nbytes, least=8)
+    run_in_parts(work, len(out), x.nbytes + out.nbytes, least=8)

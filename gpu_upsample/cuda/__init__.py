@@ -1,0 +1,34 @@
+"""The CUDA backend: Numba CUDA kernels on device arrays.
+
+It exports the same functions as the CPU backend, and those that move data between host and device. What needs
+numba-cuda or CuPy is imported when the backend first works.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpu_upsample.cuda.availability import state
+from gpu_upsample.cuda.memory import as_device_array, copy, empty, from_host, overlap, scratch, to_host, words
+from gpu_upsample.errors import BackendUnavailableError
+from gpu_upsample.plan.steps import FilterStep, SelectStep
+
+__all__ = [
+    "as_device_array", "copy", "empty", "from_host", "overlap", "require", "run_step", "scratch", "to_host",
+    "words",
+]  # fmt: skip
+
+
+def require() -> None:
+    """Raise BackendUnavailableError if this machine cannot run CUDA."""
+    usable, detail = state()
+    if not usable:
+        raise BackendUnavailableError(f"backend 'cuda' cannot run here: {detail}")
+
+
+def run_step(step: Any, x: Any, out: Any) -> None:
+    """Execute one step of a plan on flat arrays."""
+    from gpu_upsample.cuda import resample
+
+    run = {FilterStep: resample.run_filter, SelectStep: resample.run_select}
+    run[type(step)](step, x, out)

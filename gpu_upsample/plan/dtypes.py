@@ -47,6 +47,19 @@ class Storage:
         exact = np.array(value if np.dtype(self.carrier).kind == "f" or self.name == "float16" else int(value))
         return exact.astype(self.name).view(unsigned)[()]  # type: ignore[no-any-return]
 
+    def rounded(self, value: float) -> float:
+        """Return a number as the nearest one that a floating-point storage holds.
+
+        Examples
+        --------
+        >>> STORAGE["float16"].rounded(0.1), STORAGE["bfloat16"].rounded(0.1)
+        (0.0999755859375, 0.10009765625)
+        """
+        bits = self.bits(value)
+        if self.name == "bfloat16":
+            return float((np.uint32(bits) << 16).view(np.float32))
+        return float(bits.view(self.name))
+
 
 def _table() -> dict[str, Storage]:
     carriers = {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -194,14 +193,16 @@ def plan_resize(
     scalars(dtype)
     if not shape:
         raise ValueError("x must have at least one axis; got a 0-d array")
+    shapes.check_exactly_one(size, scale, "scale")
     ndim = len(shape)
     axes = (
         shapes.default_axes(ndim, size, scale) if axes is None else shapes.normalized_axes(axes, ndim)
     )
     rank = len(axes)
     n_in = tuple(shape[a] for a in axes)
-    sizes, scales = shapes.output_sizes(n_in, size, scale, "scale")
     boxes = _boxes(box, n_in)
+    lengths = tuple(n if b is None else b[1] - b[0] for n, b in zip(n_in, boxes, strict=True))
+    sizes, scales = shapes.output_sizes(n_in, size, scale, "scale", lengths)
     samplings = tuple(
         Sampling(
             shapes.as_choice("method", m, METHODS),
@@ -218,6 +219,8 @@ def plan_resize(
             raise ValueError("antialias=True has no meaning for method 'nearest'")
         if how.method == "area" and coordinates != "half_pixel":
             raise ValueError(f"method 'area' needs coordinates='half_pixel', got {coordinates!r}")
+    if coordinates in ("align_corners", "half_pixel_corners") and min(lengths) < 1:
+        raise ValueError(f"box must span at least one pixel with coordinates={coordinates!r}; got {box!r}")
     fill = _fill(fill_value, dtype) if border == "constant" else 0.0
     geometry = zip(n_in, sizes, scales, boxes, strict=True)
     maps = {
@@ -249,17 +252,19 @@ def _boxes(box: Any, n_in: tuple[int, ...]) -> tuple[tuple[float, float] | None,
 
 
 def _fill(value: Any, dtype: str) -> float:
-    """Return the checked value of the surrounding constant."""
-    try:
-        fill = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"fill_value must be a real number, got {value!r}") from None
+    """Return the surrounding constant as a number that the dtype holds."""
+    value = int(value) if isinstance(value, bool) else value
+    fill = shapes.as_real("fill_value", value)
     if dtype in PARTS and fill != 0:
         raise ValueError(f"fill_value must be 0 for {dtype}, got {value!r}")
-    carrier = np.dtype(scalars(dtype)[0].carrier)
+    storage, _ = scalars(dtype)
+    carrier = np.dtype(storage.carrier)
     if dtype == "bool" or (carrier.name == dtype and carrier.kind in "iu"):
         low, high = (0, 1) if dtype == "bool" else (np.iinfo(carrier).min, np.iinfo(carrier).max)
-        if math.isnan(fill) or not low <= fill <= high or fill != int(fill):
+        exact = value if isinstance(value, int) else fill  # a float does not hold every int64
+        if not low <= exact <= high or exact != int(exact):
             raise ValueError(f"fill_value must be an integer between {low} and {high} for {dtype}, got {value!r}")
-    return fill
+        return int(exact)
+    with np.errstate(over="ignore"):
+        return storage.rounded(fill)
 

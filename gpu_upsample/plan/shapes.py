@@ -22,13 +22,22 @@ def as_integer(name: str, value: Any) -> int:
 
 def as_number(name: str, value: Any) -> float:
     """Return `value` as a finite float, or say why it is none."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    number = as_real(name, value)
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {value!r}")
     return number
+
+
+def as_real(name: str, value: Any) -> float:
+    """Return `value` as a float, which may be infinite or NaN, or say why it is none."""
+    if isinstance(value, str | bytes | bool | np.bool_):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    except OverflowError:  # an integer beyond every float
+        return math.inf if value > 0 else -math.inf
 
 
 def as_choice(name: str, value: Any, choices: Iterable[str]) -> str:
@@ -41,7 +50,7 @@ def as_choice(name: str, value: Any, choices: Iterable[str]) -> str:
 
 def per_axis(name: str, value: Any, rank: int) -> tuple[Any, ...]:
     """Return one entry of `value` per axis; a scalar serves them all."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return (value,) * rank
     values = tuple(value)
     if len(values) != rank:
@@ -49,25 +58,30 @@ def per_axis(name: str, value: Any, rank: int) -> tuple[Any, ...]:
     return values
 
 
+def check_exactly_one(size: Any, scale: Any, scale_name: str) -> None:
+    """Refuse both of size and scale, and neither."""
+    if (size is None) == (scale is None):
+        state = "neither" if size is None else f"size={size!r} and {scale_name}={scale!r}"
+        raise ValueError(f"exactly one of size and {scale_name} must be given; got {state}")
+
+
 # The largest axis that the kernels' 32-bit tap tables can address.
 LONGEST_AXIS = 2**31 - 1
 
 
 def output_sizes(
-    n_in: Sequence[int], size: Any, scale: Any, scale_name: str
+    n_in: Sequence[int], size: Any, scale: Any, scale_name: str, lengths: Sequence[float] | None = None
 ) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
     """Return the output size and the fixed scale (or None) of each axis, from exactly one of size and scale.
 
-    ``out = floor(in * scale)``, as in torch and ONNX.
+    ``out = floor(in * scale)``, as in torch and ONNX; where only a part is resized, `lengths` are its extents.
 
     Examples
     --------
     >>> output_sizes((3, 5), None, 1.5, "scale_factor")
     ((4, 7), (1.5, 1.5))
     """
-    if (size is None) == (scale is None):
-        state = "neither" if size is None else f"size={size!r} and {scale_name}={scale!r}"
-        raise ValueError(f"exactly one of size and {scale_name} must be given; got {state}")
+    check_exactly_one(size, scale, scale_name)
     rank = len(n_in)
     if size is not None:
         sizes = tuple(as_integer("size", n) for n in per_axis("size", size, rank))
@@ -77,7 +91,8 @@ def output_sizes(
         for factor in factors:
             if factor <= 0:
                 raise ValueError(f"{scale_name} must be positive, got {scale!r}")
-        sizes = tuple(math.floor(n * factor) for n, factor in zip(n_in, factors, strict=True))
+        products = (n * factor for n, factor in zip(lengths or n_in, factors, strict=True))
+        sizes = tuple(math.floor(min(product, 2.0**63)) for product in products)  # infinity has no floor
         scales = factors
     for n, m in zip(n_in, sizes, strict=True):
         if n < 1:

@@ -7,6 +7,7 @@ them is planes, what lies behind them is inner. So rank and layout never reach a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -55,6 +56,11 @@ class SelectStep:
     columns: Index | None
     source: Storage
     fill: float = 0.0
+
+    @cached_property
+    def has_fill(self) -> bool:
+        """Whether any output is the fill value."""
+        return any(index is not None and bool((index < 0).any()) for index in (self.rows, self.columns))
 
     @property
     def result(self) -> Storage:

@@ -130,8 +130,8 @@ def _clamp(w: _Window, n: int) -> _Window:
 def _renormalize(w: _Window, n: int) -> _Window:
     inside = w.used & (w.index >= 0) & (w.index < n)
     total = np.where(inside, w.weight, 0).sum(axis=1, keepdims=True)
-    # A window that lies outside altogether has nothing to renormalise: it takes the nearest sample.
-    alone = ~inside.any(axis=1, keepdims=True)
+    # A window that lies outside, or whose weights inside cancel, has nothing to renormalise: it is clamped.
+    alone = np.abs(total) < 1e-9
     weight = np.where(inside, w.weight / np.where(alone, 1, total), np.where(alone, w.weight, 0))
     return _Window(np.clip(w.index, 0, n - 1), weight, inside | (w.used & alone))
 

@@ -1,0 +1,232 @@
+"""How each library is asked to compute a case: one table of peers, this package among them.
+
+A peer has one builder per kind of work. A builder gets a case and its input, does once what need not be timed
+(wrapping arrays, allocating the output where the library takes one), and returns the job to time; or None if
+the library has no such operation. A library that is not installed is never imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import gpu_upsample as gu
+from benchmarks.cases import Case, Resample
+
+
+@dataclass(frozen=True)
+class Job:
+    """A call to time.
+
+    Attributes
+    ----------
+    run : callable
+        Computes, into an output that was allocated before where the library allows that.
+    read : callable
+        Turns what `run` returned into an array in the layout of the case.
+    """
+
+    run: Callable[[], Any]
+    read: Callable[[Any], Any] = field(default=lambda result: result)
+
+
+Builder = Callable[[Case, Any], Job | None]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A library.
+
+    Attributes
+    ----------
+    name : str
+        What tables call it.
+    module : str
+        What is imported to use it.
+    builders : mapping
+        Kind of work -> builder.
+    places : tuple of str
+        The backends of ours that it can be compared with.
+    """
+
+    name: str
+    module: str
+    builders: Mapping[type, Builder]
+    places: tuple[str, ...] = ("cpu",)
+
+    def missing(self, place: str) -> str | None:
+        """Return why the library cannot take part, or None if it can."""
+        top = self.module.partition(".")[0]
+        if find_spec(top) is None:
+            return "not installed"
+        if top == "torch" and place == "cuda" and not import_module("torch").cuda.is_available():
+            return "finds no CUDA device"
+        return None
+
+
+def _like(x: Any, shape: tuple[int, ...]) -> Any:
+    """Return an empty array of the library of `x`: NumPy or CuPy."""
+    return import_module(type(x).__module__.partition(".")[0]).empty(shape, x.dtype)
+
+
+# ---- this package -------------------------------------------------------------------------------------------
+_MODES = {
+    ("linear", 1): "linear",
+    ("linear", 2): "bilinear",
+    ("linear", 3): "trilinear",
+    ("cubic", 2): "bicubic",
+    ("nearest", 1): "nearest",
+    ("nearest", 2): "nearest",
+    ("nearest", 3): "nearest",
+}
+"""(method, rank) -> mode of `interpolate`."""
+
+
+def _ours(case: Case, x: Any) -> Job:
+    work, out = case.work, _like(x, case.shape_out)
+    mode = _MODES.get((work.method, len(work.size)))
+    if "N" in case.layout and mode is not None:
+        data_format = "channels_first" if case.layout[1] == "C" else "channels_last"
+        options = {"mode": mode, "antialias": work.antialias, "data_format": data_format}
+        return Job(lambda: gu.interpolate(x, work.size, out=out, **options))
+    options = {
+        "axes": case.spatial,
+        "method": work.method,
+        "antialias": work.antialias,
+        "border": "renormalize" if work.antialias else "clamp",
+        "cubic_coeff": work.cubic_coeff,
+    }
+    return Job(lambda: gu.resize(x, work.size, out=out, **options))
+
+
+# ---- torch --------------------------------------------------------------------------------------------------
+_TORCH_OPERATORS = {
+    ("nearest", 2, False): "upsample_nearest2d",
+    ("nearest", 3, False): "upsample_nearest3d",
+    ("linear", 2, False): "upsample_bilinear2d",
+    ("linear", 2, True): "_upsample_bilinear2d_aa",
+    ("linear", 3, False): "upsample_trilinear3d",
+    ("cubic", 2, False): "upsample_bicubic2d",
+    ("cubic", 2, True): "_upsample_bicubic2d_aa",
+    ("lanczos3", 2, True): "_upsample_lanczos2d_aa",
+}
+"""(method, rank, antialias) -> operator; `torch.nn.functional.interpolate` has no `out`."""
+
+
+def _tensor(case: Case, array: Any) -> Any:
+    """Return the array as a tensor of axes N, C and space, without copying: channels-last memory stays so."""
+    torch = import_module("torch")
+    if case.dtype == "bfloat16":  # DLPack of NumPy does not know it
+        tensor = torch.from_dlpack(array.view("int16")).view(torch.bfloat16)
+    else:
+        tensor = torch.from_dlpack(array)
+    tensor = tensor.permute([case.layout.index(letter) for letter in "NCDHW" if letter in case.layout])
+    return tensor if "N" in case.layout else tensor[None]
+
+
+def _torch(case: Case, x: Any) -> Job | None:
+    work, out = case.work, _like(x, case.shape_out)
+    operator = _TORCH_OPERATORS.get((work.method, len(work.size), work.antialias))
+    if operator is None or (work.method == "cubic" and work.cubic_coeff != (-0.5 if work.antialias else -0.75)):
+        return None
+    call = getattr(import_module("torch").ops.aten, operator).out
+    switches = () if work.method == "nearest" else (False,)  # align_corners
+    scales = (None,) * len(work.size)
+    source, target = _tensor(case, x), _tensor(case, out)
+    return Job(lambda: call(source, work.size, *switches, *scales, out=target), lambda _: out)
+
+
+# ---- image libraries ----------------------------------------------------------------------------------------
+_OPENCV_FLAGS = {
+    "nearest": "INTER_NEAREST",
+    "linear": "INTER_LINEAR",
+    "cubic": "INTER_CUBIC",
+    "lanczos4": "INTER_LANCZOS4",
+    "area": "INTER_AREA",
+}
+
+
+def _opencv(case: Case, x: Any) -> Job | None:
+    work = case.work
+    if (
+        case.layout != "HWC"
+        or work.method not in _OPENCV_FLAGS
+        or work.antialias
+        or (work.method == "cubic" and work.cubic_coeff != -0.75)
+    ):
+        return None
+    cv2 = import_module("cv2")
+    out, size, flag = _like(x, case.shape_out), work.size[::-1], getattr(cv2, _OPENCV_FLAGS[work.method])
+    return Job(lambda: cv2.resize(x, size, dst=out, interpolation=flag))
+
+
+_PILLOW_FILTERS = {"linear": "BILINEAR", "cubic": "BICUBIC", "lanczos3": "LANCZOS"}
+
+
+def _pillow(case: Case, x: Any) -> Job | None:
+    work = case.work
+    if case.layout != "HWC" or case.dtype != "uint8" or case.shape[-1] != 3:
+        return None
+    image_module, to_array = import_module("PIL.Image"), import_module("numpy").asarray
+    image, size = image_module.fromarray(x), work.size[::-1]
+    if work.method == "area" and case.shrinks_evenly:
+        factors = tuple(n // m for n, m in zip(image.size, size, strict=True))
+        return Job(lambda: image.reduce(factors), to_array)
+    # It always stretches the filter and renormalises at the border; enlarging linearly, that changes nothing.
+    same = work.antialias or (work.method == "linear" and case.enlarges_evenly)
+    if work.method not in _PILLOW_FILTERS or not same or (work.method == "cubic" and work.cubic_coeff != -0.5):
+        return None
+    resample = getattr(image_module.Resampling, _PILLOW_FILTERS[work.method])
+    return Job(lambda: image.resize(size, resample), to_array)
+
+
+_SPLINE_ORDERS = {"nearest": 0, "linear": 1}
+"""Method -> spline order of SciPy and its kin; from order 2 on they interpolate by another definition."""
+
+
+def _spline_order(case: Case) -> int | None:
+    work = case.work
+    order = _SPLINE_ORDERS.get(work.method)
+    if work.antialias or (order == 0 and not case.enlarges_evenly) or not case.dtype.startswith("float"):
+        return None
+    return order
+
+
+def _skimage(case: Case, x: Any) -> Job | None:
+    order = _spline_order(case)
+    if case.layout != "HWC" or order is None:
+        return None
+    resize, shape = import_module("skimage.transform").resize, case.shape_out
+    options = {"mode": "edge", "anti_aliasing": False, "preserve_range": True}
+    return Job(lambda: resize(x, shape, order, **options))
+
+
+def _ndimage(module: str) -> Builder:
+    """Return the builder for SciPy's `zoom`, and for CuPy's of the same signature."""
+
+    def build(case: Case, x: Any) -> Job | None:
+        order = _spline_order(case)
+        if order is None or case.dtype == "bfloat16":
+            return None
+        zoom, out = import_module(module).zoom, _like(x, case.shape_out)
+        ratios = tuple(m / n for n, m in zip(case.shape, case.shape_out, strict=True))
+        options = {"order": order, "mode": "nearest", "prefilter": False, "grid_mode": True}
+        return Job(lambda: zoom(x, ratios, output=out, **options), lambda _: out)
+
+    return build
+
+
+OURS = Peer("gpu_upsample", "gpu_upsample", {Resample: _ours}, ("cpu", "cuda"))
+
+PEERS: tuple[Peer, ...] = (
+    Peer("torch", "torch", {Resample: _torch}, ("cpu", "cuda")),
+    Peer("OpenCV", "cv2", {Resample: _opencv}),
+    Peer("Pillow", "PIL", {Resample: _pillow}),
+    Peer("scikit-image", "skimage", {Resample: _skimage}),
+    Peer("SciPy", "scipy", {Resample: _ndimage("scipy.ndimage")}),
+    Peer("cupyx", "cupyx", {Resample: _ndimage("cupyx.scipy.ndimage")}, ("cuda",)),
+)
+"""The table."""

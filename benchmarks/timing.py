@@ -1,0 +1,115 @@
+"""Times of calls that take turns, so that whatever slows the machine down slows all of them down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from math import ceil
+from statistics import quantiles
+from time import perf_counter
+from typing import Any
+
+Call = Callable[[], Any]
+Clock = Callable[[Call, int], float]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured.
+
+    Attributes
+    ----------
+    rounds : int
+        Samples of each call.
+    sample : float
+        Least duration of a sample in seconds: short calls are repeated within one.
+    budget : float
+        Seconds that one call may use up: a slow one gets fewer rounds.
+    """
+
+    rounds: int
+    sample: float
+    budget: float
+
+
+FULL = Effort(rounds=21, sample=2e-3, budget=6.0)
+QUICK = Effort(rounds=3, sample=0.0, budget=0.2)
+_FEWEST_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one call: the median and the quartiles over `rounds` samples of `calls` calls."""
+
+    median: float
+    low: float
+    high: float
+    rounds: int
+    calls: int
+
+
+def host_seconds(call: Call, calls: int) -> float:
+    """Return the seconds that one of `calls` calls takes on the host."""
+    start = perf_counter()
+    for _ in range(calls):
+        call()
+    return (perf_counter() - start) / calls
+
+
+def device_seconds(call: Call, calls: int) -> float:
+    """Return the seconds between two events on CuPy's current stream, per call."""
+    cuda = import_module("cupy").cuda
+    start, stop = cuda.Event(), cuda.Event()
+    start.record()
+    for _ in range(calls):
+        call()
+    stop.record()
+    stop.synchronize()
+    return float(cuda.get_elapsed_time(start, stop)) * 1e-3 / calls
+
+
+CLOCKS: dict[str, Clock] = {"cpu": host_seconds, "cuda": device_seconds}
+"""Backend -> clock."""
+
+
+def interleaved(calls: Mapping[str, Call], clock: Clock, effort: Effort) -> dict[str, Timing]:
+    """Time several calls in turns.
+
+    Before each sample the call runs once untimed: the caches then hold its own data, and the worker threads of
+    the call before, which spin for a while when they have nothing to do, are asleep.
+
+    Parameters
+    ----------
+    calls : mapping
+        Name -> call. Each must have run at least once, so that nothing is compiled here.
+    clock : callable
+        `host_seconds` or `device_seconds`.
+    effort : Effort
+        How much to measure.
+
+    Returns
+    -------
+    dict
+        Name -> timing.
+    """
+    repeats, rounds = {}, {}
+    for name, call in calls.items():
+        once = max(clock(call, 1), 1e-9)
+        repeats[name] = max(1, ceil(effort.sample / once))
+        cost = once * (repeats[name] + 1)
+        rounds[name] = min(effort.rounds, max(_FEWEST_ROUNDS, int(effort.budget / cost)))
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    names = list(calls)
+    for turn in range(max(rounds.values())):
+        first = turn % len(names)  # nobody always follows the same other
+        for name in names[first:] + names[:first]:
+            if len(samples[name]) < rounds[name]:
+                calls[name]()
+                samples[name].append(clock(calls[name], repeats[name]))
+    return {name: _summary(samples[name], repeats[name]) for name in calls}
+
+
+def _summary(samples: list[float], calls: int) -> Timing:
+    low, median, high = quantiles(samples, n=4, method="inclusive")
+    return Timing(median, low, high, len(samples), calls)

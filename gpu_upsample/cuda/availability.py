@@ -1,0 +1,32 @@
+"""Whether this machine can run the CUDA backend; asking needs neither Numba nor CuPy."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.util import find_spec
+
+
+@lru_cache(maxsize=1)
+def state() -> tuple[bool, str]:
+    """Return whether the backend can run, and the device's name or what is missing."""
+    install = "pip install 'gpu-upsample[cuda13]' or 'gpu-upsample[cuda12]'"
+    for module, package in (("cupy", "CuPy"), ("numba_cuda", "numba-cuda"), ("cuda.core", "cuda-core")):
+        if not _installed(module):
+            return False, f"{package} is not installed ({install})"
+    import cupy
+
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return False, f"the CUDA driver does not answer ({error})"
+    if count == 0:
+        return False, "there is no CUDA device"
+    properties = cupy.cuda.runtime.getDeviceProperties(0)
+    return True, f"{properties['name'].decode()}, driver {cupy.cuda.runtime.driverGetVersion()}"
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the parent package is missing
+        return False

@@ -1,0 +1,93 @@
+"""From a kernel's specialisation to machine code: Numba to PTX, nvJitLink to a cubin, cached on disk.
+
+No driver is needed. Cubins are cached instead of PTX because an older driver refuses the PTX of a newer NVVM.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from cuda.core import Linker, LinkerOptions, ObjectCode
+from numba import cuda
+
+from gpu_upsample.cuda.kernels import KERNELS, Spec
+from gpu_upsample.cuda.machine import DEVICE
+
+Capability = tuple[int, int]
+
+
+def ptx_of(spec: Spec, capability: Capability) -> str:
+    """Return the PTX of a kernel for a compute capability, as (major, minor)."""
+    builder, signature = KERNELS[type(spec)]
+    text, _ = cuda.compile(
+        builder(DEVICE, spec), signature(spec), cc=capability, device=False, abi="numba", output="ptx"
+    )
+    return str(text)
+
+
+def entry_of(ptx: str) -> str:
+    """Return the name of the kernel in a PTX text."""
+    found = re.search(r"\.entry\s+([^\s(]+)", ptx)
+    if found is None:
+        raise RuntimeError("the compiled PTX has no entry point")
+    return found.group(1)
+
+
+def cubin_of(spec: Spec, capability: Capability) -> tuple[bytes, str]:
+    """Return the machine code of a kernel and the kernel's name in it, from the cache where it is there."""
+    path = cache_directory() / f"{_fingerprint()}-sm_{capability[0]}{capability[1]}-{_digest(repr(spec))}.cubin"
+    try:
+        name, _, code = path.read_bytes().partition(b"\0")
+        return code, name.decode()
+    except OSError:
+        pass
+    ptx = ptx_of(spec, capability)
+    options = LinkerOptions(arch=f"sm_{capability[0]}{capability[1]}")
+    code = bytes(Linker(ObjectCode.from_ptx(ptx.encode()), options=options).link("cubin").code)
+    _write(path, entry_of(ptx).encode() + b"\0" + code)
+    return code, entry_of(ptx)
+
+
+def cache_directory() -> Path:
+    """Return where cubins are kept: GPU_UPSAMPLE_CACHE_DIR, or the user's cache folder."""
+    asked = os.environ.get("GPU_UPSAMPLE_CACHE_DIR")
+    if asked:
+        return Path(asked)
+    base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "gpu_upsample"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Put a file in place as a whole, or not at all: a cache that cannot be written is no error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(content)
+        Path(file.name).replace(path)
+    except OSError:
+        pass
+
+
+def _digest(text: str | bytes) -> str:
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _fingerprint() -> str:
+    """Return a digest of everything that the code depends on, beside its specialisation."""
+    package = Path(__file__).parent.parent
+    sources = ("arithmetic.py", "plan/dtypes.py", "cuda/machine.py", "cuda/kernels.py", "cuda/compile.py")
+    parts = [(package / source).read_bytes() for source in sources]
+    for name in ("numba", "numba-cuda", "llvmlite", "cuda-core", "nvidia-nvvm", "nvidia-nvjitlink"):
+        try:
+            parts.append(f"{name} {version(name)}".encode())
+        except PackageNotFoundError:
+            parts.append(f"{name} -".encode())
+    return _digest(b"\0".join(parts))

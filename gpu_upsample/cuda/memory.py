@@ -1,0 +1,99 @@
+"""Device arrays, by CuPy: allocation, copies, streams, and the tables that kernels read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpu_upsample.plan.dtypes import Storage
+
+
+def cupy() -> Any:
+    """Return the CuPy module, imported when the first device array needs it."""
+    import cupy
+
+    return cupy
+
+
+def as_device_array(x: Any) -> Any:
+    """Return a CuPy array over the memory of `x`."""
+    if hasattr(x, "__cuda_array_interface__"):
+        return cupy().asarray(x)
+    return cupy().from_dlpack(x)
+
+
+def from_host(x: Any) -> Any:
+    """Copy a NumPy array to the current device."""
+    return cupy().asarray(x)
+
+
+def to_host(x: Any) -> Any:
+    """Copy a device array to a NumPy array; waits for the stream."""
+    return cupy().asnumpy(as_device_array(x))
+
+
+def empty(shape: tuple[int, ...], like: Any) -> Any:
+    """Return a new array of the dtype of `like`."""
+    return cupy().empty(shape, like.dtype)
+
+
+def words(x: Any, storage: Storage) -> Any:
+    """Return the scalars of `x` as a flat array of their carrier, without copying where `x` is contiguous."""
+    return cupy().ascontiguousarray(x).reshape(-1).view(storage.carrier)
+
+
+def scratch(shape: tuple[int, ...], storage: Storage, like: Any) -> Any:
+    """Return an uninitialised flat array for an intermediate result."""
+    return cupy().empty(prod(shape), storage.carrier)
+
+
+def copy(x: Any, out: Any) -> None:
+    """Copy `x` to `out`, which has the same shape and dtype."""
+    cupy().copyto(out, x)
+
+
+def overlap(x: Any, out: Any) -> bool:
+    """Say whether the address ranges of two arrays meet."""
+    (low, high), (start, stop) = _extent(x), _extent(out)
+    return low < stop and start < high
+
+
+def _extent(x: Any) -> tuple[int, int]:
+    first = int(x.data.ptr)
+    if x.size == 0:
+        return first, first
+    reach = [(n - 1) * stride for n, stride in zip(x.shape, x.strides, strict=True)]
+    return (
+        first + sum(r for r in reach if r < 0),
+        first + sum(r for r in reach if r > 0) + int(x.itemsize),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Tables on a device, with the event after which any stream may read them."""
+
+    arrays: tuple[Any, ...]
+    ready: Any
+    stream: int
+
+    def pointers(self, stream: Any) -> tuple[int, ...]:
+        """Return the addresses, for kernels that are queued on `stream` from now on."""
+        if stream.ptr != self.stream:
+            stream.wait_event(self.ready)
+        return tuple(int(array.data.ptr) for array in self.arrays)
+
+
+def upload(arrays: tuple[np.ndarray, ...]) -> Tables:
+    """Copy tables to the current device."""
+    stream = cupy().cuda.get_current_stream()
+    # Without CuPy's pool: freeing such memory waits for the device, so that dropping a table from a cache can
+    # never take it away from a kernel that still runs on another stream.
+    with cupy().cuda.using_allocator(None):
+        held = tuple(cupy().asarray(array) for array in arrays)
+    ready = cupy().cuda.Event(disable_timing=True)
+    ready.record(stream)
+    return Tables(held, ready, int(stream.ptr))
