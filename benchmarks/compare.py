@@ -17,7 +17,7 @@ from benchmarks.yardstick import copying
 Record = dict[str, Any]
 
 TOLERANCES = {"uint8": 1.0, "float16": 2e-3, "bfloat16": 1.6e-2, "float32": 2e-5}
-"""dtype -> how far two results may lie apart, for inputs in [0, 1) or 0 … 255; a selection must be equal."""
+"""dtype -> how far two results may lie apart, for the inputs of `make_input`; a selection must be equal."""
 
 _COPY = "copy"
 
@@ -30,10 +30,14 @@ def tolerance(case: Case) -> float:
 
 
 def make_input(case: Case, place: str) -> Any:
-    """Return noise of the case's shape and dtype, on the host or on the device."""
+    """Return noise of the case's shape and dtype, on the host or on the device.
+
+    8-bit noise keeps away from both ends of the range: Pillow and torch saturate between their passes, so that
+    an overshoot is cut off twice, which shifts results by up to 30 levels.
+    """
     random = np.random.default_rng(0)
     if case.dtype == "uint8":
-        x = random.integers(0, 256, case.shape, dtype=np.uint8)
+        x = random.integers(64, 192, case.shape, dtype=np.uint8)
     else:
         dtype = import_module("ml_dtypes").bfloat16 if case.dtype == "bfloat16" else case.dtype
         x = random.random(case.shape, dtype=np.float32).astype(dtype)

@@ -190,7 +190,7 @@ _SPLINE_ORDERS = {"nearest": 0, "linear": 1}
 def _spline_order(case: Case) -> int | None:
     work = case.work
     order = _SPLINE_ORDERS.get(work.method)
-    if work.antialias or (order == 0 and not case.enlarges_evenly) or not case.dtype.startswith("float"):
+    if work.antialias or (order == 0 and not case.enlarges_evenly) or case.dtype != "float32":
         return None
     return order
 
@@ -209,7 +209,7 @@ def _ndimage(module: str) -> Builder:
 
     def build(case: Case, x: Any) -> Job | None:
         order = _spline_order(case)
-        if order is None or case.dtype == "bfloat16":
+        if order is None:
             return None
         zoom, out = import_module(module).zoom, _like(x, case.shape_out)
         ratios = tuple(m / n for n, m in zip(case.shape, case.shape_out, strict=True))

@@ -76,8 +76,8 @@ CLOCKS: dict[str, Clock] = {"cpu": host_seconds, "cuda": device_seconds}
 def interleaved(calls: Mapping[str, Call], clock: Clock, effort: Effort) -> dict[str, Timing]:
     """Time several calls in turns.
 
-    Before each sample the call runs once untimed: the caches then hold its own data, and the worker threads of
-    the call before, which spin for a while when they have nothing to do, are asleep.
+    Before each sample the same calls run untimed: the caches then hold their data, and the worker threads of
+    the library before, which spin for a while when they have nothing to do, are asleep.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def interleaved(calls: Mapping[str, Call], clock: Clock, effort: Effort) -> dict
     for name, call in calls.items():
         once = max(clock(call, 1), 1e-9)
         repeats[name] = max(1, ceil(effort.sample / once))
-        cost = once * (repeats[name] + 1)
+        cost = once * repeats[name] * 2
         rounds[name] = min(effort.rounds, max(_FEWEST_ROUNDS, int(effort.budget / cost)))
     samples: dict[str, list[float]] = {name: [] for name in calls}
     names = list(calls)
@@ -105,7 +105,7 @@ def interleaved(calls: Mapping[str, Call], clock: Clock, effort: Effort) -> dict
         first = turn % len(names)  # nobody always follows the same other
         for name in names[first:] + names[:first]:
             if len(samples[name]) < rounds[name]:
-                calls[name]()
+                clock(calls[name], repeats[name])
                 samples[name].append(clock(calls[name], repeats[name]))
     return {name: _summary(samples[name], repeats[name]) for name in calls}
 

@@ -12,9 +12,7 @@ from typing import Any
 
 import numpy as np
 
-_ACCEPTED = (
-    "a NumPy or CuPy array, a Numba device array, or an array with __cuda_array_interface__ or __dlpack__"
-)
+_ACCEPTED = "a NumPy or CuPy array, a Numba device array, or an array with __cuda_array_interface__ or __dlpack__"
 _DLPACK_CPU, _DLPACK_PINNED = 1, 3
 
 
@@ -110,4 +108,11 @@ def _dlpack(name: str, x: Any, library: str) -> Operand:
     namespace = x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules.get(library)
     on_device = device not in (_DLPACK_CPU, _DLPACK_PINNED)
     array = x if on_device else np.from_dlpack(x)
-    return Operand(array, tuple(x.shape), str(array.dtype), on_device, library, getattr(namespace, "from_dlpack", _unchanged))
+    return Operand(
+        array,
+        tuple(x.shape),
+        str(array.dtype),
+        on_device,
+        library,
+        getattr(namespace, "from_dlpack", _unchanged),
+    )

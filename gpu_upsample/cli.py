@@ -153,9 +153,7 @@ def _jobs(inputs: tuple[Path, ...], output: Path) -> list[tuple[Path, Path]]:
             )
         return [(inputs[0], output)]
     if output.is_file():
-        raise click.BadParameter(
-            f"{str(output)!r} is a file; several pictures need a folder.", param_hint="-o"
-        )
+        raise click.BadParameter(f"{str(output)!r} is a file; several pictures need a folder.", param_hint="-o")
     jobs = [(source, output / name) for top in inputs for source, name in _pictures(top, output)]
     if not jobs:
         raise click.UsageError("No pictures found.")
@@ -182,12 +180,8 @@ def _pictures(top: Path, output: Path) -> Iterator[tuple[Path, Path]]:
 
 @main.command()
 @click.argument("picture", metavar="IN", type=click.Path(True, dir_okay=False, path_type=Path))
-@click.option(
-    "-o", "--output", metavar="OUT", required=True, type=click.Path(path_type=Path), help="File to write."
-)
-@click.option(
-    "--scale", type=_factor, metavar="FACTOR", default="4", show_default=True, help="From 1 to 100."
-)
+@click.option("-o", "--output", metavar="OUT", required=True, type=click.Path(path_type=Path), help="File to write.")
+@click.option("--scale", type=_factor, metavar="FACTOR", default="4", show_default=True, help="From 1 to 100.")
 @click.option("--at", type=_point, metavar="X,Y", help="Pixel in the middle of the part that is shown.")
 @_backend_option
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")

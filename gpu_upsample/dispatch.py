@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from math import prod
 from typing import Any
@@ -66,7 +66,7 @@ def chosen_backend(backend: Any, on_device: bool) -> str:
     return name
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(name: str) -> Any:
     """Return the backend called `name`; BackendUnavailableError says what it lacks."""
     backend = import_module(f"gpu_upsample.{name}")

@@ -74,9 +74,7 @@ def read(path: Path) -> Image.Image:
     return upright if upright.mode == mode else upright.convert(mode)
 
 
-def resample(
-    image: Image.Image, size: tuple[int, int], *, method: str, antialias: bool, backend: str
-) -> Image.Image:
+def resample(image: Image.Image, size: tuple[int, int], *, method: str, antialias: bool, backend: str) -> Image.Image:
     """Return `image` at another size, given as (width, height)."""
 
     def resized(array: NDArray[Any]) -> NDArray[Any]:

@@ -203,8 +203,8 @@ def resize(
     >>> resize(np.array([0, 100], np.uint8), 4)
     array([  0,  25,  75, 100], dtype=uint8)
     >>> resize(np.eye(4), (2, 2), antialias=True, border="renormalize").round(3)
-    array([[0.592, 0.122],
-           [0.122, 0.592]])
+    array([[0.388, 0.122],
+           [0.122, 0.388]])
     >>> resize(np.array([1.0, 2.0]), 4, border="extrapolate")
     array([0.75, 1.25, 1.75, 2.25])
     """

@@ -10,7 +10,7 @@ element written twice or never, raises.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -99,7 +99,7 @@ HOST = SimpleNamespace(
 )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _kernel(spec):
     builder, _ = KERNELS[type(spec)]
     kernel = njit(boundscheck=True)(builder(HOST, spec))

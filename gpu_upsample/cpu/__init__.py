@@ -47,6 +47,6 @@ def copy(x: Any, out: Any) -> None:
 def overlap(x: Any, out: Any) -> bool:
     """Say whether the two arrays share memory."""
     try:
-        return bool(np.shares_memory(x, out, max_work=10_000))
+        return bool(np.shares_memory(x, out, max_work=10_000))  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True

@@ -6,7 +6,7 @@ on disk as long as it holds nothing but integers; the arithmetic is therefore a 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from numba import njit
@@ -21,7 +21,7 @@ UNROLLED = 10
 """The longest window that gets a loop of its own; longer ones share one with a run-time length."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def filter_kernel(SOURCE: int, RESULT: int, ROWS: int, COLUMNS: int, INNER: int, FILL: int) -> Any:  # noqa: N803
     """Return the kernel for weighted sums along columns, then rows.
 
@@ -66,9 +66,7 @@ def filter_kernel(SOURCE: int, RESULT: int, ROWS: int, COLUMNS: int, INNER: int,
                                 for i in range(inner):
                                     total = zero
                                     for k in range(COLUMNS):
-                                        total = fma(
-                                            column_weight[k, c], widen(SOURCE, src[at + k * inner + i]), total
-                                        )
+                                        total = fma(column_weight[k, c], widen(SOURCE, src[at + k * inner + i]), total)
                                     dst[to + i] = total
                             else:
                                 for i in range(inner):
@@ -138,7 +136,7 @@ def filter_kernel(SOURCE: int, RESULT: int, ROWS: int, COLUMNS: int, INNER: int,
     return kernel
 
 
-@lru_cache(maxsize=None)
+@cache
 def select_kernel(COLUMNS: int, INNER: int) -> Any:  # noqa: N803
     """Return the kernel for copies of input samples; one serves every type of the same size.
 

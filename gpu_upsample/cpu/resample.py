@@ -123,7 +123,7 @@ def run_select(step: SelectStep, x: Any, out: Any) -> None:
     bits = np.dtype(f"u{step.source.itemsize}")
     x = x.view(bits).reshape(-1, columns_in * inner)
     out = out.view(bits).reshape(-1, columns_out * inner)
-    fill = step.source.bits(step.fill)
+    fill = bits.type(step.source.bits(step.fill))
 
     def work(first: int, last: int) -> None:
         kernel(x, out, first, last, rows_in, rows_out, rows, columns, inner, fill)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 
 # Work below this many bytes is done on the caller's thread: waking another costs more.
 _INLINE_BYTES = 1 << 18
@@ -55,7 +56,7 @@ def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: 
         work(0, rows)
         return
     edges = [rows * part // parts for part in range(parts + 1)]
-    futures = [_pool(threads).submit(work, *edge) for edge in zip(edges[:-2], edges[1:-1], strict=True)]
+    futures = [_pool(threads).submit(work, *edge) for edge in pairwise(edges[:-1])]
     work(edges[-2], rows)  # the caller's thread takes its share
     for future in futures:
         future.result()

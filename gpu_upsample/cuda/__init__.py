@@ -30,5 +30,5 @@ def run_step(step: Any, x: Any, out: Any) -> None:
     """Execute one step of a plan on flat arrays."""
     from gpu_upsample.cuda import resample
 
-    run = {FilterStep: resample.run_filter, SelectStep: resample.run_select}
+    run: dict[type, Any] = {FilterStep: resample.run_filter, SelectStep: resample.run_select}
     run[type(step)](step, x, out)

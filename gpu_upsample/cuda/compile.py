@@ -14,8 +14,8 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numba.cuda
 from cuda.core import Linker, LinkerOptions, ObjectCode
-from numba import cuda
 
 from gpu_upsample.cuda.kernels import KERNELS, Spec
 from gpu_upsample.cuda.machine import DEVICE
@@ -26,7 +26,7 @@ Capability = tuple[int, int]
 def ptx_of(spec: Spec, capability: Capability) -> str:
     """Return the PTX of a kernel for a compute capability, as (major, minor)."""
     builder, signature = KERNELS[type(spec)]
-    text, _ = cuda.compile(
+    text, _ = numba.cuda.compile(  # type: ignore[attr-defined]
         builder(DEVICE, spec), signature(spec), cc=capability, device=False, abi="numba", output="ptx"
     )
     return str(text)

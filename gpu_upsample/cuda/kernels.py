@@ -101,7 +101,11 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         last = min(index(rows_out), plus(o, index(strip)))
 
         # Every lane's window: read once, used for every row of the strip.
-        at, length, base = memory.local.array(LANES, index), memory.local.array(LANES, types.uint32), memory.local.array(LANES, index)
+        at, length, base = (
+            memory.local.array(LANES, index),
+            memory.local.array(LANES, types.uint32),
+            memory.local.array(LANES, index),
+        )
         weight, beyond = memory.local.array(WEIGHTS, real), memory.local.array(LANES, real)
         if COLUMNS:
             for lane in range(LANES):
@@ -115,7 +119,11 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                 for k in range(COLUMNS):
                     weight[lane * COLUMNS + k] = load(column_weight, plus(base[lane], index(k)))
 
-        row, kept, packed = memory.local.array(LANES, real), memory.local.array(KEPT, real), memory.local.array(LANES, carrier_out)
+        row, kept, packed = (
+            memory.local.array(LANES, real),
+            memory.local.array(KEPT, real),
+            memory.local.array(LANES, carrier_out),
+        )
         raw = memory.local.array(LANES, carrier_in)
         if SUMS:
             for k in range(KEPT):
@@ -138,12 +146,12 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                                     value = load(x, mad(index(k), inner, first))
                                     total = fma(weight[lane * COLUMNS + k], widen(SOURCE, value), total)
                         else:
-                            k = index(0)
-                            while k < index(length[lane]):
-                                value = load(x, mad(k, inner, first))
-                                factor = load(column_weight, plus(base[lane], k))
+                            tap = index(0)
+                            while tap < index(length[lane]):
+                                value = load(x, mad(tap, inner, first))
+                                factor = load(column_weight, plus(base[lane], tap))
                                 total = fma(factor, widen(SOURCE, value), total)
-                                k = plus(k, one)
+                                tap = plus(tap, one)
                         if FILL and beyond[lane] != real(0.0):
                             total = fma(beyond[lane], fill, total)
                         row[lane] = total
@@ -286,4 +294,3 @@ KERNELS: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     SelectSpec: (build_select, select_signature),
 }
 """Kind of specialisation -> (builder, signature)."""
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from gpu_upsample.cuda.compile import cubin_of
@@ -31,7 +31,7 @@ def launch(spec: Spec, device: int, stream: int, blocks: int, arguments: tuple[A
     queue(_stream(stream), LaunchConfig(grid=blocks, block=THREADS), _kernel(spec, device), *arguments)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _kernel(spec: Spec, device: int) -> Any:
     """Load a kernel into the device's primary context, which CuPy has made current."""
     from cuda.core import Device, ObjectCode

@@ -15,7 +15,7 @@ from typing import Any
 import numba.cuda
 from llvmlite import ir
 from numba import types
-from numba.cuda import cgutils, nvvmutils
+from numba.cuda import cgutils, nvvmutils  # type: ignore[attr-defined]
 from numba.cuda.extending import intrinsic
 
 from gpu_upsample import arithmetic

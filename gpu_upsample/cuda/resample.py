@@ -53,9 +53,7 @@ def _launch(spec: Any, grid: tuple[int, ...], x: Any, out: Any, tables: memory.T
         _pinned.append(tables)  # a captured graph keeps the addresses
     blocks, *place = grid
     pointers = (int(x.data.ptr), int(out.data.ptr))
-    launch.launch(
-        spec, x.device.id, int(stream.ptr), blocks, (*pointers, *place, *arguments(tables.pointers(stream)))
-    )
+    launch.launch(spec, x.device.id, int(stream.ptr), blocks, (*pointers, *place, *arguments(tables.pointers(stream))))
 
 
 # ---- filter -------------------------------------------------------------------------------------------------
@@ -88,7 +86,12 @@ def _filter_tables(step: FilterStep, device: int) -> memory.Tables:
     if step.rows is not None:
         form, _ = _rows_form(step.rows)
         weight = _right_aligned(step.rows) if form == "ring" else step.rows.weight
-        rows = (step.rows.start.astype(np.uint32), _stop(step.rows), weight.astype(real), _outside(step.rows, real))
+        rows = (
+            step.rows.start.astype(np.uint32),
+            _stop(step.rows),
+            weight.astype(real),
+            _outside(step.rows, real),
+        )
     columns: tuple[Any, ...] = (nothing, nothing, np.zeros(1, real), np.zeros(1, real))
     if step.columns is not None:
         taps = step.columns
@@ -157,6 +160,6 @@ def run_select(step: SelectStep, x: Any, out: Any) -> None:
     tables = _select_tables(step, x.device.id)
 
     def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
-        return (rows_in, rows_out, width_in, width_out, inner, *table, int(step.source.bits(step.fill)))
+        return (rows_in, rows_out, width_in, width_out, inner, *table, step.source.bits(step.fill))
 
     _launch(spec, grid, x, out, tables, arguments)

@@ -31,21 +31,19 @@ class Storage:
         """Bytes of one scalar."""
         return np.dtype(self.carrier).itemsize
 
-    def bits(self, value: float) -> np.unsignedinteger[Any]:
-        """Return the bits of a number in this storage, as an unsigned integer of its size.
+    def bits(self, value: float) -> int:
+        """Return the bits of a number in this storage, as an unsigned integer.
 
         Examples
         --------
         >>> hex(STORAGE["float16"].bits(1.0)), hex(STORAGE["bfloat16"].bits(-2.0))
         ('0x3c00', '0xc000')
         """
-        unsigned = np.dtype(f"u{self.itemsize}")
         if self.name == "bfloat16":
             word = int(np.float32(value).view(np.uint32))
-            rounded = 0x7FC0 if np.isnan(value) else (word + 0x7FFF + (word >> 16 & 1)) >> 16
-            return unsigned.type(rounded)  # type: ignore[no-any-return]
+            return 0x7FC0 if np.isnan(value) else (word + 0x7FFF + (word >> 16 & 1)) >> 16
         exact = np.array(value if np.dtype(self.carrier).kind == "f" or self.name == "float16" else int(value))
-        return exact.astype(self.name).view(unsigned)[()]  # type: ignore[no-any-return]
+        return int(exact.astype(self.name).view(f"u{self.itemsize}"))
 
     def rounded(self, value: float) -> float:
         """Return a number as the nearest one that a floating-point storage holds.
@@ -55,10 +53,9 @@ class Storage:
         >>> STORAGE["float16"].rounded(0.1), STORAGE["bfloat16"].rounded(0.1)
         (0.0999755859375, 0.10009765625)
         """
-        bits = self.bits(value)
         if self.name == "bfloat16":
-            return float((np.uint32(bits) << 16).view(np.float32))
-        return float(bits.view(self.name))
+            return float((np.array(self.bits(value), np.uint32) << 16).view(np.float32))
+        return float(np.array(value).astype(self.name))
 
 
 def _table() -> dict[str, Storage]:
@@ -91,7 +88,5 @@ def scalars(dtype: Any) -> tuple[Storage, int]:
     """
     name, parts = PARTS.get(str(dtype), (str(dtype), 1))
     if name not in STORAGE:
-        raise TypeError(
-            f"dtype {dtype} is not supported; supported are {', '.join([*STORAGE, *PARTS])}"
-        )
+        raise TypeError(f"dtype {dtype} is not supported; supported are {', '.join([*STORAGE, *PARTS])}")
     return STORAGE[name], parts

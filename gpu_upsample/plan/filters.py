@@ -36,7 +36,7 @@ class Filter:
 
 
 def _triangle(d: Weights) -> Weights:
-    return np.maximum(1 - np.abs(d), 0)
+    return np.where(np.abs(d) < 1, 1 - np.abs(d), 0.0)
 
 
 def _bicubic_spline(d: Weights, b: float, c: float) -> Weights:

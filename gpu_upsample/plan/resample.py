@@ -51,8 +51,9 @@ def _torch_index(axis: Axis, offset: float) -> Index:
     # torch computes in float32 whatever the dtype (UpSample.h, nearest_idx; the CUDA kernels likewise).
     single = np.float32
     scale = single(axis.n_in) / single(axis.n_out) if axis.scale is None else single(1.0 / axis.scale)
-    index = np.floor((np.arange(axis.n_out).astype(single) + single(offset)) * scale)
-    return np.minimum(index.astype(np.int64), axis.n_in - 1)
+    coordinate = (np.arange(axis.n_out).astype(single) + single(offset)) * scale
+    index: Index = np.floor(coordinate).astype(np.int64)
+    return np.minimum(index, axis.n_in - 1)
 
 
 def _filtered(axis: Axis, how: Sampling) -> Taps:
@@ -157,9 +158,7 @@ def plan_interpolate(
         raise ValueError(f"align_corners has no meaning for mode {mode!r}; got align_corners={align_corners!r}")
     if antialias and not spec.antialias:
         fitting = [name for name, other in MODES.items() if other.antialias]
-        raise ValueError(
-            f"antialias=True needs one of the modes {', '.join(map(repr, fitting))}; got {mode!r}"
-        )
+        raise ValueError(f"antialias=True needs one of the modes {', '.join(map(repr, fitting))}; got {mode!r}")
     if recompute_scale_factor and size is not None:
         raise ValueError("recompute_scale_factor=True needs scale_factor, not size")
     n_in = tuple(shape[a] for a in axes)
@@ -167,9 +166,7 @@ def plan_interpolate(
     if recompute_scale_factor:
         scales = (None,) * len(axes)
     how = _sampling(mode, bool(align_corners), bool(antialias))
-    maps = {
-        a: axis_map(Axis(n, m, s), how) for a, n, m, s in zip(axes, n_in, sizes, scales, strict=True)
-    }
+    maps = {a: axis_map(Axis(n, m, s), how) for a, n, m, s in zip(axes, n_in, sizes, scales, strict=True)}
     return plan_steps(shape, dtype, maps)
 
 
@@ -195,9 +192,7 @@ def plan_resize(
         raise ValueError("x must have at least one axis; got a 0-d array")
     shapes.check_exactly_one(size, scale, "scale")
     ndim = len(shape)
-    axes = (
-        shapes.default_axes(ndim, size, scale) if axes is None else shapes.normalized_axes(axes, ndim)
-    )
+    axes = shapes.default_axes(ndim, size, scale) if axes is None else shapes.normalized_axes(axes, ndim)
     rank = len(axes)
     n_in = tuple(shape[a] for a in axes)
     boxes = _boxes(box, n_in)
@@ -223,9 +218,7 @@ def plan_resize(
         raise ValueError(f"box must span at least one pixel with coordinates={coordinates!r}; got {box!r}")
     fill = _fill(fill_value, dtype) if border == "constant" else 0.0
     geometry = zip(n_in, sizes, scales, boxes, strict=True)
-    maps = {
-        a: axis_map(Axis(*g), how) for a, g, how in zip(axes, geometry, samplings, strict=True)
-    }
+    maps = {a: axis_map(Axis(*g), how) for a, g, how in zip(axes, geometry, samplings, strict=True)}
     return plan_steps(shape, dtype, maps, fill)
 
 
@@ -244,9 +237,7 @@ def _boxes(box: Any, n_in: tuple[int, ...]) -> tuple[tuple[float, float] | None,
     for pair in pairs:
         start, stop = (shapes.as_number("box", edge) for edge in pair)
         if not start < stop or max(abs(start), abs(stop)) > shapes.LONGEST_AXIS:
-            raise ValueError(
-                f"box must have start < stop, and edges within ±{shapes.LONGEST_AXIS}; got {pair!r}"
-            )
+            raise ValueError(f"box must have start < stop, and edges within ±{shapes.LONGEST_AXIS}; got {pair!r}")
         result.append((start, stop))
     return tuple(result)
 
@@ -267,4 +258,3 @@ def _fill(value: Any, dtype: str) -> float:
         return int(exact)
     with np.errstate(over="ignore"):
         return storage.rounded(fill)
-

@@ -132,7 +132,7 @@ def default_axes(ndim: int, size: Any, scale: Any) -> tuple[int, ...]:
         rank = len(tuple(given))
         if ndim - 1 <= rank <= ndim and rank:
             return tuple(range(rank))
-    elif 1 <= ndim <= 2 and scale is not None or ndim == 1:
+    elif (1 <= ndim <= 2 and scale is not None) or ndim == 1:
         return tuple(range(ndim))
     raise ValueError(
         f"axes must be given: with an array of rank {ndim} and size={size!r}, scale={scale!r} it is not "

@@ -6,6 +6,7 @@ them is planes, what lies behind them is inner. So rank and layout never reach a
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -110,9 +111,7 @@ def _single_axis(shape: tuple[int, ...], axis: int) -> tuple[Shape4, bool]:
     return (prod(shape[:axis]), shape[axis], 1, inner), False
 
 
-def _filter_steps(
-    shape: tuple[int, ...], taps: dict[int, Taps], storage: Storage, fill: float
-) -> list[FilterStep]:
+def _filter_steps(shape: tuple[int, ...], taps: dict[int, Taps], storage: Storage, fill: float) -> list[FilterStep]:
     """Plan the weighted sums: the last axis first, neighbouring axes two at a time."""
     steps: list[FilterStep] = []
     between = STORAGE[storage.accumulator]
@@ -147,24 +146,21 @@ def _raveled(shape: tuple[int, ...], index: dict[int, Index], first: int, last: 
     return flat
 
 
-def _select_steps(
-    shape: tuple[int, ...], index: dict[int, Index], storage: Storage, fill: float
-) -> list[SelectStep]:
+def _select_steps(shape: tuple[int, ...], index: dict[int, Index], storage: Storage, fill: float) -> list[SelectStep]:
     """Plan the selections: all axes in one step."""
     if not index:
         return []
     first, last = min(index), max(index)
+    rows: Index | None
     if first < last:
         rows = _raveled(shape, index, first, last)
         return [SelectStep(_folded(shape, first, last), rows, index[last], storage, fill)]
     folded, across = _single_axis(shape, last)
-    chosen = (None, index[last]) if across else (index[last], None)
-    return [SelectStep(folded, *chosen, storage, fill)]
+    rows, columns = (None, index[last]) if across else (index[last], None)
+    return [SelectStep(folded, rows, columns, storage, fill)]
 
 
-def plan_steps(
-    shape: tuple[int, ...], dtype: str, maps: dict[int, Taps | Index], fill: float = 0.0
-) -> Plan:
+def plan_steps(shape: tuple[int, ...], dtype: str, maps: dict[int, Taps | Index], fill: float = 0.0) -> Plan:
     """Plan the resampling of an array.
 
     Parameters
@@ -188,15 +184,21 @@ def plan_steps(
     index = {a: m for a, m in maps.items() if not isinstance(m, Taps)}
     lengths = {a: m.n_out if isinstance(m, Taps) else len(m) for a, m in maps.items()}
     shape_out = tuple(lengths.get(axis, n) for axis, n in enumerate(shape))
-    # A selection and a sum along different axes commute to the bit: select first where that leaves less to sum.
-    select_first = prod(lengths[a] for a in index) <= prod(shape[a] for a in index)
+    whole = (*shape, parts)
     steps: list[Step] = []
-    scalar_shape = (*shape, parts)
-    for part in (index, taps) if select_first else (taps, index):
-        plan = _select_steps if part is index else _filter_steps
-        steps += plan(scalar_shape, part, storage, fill)  # type: ignore[operator]
-        scalar_shape = tuple(lengths[a] if a in part else n for a, n in enumerate(scalar_shape))
+    # Selections and sums along different axes commute: select first where that leaves less to sum.
+    if prod(lengths[a] for a in index) <= prod(shape[a] for a in index):
+        steps += _select_steps(whole, index, storage, fill)
+        steps += _filter_steps(_resized(whole, lengths, index), taps, storage, fill)
+    else:
+        steps += _filter_steps(whole, taps, storage, fill)
+        steps += _select_steps(_resized(whole, lengths, taps), index, storage, fill)
     return Plan(tuple(shape), shape_out, str(dtype), tuple(steps))
+
+
+def _resized(shape: tuple[int, ...], lengths: dict[int, int], axes: Container[int]) -> tuple[int, ...]:
+    """Return `shape` with the new lengths of some axes."""
+    return tuple(lengths[axis] if axis in axes else n for axis, n in enumerate(shape))
 
 
 def _is_identity(mapping: Taps | Index, n: int) -> bool:

@@ -64,7 +64,7 @@ class Taps:
     @property
     def width(self) -> int:
         """The longest window."""
-        return self.weight.shape[1]
+        return int(self.weight.shape[1])
 
     @cached_property
     def overlap(self) -> int:

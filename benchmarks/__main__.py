@@ -1,0 +1,70 @@
+"""Compare the speed of gpu_upsample with that of other libraries."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import gpu_upsample as gu
+from benchmarks import report
+from benchmarks.cases import CASES
+from benchmarks.compare import compare
+from benchmarks.peers import PEERS
+from benchmarks.timing import FULL, QUICK
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser.add_argument("--device", action="store_true", help="on the GPU, against torch CUDA and cupyx")
+    parser.add_argument("--quick", action="store_true", help="small arrays, few rounds: only to see that it runs")
+    parser.add_argument("--only", metavar="PATTERN", help="only the cases whose name matches a regular expression")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="where to write the figures")
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="where to draw them")
+    parser.epilog = f"A full run writes {RESULTS.parent.name}/{RESULTS.name}/cpu.json and .png (cuda with --device)."
+    options = parser.parse_args(arguments)
+    if options.device and "cuda" not in gu.available_backends():
+        parser.error("--device: backend 'cuda' cannot run here; `gpu-upsample info` says why")
+    try:
+        options.only = re.compile(options.only or "")
+    except re.error as error:
+        parser.error(f"--only: {error}")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the table; return the exit code, 1 if one of our own calls failed."""
+    options = _arguments(arguments)
+    place = "cuda" if options.device else "cpu"
+    cases = [case.small() for case in CASES] if options.quick else list(CASES)
+    whole = len(cases)
+    cases = [case for case in cases if options.only.search(case.name)]
+    if not cases:
+        sys.stderr.write("no case of that name; there are\n" + "".join(f"  {case.name}\n" for case in CASES))
+        return 2
+
+    here = [peer for peer in PEERS if place in peer.places]
+    absent = {peer.name: reason for peer in here if (reason := peer.missing(place))}
+    present = [peer for peer in here if peer.name not in absent]
+    records = []
+    for number, case in enumerate(cases, 1):
+        sys.stderr.write(f"[{number}/{len(cases)}] {case.name}\n")
+        records.append(compare(case, present, place, QUICK if options.quick else FULL))
+    run = report.document(place, options.quick, [peer.name for peer in present], absent, records)
+    report.print_table(run)
+
+    # A part of the table, or a quick run, does not replace the results of the whole.
+    complete = len(cases) == whole and not options.quick
+    if path := options.json or (RESULTS / f"{place}.json" if complete else None):
+        report.write_json(run, path)
+    if path := options.plot or (RESULTS / f"{place}.png" if complete else None):
+        report.plot(run, path)
+    return int(any("error" in record for record in records))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
