@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import gpu_upsample as gu
@@ -16,6 +17,7 @@ from benchmarks.peers import PEERS
 from benchmarks.timing import FULL, QUICK
 
 RESULTS = Path(__file__).parent / "results"
+_DRAWS = find_spec("matplotlib") is not None
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -29,6 +31,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.device and "cuda" not in gu.available_backends():
         parser.error("--device: backend 'cuda' cannot run here; `gpu-upsample info` says why")
+    if options.plot and not _DRAWS:
+        parser.error("--plot: needs matplotlib, which is not installed")
     try:
         options.only = re.compile(options.only or "")
     except re.error as error:
@@ -61,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     complete = len(cases) == whole and not options.quick
     if path := options.json or (RESULTS / f"{place}.json" if complete else None):
         report.write_json(run, path)
-    if path := options.plot or (RESULTS / f"{place}.png" if complete else None):
+    if path := options.plot or (RESULTS / f"{place}.png" if complete and _DRAWS else None):
         report.plot(run, path)
     return int(any("error" in record for record in records))
 

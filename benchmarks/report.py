@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ def _notes(run: Record) -> list[str]:
 
 
 # ---- plot ---------------------------------------------------------------------------------------------------
-_COLOURS = ("#0b62a4", "#e07b00", "#6a3d9a", "#1b8a5a", "#c2334d")
+_MARKS = (("o", "#0b62a4"), ("s", "#e07b00"), ("^", "#6a3d9a"), ("D", "#1b8a5a"), ("v", "#c2334d"))
 
 
 def plot(run: Record, path: Path) -> None:
@@ -151,14 +152,14 @@ def plot(run: Record, path: Path) -> None:
     FigureCanvasAgg(figure)  # no window system is asked for
     ratios, copies = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     rows = range(len(cases))
-    for name, colour in zip(_columns(run), _COLOURS, strict=False):
+    for name, (shape, colour) in zip(_columns(run), cycle(_MARKS), strict=False):
         points = [
             (entry["ratio"], row)
             for row, case in zip(rows, cases, strict=True)
             if "ratio" in (entry := case["peers"].get(name, {}))
         ]
         if points:
-            ratios.plot(*zip(*points, strict=True), "o", color=colour, markersize=7, label=name)
+            ratios.plot(*zip(*points, strict=True), shape, color=colour, markersize=7, label=name)
     ratios.axvline(1, color="#444444", linewidth=1)
     ratios.set(xscale="log", xlabel="time of the peer / time of gpu_upsample (above 1 we are faster)")
     ratios.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -173,7 +174,7 @@ def plot(run: Record, path: Path) -> None:
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
     if ratios.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside upper right", ncols=len(_COLOURS), frameon=False)
+        figure.legend(loc="outside upper right", ncols=len(_MARKS), frameon=False)
     figure.suptitle(_title(run), x=0.01, ha="left", fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

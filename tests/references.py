@@ -93,6 +93,12 @@ class Grid:
         return (self.length - 1) / (self.n_out - 1) if self.n_out > 1 else Fraction(0)
 
 
+def meant(number: float) -> Fraction:
+    """Return the fraction that a float stands for: 0.1 is a tenth, not 0.1000000000000000055."""
+    simple = Fraction(number).limit_denominator(1000)
+    return simple if float(simple) == number else Fraction(number)
+
+
 def half_pixel(o: int, g: Grid) -> Fraction:
     return (o + HALF) * g.step - HALF
 
@@ -227,7 +233,7 @@ def axis_map(
 ) -> AxisMap:
     """Return the map of one axis as `resize` describes it."""
     start, stop = (Fraction(0), Fraction(n_in)) if box is None else map(Fraction, box)
-    grid = Grid(n_in, n_out, None if scale is None else Fraction(scale), start, stop - start)
+    grid = Grid(n_in, n_out, None if scale is None else meant(scale), start, stop - start)
     coordinate, step = COORDINATES[coordinates]
     stretch = max(Fraction(1), step(grid)) if antialias else Fraction(1)
     windows: list[Window] = []
@@ -271,9 +277,7 @@ NEAREST_MODES = {"nearest": 0.0, "nearest-exact": 0.5}
 
 
 @lru_cache(maxsize=4096)
-def torch_map(
-    n_in: int, n_out: int, mode: str, align_corners: bool, antialias: bool, scale: float | None
-) -> AxisMap:
+def torch_map(n_in: int, n_out: int, mode: str, align_corners: bool, antialias: bool, scale: float | None) -> AxisMap:
     """Return the map of one axis as torch's `interpolate` documents it."""
     if mode in NEAREST_MODES:
         return selection(nearest_index(n_in, n_out, NEAREST_MODES[mode], scale), n_in)
@@ -306,9 +310,7 @@ def apply(x: NDArray[Any], maps: dict[int, AxisMap], fill: float = 0.0) -> Expec
     return Expected(value, float(np.max(reach, initial=0.0)))
 
 
-def along(
-    matrix: NDArray[Any], x: NDArray[Any], axis: int, outside: NDArray[Any], fill: float
-) -> NDArray[Any]:
+def along(matrix: NDArray[Any], x: NDArray[Any], axis: int, outside: NDArray[Any], fill: float) -> NDArray[Any]:
     moved = np.moveaxis(np.tensordot(matrix, x, axes=(1, axis)), 0, axis)
     shape = [1] * x.ndim
     shape[axis] = -1
@@ -351,9 +353,7 @@ def interpolate_maps(
     axes = spatial_axes(len(shape), data_format)
     sizes = geometry([shape[a] for a in axes], size, scale_factor)
     return {
-        a: torch_map(
-            shape[a], n, mode, bool(align_corners), antialias, None if recompute_scale_factor else scale
-        )
+        a: torch_map(shape[a], n, mode, bool(align_corners), antialias, None if recompute_scale_factor else scale)
         for a, (n, scale) in zip(axes, sizes, strict=True)
     }
 
@@ -372,9 +372,7 @@ def resize_maps(
     boxes = [None] * len(axes) if box is None else [tuple(pair) for pair in box]
     lengths = [shape[a] if b is None else b[1] - b[0] for a, b in zip(axes, boxes, strict=True)]
     rows = zip(axes, geometry(lengths, size, scale), each(method, len(axes)), boxes, strict=True)
-    return {
-        a % len(shape): axis_map(shape[a], n, m, scale=s, box=b, **options) for a, (n, s), m, b in rows
-    }
+    return {a % len(shape): axis_map(shape[a], n, m, scale=s, box=b, **options) for a, (n, s), m, b in rows}
 
 
 def interpolate(x: NDArray[Any], **arguments: Any) -> Expected:

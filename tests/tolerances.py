@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Width of the band, relative to the largest sum of products.
-SINGLE, DOUBLE = 3 * 2.0**-23, 6 * 2.0**-52
+SINGLE, DOUBLE = 3 * 2.0**-23, 1e-14  # coordinates below 64 are themselves rounded by up to 2**-48
 
 BANDS: dict[str, float] = {
     **dict.fromkeys(("bool", "uint8", "int8", "uint16", "int16", "float16", "bfloat16", "float32"), SINGLE),

@@ -9,7 +9,6 @@ element written twice or never, raises.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import cache
 from types import ModuleType, SimpleNamespace
 
@@ -19,8 +18,11 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda import launch, memory
 from gpu_upsample.cuda.kernels import KERNELS, THREADS
+from tests import twin_memory
+from tests.twin_memory import TwinArray, to_twin
+
+__all__ = ["TwinArray", "installed", "launched", "run", "to_twin"]
 
 
 # ---- the machine of primitives ------------------------------------------------------------------------------
@@ -115,66 +117,6 @@ def _kernel(spec):
     return run
 
 
-# ---- device arrays over host memory -------------------------------------------------------------------------
-_by_address = {}
-
-
-class _Address:
-    def __init__(self, array):
-        self._array = array
-
-    @property
-    def ptr(self):
-        """The address; asking for it remembers which array lies there, with its exact bounds."""
-        address = self._array.__array_interface__["data"][0]
-        _by_address[address] = self._array
-        return address
-
-
-class TwinArray(np.ndarray):
-    """An array that every test for a device array takes for one."""
-
-    device = SimpleNamespace(id=0)
-    __module__ = "cupy"
-
-    @property
-    def data(self):
-        return _Address(self)
-
-    @property
-    def __cuda_array_interface__(self):
-        return {**self.__array_interface__, "version": 3, "stream": 1}
-
-
-def to_twin(x):
-    """Return a copy of a NumPy array, with its strides, as a device array."""
-    copied = np.empty_like(np.lib.stride_tricks.as_strided(x, x.shape, x.strides), subok=False)
-    np.copyto(copied, x)
-    return copied.view(TwinArray)
-
-
-_STREAM = SimpleNamespace(ptr=1, is_capturing=lambda: False, wait_event=lambda event: None)
-
-
-@contextmanager
-def _using_allocator(allocator):
-    yield
-
-
-CUPY = SimpleNamespace(
-    asarray=lambda x: np.asarray(x).view(TwinArray),
-    asnumpy=lambda x: np.array(np.asarray(x), subok=False),
-    ascontiguousarray=lambda x: np.ascontiguousarray(x).view(TwinArray),
-    empty=lambda shape, dtype: np.empty(shape, dtype).view(TwinArray),
-    copyto=np.copyto,
-    cuda=SimpleNamespace(
-        get_current_stream=lambda: _STREAM,
-        using_allocator=_using_allocator,
-        Event=lambda disable_timing: SimpleNamespace(record=lambda stream: None),
-    ),
-)
-
-
 # ---- the launch ---------------------------------------------------------------------------------------------
 launched = []
 """The specialisations that ran since the list was last cleared."""
@@ -185,16 +127,9 @@ def run(spec, device, stream, blocks, arguments, only=None):
     launched.append(spec)
     assert blocks < 2**31
     _, signature = KERNELS[type(spec)]
-    typed, written = [], None
-    for kind, value in zip(signature(spec).args, arguments, strict=True):
-        if isinstance(kind, types.CPointer):
-            array = np.asarray(_by_address[value]).reshape(-1).view(str(kind.dtype))
-            if len(typed) == 1:  # the second parameter is the output
-                written = np.zeros(array.size, np.uint8)
-                array = (array, written)
-            typed.append(array)
-        else:
-            typed.append(np.dtype(str(kind)).type(value))
+    typed = twin_memory.typed_arguments(signature(spec), arguments)
+    written = np.zeros(typed[1].size, np.uint8)
+    typed[1] = (typed[1], written)  # the second parameter is the output
     chosen = np.arange(blocks) if only is None else np.asarray(only)
     _kernel(spec)(chosen, THREADS, *typed)
     if only is None and not (written == 1).all():
@@ -202,22 +137,6 @@ def run(spec, device, stream, blocks, arguments, only=None):
     return written
 
 
-@contextmanager
 def installed(run=run):
-    """Serve backend 'cuda' by the twin."""
-    from gpu_upsample import dispatch
-    from gpu_upsample.cuda import availability
-
-    saved = launch.launch, memory.cupy, availability.state
-    import gpu_upsample.cuda as backend
-
-    require = backend.require
-    launch.launch, memory.cupy, backend.require = run, lambda: CUPY, lambda: None
-    dispatch.load.cache_clear()
-    try:
-        yield
-    finally:
-        launch.launch, memory.cupy, availability.state = saved
-        backend.require = require
-        dispatch.load.cache_clear()
-        _by_address.clear()
+    """Serve backend 'cuda' by the twin, in a ``with`` block."""
+    return twin_memory.installed(run)

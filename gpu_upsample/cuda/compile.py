@@ -17,7 +17,7 @@ from pathlib import Path
 import numba.cuda
 from cuda.core import Linker, LinkerOptions, ObjectCode
 
-from gpu_upsample.cuda.kernels import KERNELS, Spec
+from gpu_upsample.cuda.kernels import BLOCKS, KERNELS, THREADS, Spec
 from gpu_upsample.cuda.machine import DEVICE
 
 Capability = tuple[int, int]
@@ -27,7 +27,13 @@ def ptx_of(spec: Spec, capability: Capability) -> str:
     """Return the PTX of a kernel for a compute capability, as (major, minor)."""
     builder, signature = KERNELS[type(spec)]
     text, _ = numba.cuda.compile(  # type: ignore[attr-defined]
-        builder(DEVICE, spec), signature(spec), cc=capability, device=False, abi="numba", output="ptx"
+        builder(DEVICE, spec),
+        signature(spec),
+        cc=capability,
+        device=False,
+        abi="numba",
+        output="ptx",
+        launch_bounds=(THREADS, BLOCKS),
     )
     return str(text)
 

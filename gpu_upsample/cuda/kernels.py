@@ -19,6 +19,9 @@ from gpu_upsample import arithmetic
 THREADS = 128
 """Threads of a block."""
 
+BLOCKS = 8
+"""Blocks that a multiprocessor must be able to hold: it caps a thread at 64 registers."""
+
 
 @dataclass(frozen=True)
 class FilterSpec:
@@ -32,6 +35,7 @@ class FilterSpec:
         How the sums along the rows are formed. ``"ring"``: the last filtered source rows are kept, and an output
         row is summed when its window is complete; for few taps. ``"sums"``: the unfinished output rows are kept,
         and each source row is added to those it reaches; for many taps that overlap little, as when shrinking.
+        ``"direct"``: every output row filters its source rows anew; where the other two would keep too many.
         ``"none"``: the rows stay as they are.
     depth : int
         Length of the ring, or number of unfinished rows.
@@ -80,7 +84,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
     carrier_in, carrier_out = arithmetic.carrier_of(SOURCE), arithmetic.carrier_of(RESULT)
     real, index = arithmetic.accumulator_of(RESULT), types.uint64 if spec.wide else types.uint32
-    RING, SUMS = spec.rows == "ring", spec.rows == "sums"
+    RING, DIRECT = spec.rows == "ring", spec.rows == "direct"
+    SUMS = DIRECT or spec.rows == "sums"
     DEPTH, COLUMNS, LANES, FILL = spec.depth, spec.columns, spec.lanes, spec.fill
     KEPT, WEIGHTS, GROUP = max(1, DEPTH) * LANES, max(1, COLUMNS) * LANES, THREADS * LANES
 
@@ -203,6 +208,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                 begin = index(mad(plane, index(rows_out), o) * index(width_out))
                 store_lanes(y, plus(begin, j), packed, LANES)
                 o = plus(o, one)
+                if DIRECT and o < last:
+                    source = index(load(row_start, o))
 
     return kernel
 

@@ -15,8 +15,10 @@ from gpu_upsample.plan.taps import Taps
 
 # A window along a row up to this length is unrolled and its weights stay in registers.
 _UNROLLED = 8
-# Scalars that a thread may keep in registers for its lanes: weights, ring, sums.
+# Words that a thread may keep in registers for its lanes: weights, ring, sums.
 _REGISTERS = 32
+# Rows that a thread may keep at most. A filter needs no more, unless a crop box reaches far outside the array.
+_KEPT = 12
 # Threads that keep a large GPU busy: about 132 multiprocessors × 2048 threads.
 _BUSY = 1 << 18
 # Output rows of a strip at most: what a thread knows of its columns serves them all.
@@ -69,7 +71,10 @@ def _rows_form(taps: Taps | None) -> tuple[str, int]:
     """Return how the sums along the rows are formed, and the rows that are kept for it."""
     if taps is None:
         return "none", 0
-    return ("ring", taps.width) if taps.width <= taps.overlap else ("sums", taps.overlap)
+    kept = min(taps.width, taps.overlap)
+    if kept > _KEPT:
+        return "direct", 1
+    return ("ring", kept) if taps.width == kept else ("sums", kept)
 
 
 def _right_aligned(taps: Taps) -> Any:
@@ -115,7 +120,8 @@ def filter_spec(step: FilterStep, lanes: int, wide: bool) -> FilterSpec:
 def most_lanes(step: FilterStep) -> int:
     """Return how many lanes leave enough registers for everything that each of them keeps."""
     spec = filter_spec(step, 1, False)
-    return max(lanes for lanes in (1, 2, 4) if lanes == 1 or lanes * (spec.depth + max(spec.columns, 1)) <= _REGISTERS)
+    kept = (spec.depth + max(spec.columns, 1)) * np.dtype(step.result.accumulator).itemsize // 4
+    return max(lanes for lanes in (1, 2, 4) if lanes == 1 or lanes * kept <= _REGISTERS)
 
 
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:

@@ -187,16 +187,28 @@ def filter_taps(coordinate: Floats, stretch: float, kernel: Filter, n: int, bord
     array([[1.  , 0.  ],
            [0.75, 0.25]])
     """
-    reach = kernel.support * stretch
-    first = np.floor(coordinate - reach).astype(np.int64) + 1
-    last = np.floor(coordinate + reach).astype(np.int64)
+    low, high = _rims(coordinate, kernel.support * stretch)
+    first = np.floor(low).astype(np.int64) + 1
+    last = np.floor(high).astype(np.int64)
     if not kernel.closed:  # a sample at the very end of the support has weight zero: not a tap
-        last = np.ceil(coordinate + reach).astype(np.int64) - 1
+        last = np.ceil(high).astype(np.int64) - 1
     index = first[:, None] + np.arange(int(np.max(last - first)) + 1)
     used = index <= last[:, None]
     weight = np.where(used, kernel.function((index - coordinate[:, None]) / stretch), 0.0)
     weight /= weight.sum(axis=1, keepdims=True)
     return _bordered(first, last + 1, _Window(index, weight, used), n, border)
+
+
+def _rims(coordinate: Floats, reach: float) -> tuple[Floats, Floats]:
+    """Return both ends of the filter's support; one that misses a sample by rounding alone lies on it.
+
+    Otherwise a sample at the rim of a box filter would count in two windows, or in none.
+    """
+    blur = 4 * np.finfo(np.float64).eps * (np.abs(coordinate) + reach)
+    ends = np.stack([coordinate - reach, coordinate + reach])
+    whole = np.rint(ends)
+    low, high = np.where(np.abs(ends - whole) <= blur, whole, ends)
+    return low, high
 
 
 def _bordered(start: Ints, stop: Ints, w: _Window, n: int, border: str) -> Taps:

@@ -1,0 +1,88 @@
+"""Runs CUDA kernels in Numba's simulator: a third machine, of plain Python functions on the simulator's threads.
+
+A script of its own, because the simulator replaces `numba.cuda` for a whole process:
+    NUMBA_ENABLE_CUDASIM=1 python -m tests.simulator
+"""
+
+from __future__ import annotations
+
+from threading import current_thread
+from types import SimpleNamespace
+
+import numba.cuda
+import numpy as np
+
+import gpu_upsample as gu
+from gpu_upsample.arithmetic import SCALARS
+from gpu_upsample.cuda.kernels import KERNELS, THREADS
+from gpu_upsample.plan.dtypes import STORAGE
+from tests import twin_memory
+
+
+def _fma(a, b, c):
+    # Exact wherever the float64 product and sum are: the samples below are small multiples of 1/64.
+    return type(c)(float(a) * float(b) + float(c))
+
+
+def _widen(kind, value):
+    return np.dtype(STORAGE[SCALARS[kind]].accumulator).type(value)
+
+
+def _narrow(kind, value):
+    carrier = np.dtype(STORAGE[SCALARS[kind]].carrier)
+    if carrier.kind == "f":
+        return carrier.type(value)
+    return carrier.type(np.clip(np.rint(value), np.iinfo(carrier).min, np.iinfo(carrier).max))
+
+
+def _load_lanes(array, index, lanes, count):
+    lanes[:count] = array[int(index) : int(index) + count]
+
+
+def _store_lanes(array, index, lanes, count):
+    array[int(index) : int(index) + count] = lanes[:count]
+
+
+SIMULATOR = SimpleNamespace(
+    fma=_fma,
+    widen=_widen,
+    narrow=_narrow,
+    plus=lambda a, b: type(a)(int(a) + int(b)),
+    mad=lambda a, b, c: type(a)(int(a) * int(b) + int(c)),
+    quotient=lambda a, b: type(a)(int(a) // int(b)),
+    block=lambda: np.uint32(current_thread().blockIdx.x),
+    thread=lambda: np.uint32(current_thread().threadIdx.x),
+    memory=SimpleNamespace(local=SimpleNamespace(array=lambda shape, dtype: np.empty(shape, str(dtype)))),
+    load=lambda array, index: array[int(index)],
+    load_lanes=_load_lanes,
+    store_lanes=_store_lanes,
+)
+
+
+def run(spec, device, stream, blocks, arguments):
+    """Run a kernel as `launch.launch` would, in the simulator."""
+    builder, signature = KERNELS[type(spec)]
+    kernel = numba.cuda.jit(builder(SIMULATOR, spec))
+    kernel[blocks, THREADS](*twin_memory.typed_arguments(signature(spec), arguments))
+
+
+def main():
+    x = (np.arange(7 * 40) % 23 / 4).reshape(7, 40).astype(np.float32)
+    words = (x * 40).astype(np.uint8)
+    cases = [
+        (x, {"size": (14, 80), "axes": (0, 1)}),
+        (x, {"size": 3, "axes": 0, "method": "box", "antialias": True}),
+        (x, {"size": 80, "axes": 1}),
+        (words, {"size": (14, 20), "axes": (0, 1), "method": "nearest"}),
+        (words, {"size": 14, "axes": 0, "method": "linear"}),
+    ]
+    for array, options in cases:
+        expected = gu.resize(array, backend="cpu", **options)
+        with twin_memory.installed(run):
+            got = gu.resize(twin_memory.to_twin(array), **options)
+        np.testing.assert_array_equal(np.asarray(got), expected)
+    print(f"{len(cases)} kernels ran in the simulator")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""The benchmark: what it writes, whom it compares, and whom it does not. No time is asserted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as program
+from benchmarks import report
+from benchmarks.cases import CASES, Case, Resample
+from benchmarks.compare import compare
+from benchmarks.peers import OURS, PEERS, Job, Peer
+from benchmarks.timing import QUICK, Effort, interleaved
+
+TIMING = {"median", "low", "high", "rounds", "calls"}
+SMALL = [case.small() for case in CASES]
+PRESENT = [peer for peer in PEERS if "cpu" in peer.places and peer.missing("cpu") is None]
+
+
+def case_named(start: str) -> Case:
+    return next(case for case in SMALL if case.name.startswith(start))
+
+
+def planted(result: Callable[[np.ndarray], Any]) -> Peer:
+    """Return a peer that computes what we do, and then changes it."""
+
+    def build(case: Case, x: np.ndarray) -> Job | None:
+        job = OURS.builders[type(case.work)](case, x)
+        assert job is not None
+        return Job(job.run, lambda out: result(np.array(out)))
+
+    return Peer("planted", "numpy", {Resample: build})
+
+
+def shifted(out: np.ndarray) -> np.ndarray:
+    out.flat[-1] += 1
+    return out
+
+
+def refused(_out: np.ndarray) -> np.ndarray:
+    raise RuntimeError("not implemented for 'Half'\nat some line")
+
+
+# ---- the table ----------------------------------------------------------------------------------------------
+def test_names_are_unique() -> None:
+    assert len({case.name for case in CASES}) == len(CASES)
+    assert len({case.name for case in SMALL}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_small_case_is_the_same_case(case: Case) -> None:
+    small = case.small()
+    assert max(small.shape) <= 128
+    assert small.enlarges_evenly == case.enlarges_evenly
+    for axis in case.spatial:
+        ratio, small_ratio = (c.shape_out[axis] / c.shape[axis] for c in (case, small))
+        assert small_ratio == pytest.approx(ratio, rel=0.1)
+
+
+def test_every_library_agrees_with_us_on_every_case() -> None:
+    """This guards the builders: a peer that is asked for something else would quietly drop out of the table."""
+    once = Effort(rounds=2, sample=0.0, budget=0.0)
+    found = [compare(case, PRESENT, "cpu", once) for case in SMALL]
+    assert [record["error"] for record in found if "error" in record] == []
+    disagreeing = [
+        (record["name"], name, entry)
+        for record in found
+        for name, entry in record["peers"].items()
+        if entry["status"] != "compared"
+    ]
+    assert disagreeing == []
+    compared = {name for record in found for name in record["peers"]}
+    assert compared == {peer.name for peer in PRESENT}
+
+
+# ---- one case -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("change", [shifted, lambda out: out * np.nan])
+def test_a_wrong_peer_differs_and_is_not_timed(change: Callable[[np.ndarray], np.ndarray]) -> None:
+    entry = compare(case_named("linear x2 float32 NCHW"), [planted(change)], "cpu", QUICK)["peers"]["planted"]
+    assert entry["status"] == "differs"
+    assert "ratio" not in entry
+
+
+def test_a_wrong_nearest_neighbour_differs_by_any_amount() -> None:
+    case = case_named("nearest x2 float32 NCHW")
+    peer = planted(lambda out: np.nextafter(out, np.float32(2)))
+    assert compare(case, [peer], "cpu", QUICK)["peers"]["planted"]["status"] == "differs"
+
+
+@pytest.mark.parametrize("change", [refused, lambda out: out[..., 1:]])
+def test_a_failing_peer_does_not_end_the_run(change: Callable[[np.ndarray], np.ndarray]) -> None:
+    peers = [planted(change), replace(planted(lambda out: out), name="good")]
+    found = compare(case_named("linear x2 float32 NCHW"), peers, "cpu", QUICK)["peers"]
+    assert found["planted"]["status"] == "fails"
+    assert "\n" not in found["planted"]["reason"]
+    assert found["good"]["status"] == "compared"
+    assert found["good"]["difference"] == 0
+
+
+def test_a_peer_that_lacks_the_operation_is_left_out() -> None:
+    peers = [Peer("other", "numpy", {}), Peer("none", "numpy", {Resample: lambda _case, _x: None})]
+    assert compare(SMALL[0], peers, "cpu", QUICK)["peers"] == {}
+
+
+def test_our_own_failure_is_recorded() -> None:
+    case = replace(SMALL[0], work=replace(SMALL[0].work, method="unknown"))
+    assert compare(case, PRESENT, "cpu", QUICK)["error"].startswith("ValueError: method must be one of")
+
+
+# ---- timing -------------------------------------------------------------------------------------------------
+def test_calls_take_turns() -> None:
+    turns: list[str] = []
+
+    def clock(call: Callable[[], Any], calls: int) -> float:
+        for _ in range(calls):
+            call()
+        return 3.0 if turns[-1] == "slow" else 0.5
+
+    calls = {name: lambda name=name: turns.append(name) for name in ("quick", "slow")}
+    times = interleaved(calls, clock, Effort(rounds=5, sample=1.0, budget=24.0))
+    assert (times["quick"].calls, times["quick"].rounds, times["quick"].median) == (2, 5, 0.5)
+    assert (times["slow"].calls, times["slow"].rounds, times["slow"].median) == (1, 4, 3.0)
+    calibration, rounds = turns[:2], turns[2:]
+    assert calibration == ["quick", "slow"]
+    # An untimed sample before each timed one; the order rotates; the slow call leaves out the last round.
+    quick, slow = ["quick"] * 4, ["slow"] * 2
+    assert rounds == quick + slow + slow + quick + quick + slow + slow + quick + quick
+
+
+# ---- the program --------------------------------------------------------------------------------------------
+def test_the_program_writes_what_it_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures, picture = tmp_path / "new/run.json", tmp_path / "new/run.png"
+    arguments = ["--quick", "--only", "(linear|area) .* HWC", "--json", str(figures), "--plot", str(picture)]
+    assert program.main(arguments) == 0
+
+    run = json.loads(figures.read_text(encoding="utf-8"))
+    assert run["schema"] == report.SCHEMA
+    assert run["quick"] is True
+    assert run["backend"] == "cpu"
+    assert {"date", "commit", "machine", "versions", "peers", "absent"} <= set(run)
+    assert run["machine"]["threads"]["gpu_upsample"] >= 1
+    assert {"python", "numpy", "numba"} <= set(run["versions"])
+    assert [case["name"] for case in run["cases"]] == [
+        case.name for case in SMALL if case.layout == "HWC" and case.work.method in ("linear", "area")
+    ]
+    for case in run["cases"]:
+        assert {"name", "shape", "dtype", "layout", "operation", "tolerance"} <= set(case)
+        assert set(case["ours"]) == set(case["copy"]) == TIMING
+        assert case["ours"]["low"] <= case["ours"]["median"] <= case["ours"]["high"]
+        assert case["copy_fraction"] == pytest.approx(case["copy"]["median"] / case["ours"]["median"])
+        for entry in case["peers"].values():
+            assert set(entry) == {"status", "difference", "ratio", *TIMING}
+            assert entry["ratio"] == pytest.approx(entry["median"] / case["ours"]["median"])
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+    printed = capsys.readouterr().out
+    assert all(case["name"] in printed for case in run["cases"])
+    assert "The figures mean nothing" in printed
+
+
+def test_the_program_names_who_is_absent_or_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = Peer("missing library", "no_such_module", {})
+    monkeypatch.setattr(program, "PEERS", (planted(shifted), absent))
+    figures = tmp_path / "run.json"
+    assert program.main(["--quick", "--only", "1x3x8x8", "--json", str(figures)]) == 0
+    run = json.loads(figures.read_text(encoding="utf-8"))
+    assert run["peers"] == ["planted"]
+    assert run["absent"] == {"missing library": "not installed"}
+    assert run["cases"][0]["peers"]["planted"]["status"] == "differs"
+    printed = capsys.readouterr().out
+    assert "missing library: not installed" in printed
+    assert "planted differs by 1 where 2e-05 is allowed" in printed
+
+
+def test_the_table_without_rich(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    record = compare(SMALL[0], [planted(lambda out: out)], "cpu", QUICK)
+    failed = {"name": "another", "error": "ValueError: no"}
+    run = report.document("cpu", True, ["planted"], {}, [record, failed])
+    monkeypatch.setitem(__import__("sys").modules, "rich.console", None)
+    report.print_table(run)
+    header, first, second = capsys.readouterr().out.splitlines()[:3]
+    assert header.split() == ["case", "ms", "copy", "planted"]
+    assert first.startswith(SMALL[0].name)
+    assert len(first) == len(header)
+    assert second.split()[:2] == ["another", "error"]
+
+
+def test_a_part_of_the_table_replaces_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "RESULTS", tmp_path / "benchmarks/results")
+    monkeypatch.setattr(program, "PEERS", ())
+    monkeypatch.setattr(program, "FULL", QUICK)
+    monkeypatch.setattr(program, "CASES", tuple(SMALL[:2]))
+    assert program.main(["--only", "nearest"]) == 0
+    assert program.main(["--quick"]) == 0
+    assert not (tmp_path / "benchmarks").exists()
+    assert program.main([]) == 0
+    assert sorted(path.name for path in program.RESULTS.iterdir()) == ["cpu.json", "cpu.png"]
+
+
+def test_arguments_that_make_no_sense(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert program.main(["--quick", "--only", "no such case"]) == 2
+    assert CASES[0].name in capsys.readouterr().err
+    monkeypatch.setattr(program.gu, "available_backends", lambda: ("cpu",))
+    for arguments in (["--only", "("], ["--device"]):
+        with pytest.raises(SystemExit) as exit_:
+            program.main(arguments)
+        assert exit_.value.code == 2
+    assert "'cuda' cannot run here" in capsys.readouterr().err
+
+
+@pytest.mark.gpu
+def test_the_program_on_a_device(tmp_path: Path) -> None:
+    figures = tmp_path / "run.json"
+    assert program.main(["--device", "--quick", "--only", "float32", "--json", str(figures)]) == 0
+    run = json.loads(figures.read_text(encoding="utf-8"))
+    assert run["machine"]["device"]["name"]
+    assert all(case["ours"]["median"] > 0 for case in run["cases"])

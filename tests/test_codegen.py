@@ -1,0 +1,118 @@
+"""What the compiler makes of the CUDA kernels, checked without a GPU.
+
+Every kernel x dtype is compiled for sm_90, samples for the other generations; PTX and SASS are held against the
+budgets below. A change that breaks one fails here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
+pytest.importorskip("nvidia.cu13", reason="reading machine code needs nvidia-cuda-cuobjdump")
+from gpu_upsample.cuda.kernels import FilterSpec, SelectSpec
+from gpu_upsample.plan.dtypes import STORAGE
+from tests import machine_code
+
+REGISTERS = 64
+
+LINEAR = FilterSpec("float32", "float32", "ring", 2, 2, 4, False, False)
+CUBIC = replace(LINEAR, depth=4, columns=4)
+SHRINK = FilterSpec("float32", "float32", "sums", 2, -1, 4, False, False)
+SHAPES = {
+    "linear": LINEAR,
+    "cubic": CUBIC,
+    "lanczos3": replace(LINEAR, depth=6, columns=6, lanes=2),
+    "shrink": SHRINK,
+    "direct": replace(SHRINK, rows="direct", depth=1),
+    "rows only": replace(LINEAR, columns=0),
+    "columns only": replace(LINEAR, rows="none", depth=0),
+    "fill": replace(LINEAR, fill=True),
+    "wide": replace(LINEAR, wide=True),
+}
+SELECTIONS = [
+    SelectSpec(size, rows, columns, 16 // size if not columns else min(4, 16 // size), fill, False)
+    for size in (1, 2, 4, 8)
+    for rows, columns, fill in [(True, True, False), (True, False, False), (False, True, False), (True, True, True)]
+]
+
+
+def of(dtype, spec):
+    """Return a specialisation for another dtype, as the backend would choose it."""
+    narrow = STORAGE[dtype].accumulator == "float32"
+    lanes = spec.lanes if narrow else min(spec.lanes, 2)
+    return replace(spec, source=dtype, result=dtype, lanes=lanes)
+
+
+FILTERS = [of(dtype, spec) for dtype in STORAGE for spec in (LINEAR, SHRINK)]
+FILTERS += [spec for name, spec in SHAPES.items() if name not in ("linear", "shrink")]
+FILTERS += [replace(LINEAR, source="float16"), replace(LINEAR, result="uint8", columns=0)]  # between two steps
+OLDER_AND_NEWER = [(7, 5), (8, 0), (10, 0)]
+SAMPLES = [LINEAR, of("bfloat16", CUBIC), of("uint8", SHRINK), SELECTIONS[0]]
+
+
+def describe(spec):
+    return "-".join(str(value) for value in vars(spec).values())
+
+
+def spec_result(spec):
+    return spec.result if isinstance(spec, FilterSpec) else "none"
+
+
+def check(spec, capability):
+    ptx = machine_code.ptx(spec, capability)
+    code = re.sub(r"//.*", "", ptx)
+    assert "call" not in code
+    assert ".local" not in code
+    if isinstance(spec, FilterSpec) and STORAGE[spec.result].accumulator == "float32":
+        assert not re.search(r"\.f64\b", code)
+    # Every sum is a fused multiply-add: an addition of its own would round twice, or be contracted with a product
+    # behind our back. (The first product of a sum may stand alone.) Rounding to integers adds a constant.
+    if "float" in spec_result(spec):
+        assert not re.search(r"\b(add|sub)(\.\w+)*\.f(32|64)\b", code)
+    if not spec.wide:
+        assert not re.search(r"\b(div|rem)\.[su]64\b", code)
+    assert not re.search(r"\b(atom|red)\b", code)
+    used = machine_code.resources(spec, capability)
+    assert used["REG"] <= REGISTERS
+    assert used["STACK"] == used["LOCAL"] == 0
+
+
+@pytest.mark.parametrize("spec", FILTERS + SELECTIONS, ids=describe)
+def test_every_kernel_on_sm_90(spec):
+    check(spec, (9, 0))
+
+
+@pytest.mark.parametrize("capability", OLDER_AND_NEWER, ids=lambda c: f"sm_{c[0]}{c[1]}")
+@pytest.mark.parametrize("spec", SAMPLES, ids=describe)
+def test_samples_on_other_generations(spec, capability):
+    check(spec, capability)
+
+
+@pytest.mark.parametrize("name", ["linear", "cubic", "rows only", "columns only"])
+def test_stores_are_128_bits_wide(name):
+    assert any("STG.E.128" in text for _, text in machine_code.instructions(SHAPES[name]))
+
+
+def test_rows_are_loaded_128_bits_wide():
+    assert any("LDG.E.128" in text for _, text in machine_code.instructions(SHAPES["rows only"]))
+
+
+# Instructions of the loop over output rows per byte moved by a 2x enlargement: 4 bytes written and 1 read (along
+# both axes), or 4 and 2 (along one). Three-fold headroom would hide a regression, so the budgets lie close.
+BUDGETS = {
+    "linear": (LINEAR, 5.0, 5.5),
+    "cubic": (CUBIC, 5.0, 10.5),
+    "rows only": (SHAPES["rows only"], 6.0, 2.5),
+    "nearest": (SelectSpec(4, True, True, 4, False, False), 5.0, 1.6),
+}
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_instructions_per_byte(name):
+    spec, bytes_per_output, budget = BUDGETS[name]
+    count = len(machine_code.row_loop(spec))
+    assert count / (spec.lanes * bytes_per_output) <= budget

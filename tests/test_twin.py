@@ -1,0 +1,257 @@
+"""Every CUDA kernel on the host, through the whole path of a call: the CPU backend's bits, every element once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gpu_upsample as gu
+
+pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
+from gpu_upsample.cuda.kernels import FilterSpec, SelectSpec
+from tests import twin
+
+DTYPES = ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
+DTYPES += ["float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
+
+
+def sample(shape, dtype, seed=0):
+    """Return noise that fills the range of an integer dtype, and some special values of a floating one."""
+    rng = np.random.default_rng(seed)
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes").bfloat16
+    kind = np.dtype(dtype).kind
+    if kind in "iu":
+        info = np.iinfo(dtype)
+        return rng.integers(info.min, info.max, shape, dtype, endpoint=True)
+    if kind == "b":
+        return rng.random(shape) < 0.5
+    x = rng.standard_normal(shape) * 10
+    if kind == "c":
+        return (x + 1j * rng.standard_normal(shape)).astype(dtype)
+    x.flat[rng.integers(0, x.size, 3)] = np.inf, -0.0, np.nan
+    return x.astype(dtype)
+
+
+def bits(x):
+    """Return the bits of an array, every NaN the same: a GPU has one of its own."""
+    words = np.asarray(x)
+    if words.dtype.kind not in "biu":
+        words = np.where(np.isnan(words), np.array(np.nan, words.dtype), words)
+    return np.ascontiguousarray(words).view(np.uint8)
+
+
+def assert_twin_equals_cpu(operator, x, **options):
+    expected = operator(x, backend="cpu", **options)
+    with twin.installed():
+        got = operator(twin.to_twin(x), **options)
+    assert isinstance(got, twin.TwinArray)
+    assert got.shape == expected.shape
+    assert got.dtype == expected.dtype
+    np.testing.assert_array_equal(bits(got), bits(expected))
+
+
+MODES = [
+    (mode, rank, corners, antialias)
+    for mode, ranks, switches in [
+        ("nearest", (1, 2, 3), False),
+        ("nearest-exact", (2,), False),
+        ("area", (1, 2, 3), False),
+        ("linear", (1,), True),
+        ("bilinear", (2,), True),
+        ("trilinear", (3,), True),
+        ("bicubic", (2,), True),
+        ("lanczos", (2,), True),
+    ]
+    for rank in ranks
+    for corners in ([False, True] if switches else [None])
+    for antialias in ([False, True] if switches else [False])
+]
+
+
+@pytest.mark.parametrize(("mode", "rank", "corners", "antialias"), MODES)
+@pytest.mark.parametrize("factor", [2.0, 1.37, 0.2])
+def test_modes(mode, rank, corners, antialias, factor):
+    x = sample((2, 3, *(17, 12, 9)[:rank]), "float32")
+    options = {"mode": mode, "align_corners": corners, "antialias": antialias}
+    assert_twin_equals_cpu(gu.interpolate, x, scale_factor=factor, **options)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scale": 2.0, "method": "cubic"},
+        {"size": (5, 6), "method": "linear", "antialias": True},
+        {"scale": 1.5, "method": "nearest"},
+    ],
+    ids=["enlarge", "shrink", "select"],
+)
+def test_dtypes(dtype, options):
+    assert_twin_equals_cpu(gu.resize, sample((11, 12, 4), dtype), axes=(0, 1), **options)
+
+
+BORDERS = [("constant", 3.0), ("constant", np.nan), ("renormalize", 0), ("extrapolate", 0), ("clamp", 0)]
+
+
+@pytest.mark.parametrize(("border", "fill"), BORDERS)
+@pytest.mark.parametrize("method", ["linear", "nearest"])
+def test_borders_and_boxes(border, fill, method):
+    x = sample((9, 11), "float32")
+    box = ((-3.5, 12.0), (-2.0, 11.25))
+    options = {"size": (21, 19), "box": box, "border": border, "fill_value": fill, "method": method}
+    assert_twin_equals_cpu(gu.resize, x, **options)
+
+
+def test_a_box_far_outside_takes_the_direct_form():
+    x = sample((60, 20), "float32")
+    twin.launched.clear()
+    assert_twin_equals_cpu(gu.resize, x, size=(40, 24), box=((-900, 55), (0, 20)), method="linear", antialias=True)
+    assert [spec.rows for spec in twin.launched] == ["direct"]
+
+
+LAYOUTS = {
+    "odd": lambda x: x,
+    "sliced": lambda x: x[1:, 1:],
+    "flipped": lambda x: x[::-1, ::-1],
+    "transposed": lambda x: x.T,
+    "broadcast": lambda x: np.broadcast_to(x[:1], x.shape),
+    "channels": lambda x: np.repeat(x[:, :, None], 3, axis=2),
+    "many channels": lambda x: np.repeat(x[:, :, None], 40, axis=2),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("method", ["linear", "nearest"])
+def test_layouts(layout, method):
+    x = LAYOUTS[layout](sample((13, 16), "float32"))
+    assert_twin_equals_cpu(gu.resize, x, scale=(2.0, 2.0), axes=(0, 1), method=method)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (3,), (0, 2), (1, 3), (0, 1, 2, 3)])
+@pytest.mark.parametrize("methods", ["linear", "nearest", "mixed"])
+def test_axes(axes, methods):
+    names = {"linear": ["linear"] * 4, "nearest": ["nearest"] * 4, "mixed": ["linear", "nearest"] * 2}[methods]
+    x = sample((4, 5, 3, 6), "float32")
+    size = tuple(x.shape[axis] * 2 - 1 for axis in axes)
+    assert_twin_equals_cpu(gu.resize, x, size=size, axes=axes, method=[names[axis] for axis in axes])
+
+
+def test_out_is_used_in_place_and_misaligned_rows_narrow_the_access():
+    x = sample((6, 8), "float32")
+    whole = np.zeros(1 + 12 * 16, np.float32)
+    with twin.installed():
+        out = whole[1:].view(twin.TwinArray).reshape(12, 16)
+        twin.launched.clear()
+        assert gu.resize(twin.to_twin(x), scale=2.0, out=out) is out
+        assert [spec.lanes for spec in twin.launched] == [1]
+        twin.launched.clear()
+        aligned = gu.resize(twin.to_twin(x), scale=2.0)
+        assert [spec.lanes for spec in twin.launched] == [4]
+    np.testing.assert_array_equal(np.asarray(out), np.asarray(aligned))
+    np.testing.assert_array_equal(np.asarray(out), gu.resize(x, scale=2.0))
+
+
+def test_device_out_is_checked():
+    x = twin.to_twin(sample((6, 8), "float32"))
+    with twin.installed():
+        with pytest.raises(ValueError, match="overlap"):
+            gu.resize(x, size=(6, 8), out=x)
+        with pytest.raises(TypeError, match="one kind"):
+            gu.resize(x, size=(6, 8), out=np.zeros((6, 8), np.float32))
+
+
+def test_host_data_on_the_device_and_back():
+    x = sample((6, 8), "float32")
+    expected = gu.resize(x, scale=2.0)
+    with twin.installed():
+        twin.launched.clear()
+        got = gu.resize(x, scale=2.0, backend="cuda")
+        assert type(got) is np.ndarray
+        assert len(twin.launched) == 1
+        out = np.zeros_like(expected)
+        assert gu.resize(x, scale=2.0, backend="cuda", out=out) is out
+        back = gu.resize(twin.to_twin(x), scale=2.0, backend="cpu")
+        assert type(back) is twin.TwinArray
+        assert len(twin.launched) == 2
+    for result in (got, out, back):
+        np.testing.assert_array_equal(np.asarray(result), expected)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 5, 5), (2, 0, 5, 5)])
+def test_empty_batches(shape):
+    with twin.installed():
+        twin.launched.clear()
+        result = gu.interpolate(twin.to_twin(np.zeros(shape, np.float32)), scale_factor=2)
+    assert result.shape == (*shape[:2], 10, 10)
+    assert twin.launched == []
+
+
+# ---- large arrays -------------------------------------------------------------------------------------------
+# Only some blocks run, and untouched memory is never backed by pages, so an array of gigabytes costs little.
+LARGE = [
+    pytest.param("uint8", 2**31 + 2**20, False, id="beyond 2**31"),
+    pytest.param("uint8", 2**32 + 2**20, True, id="beyond 2**32"),
+]
+
+
+@pytest.mark.parametrize(("dtype", "size", "wide"), LARGE)
+@pytest.mark.parametrize("method", ["linear", "nearest"])
+def test_flat_indices_beyond_32_bits(dtype, size, wide, method):
+    width = 1 << 12
+    rows = -(-size // (2 * width))
+    x = np.zeros((rows, width), dtype).view(twin.TwinArray)
+    tail = sample((40, width), dtype)
+    np.asarray(x)[-40:] = tail
+    seen = []
+
+    def some_blocks(spec, device, stream, blocks, arguments):
+        last_strip = arguments[2]  # the blocks across one row
+        written = twin.run(spec, device, stream, blocks, arguments, only=range(blocks - last_strip, blocks))
+        seen.append((spec, int(written[-width:].min())))
+
+    with twin.installed(some_blocks):
+        got = gu.resize(x, size=2 * rows, axes=0, method=method)
+    assert [spec.wide for spec, _ in seen] == [wide]
+    assert seen[0][1] == 1
+    expected = gu.resize(tail, size=80, axes=0, method=method)
+    np.testing.assert_array_equal(np.asarray(got[-20:]), expected[-20:])
+
+
+# ---- the twin itself ----------------------------------------------------------------------------------------
+SELECT = SelectSpec(4, True, False, 1, False, False)
+
+
+def run_select(x, out, rows, lanes=1, width=None):
+    width = out.size // len(rows) if width is None else width
+    table = np.asarray(rows, np.uint32).view(twin.TwinArray)
+    nothing = np.zeros(1, np.uint32).view(twin.TwinArray)
+    x, out = x.view(twin.TwinArray), out.view(twin.TwinArray)
+    spec = SelectSpec(4, True, False, lanes, False, False)
+    sizes = (1, 1, len(rows), x.size // width, len(rows), width, width, 1)
+    twin.run(spec, 0, 1, 1, (x.data.ptr, out.data.ptr, *sizes, table.data.ptr, nothing.data.ptr, 0))
+
+
+def test_the_twin_finds_a_read_out_of_bounds():
+    with pytest.raises(IndexError):
+        run_select(np.zeros(8, np.uint32), np.zeros(12, np.uint32), [0, 1, 2])
+
+
+def test_the_twin_finds_a_missing_write():
+    with pytest.raises(AssertionError, match="written"):
+        run_select(np.zeros(8, np.uint32), np.zeros(12, np.uint32), [0, 1], width=4)
+
+
+def test_the_twin_finds_a_misaligned_access():
+    with pytest.raises(ValueError, match="misaligned"):
+        run_select(np.zeros(9, np.uint32)[1:], np.zeros(8, np.uint32), [0, 1], lanes=4)
+
+
+def test_the_forms_of_the_row_sums_are_all_covered():
+    x = twin.to_twin(sample((40, 64), "float32"))
+    with twin.installed():
+        twin.launched.clear()
+        gu.resize(x, size=5, axes=0, antialias=True)
+        gu.resize(x, size=80, axes=0)
+        gu.resize(x, size=128, axes=1)
+    assert [spec.rows for spec in twin.launched if isinstance(spec, FilterSpec)] == ["sums", "ring", "none"]

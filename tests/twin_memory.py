@@ -1,0 +1,100 @@
+"""Device arrays over host memory, and a backend 'cuda' whose kernels run elsewhere.
+
+`TwinArray` offers `__cuda_array_interface__` over host memory, `CUPY` stands for CuPy, and `installed` replaces the
+lowest function of the backend, `launch.launch`, by one that takes the same arguments.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+from numba import types
+
+import gpu_upsample.cuda as backend
+from gpu_upsample import dispatch
+from gpu_upsample.cuda import launch, memory
+
+_by_address = {}
+
+
+class _Address:
+    def __init__(self, array):
+        self._array = array
+
+    @property
+    def ptr(self):
+        """The address; asking for it remembers which array lies there, with its exact bounds."""
+        address = self._array.__array_interface__["data"][0]
+        _by_address[address] = self._array
+        return address
+
+
+class TwinArray(np.ndarray):
+    """An array that every test for a device array takes for one."""
+
+    device = SimpleNamespace(id=0)
+    __module__ = "cupy"
+
+    @property
+    def data(self):
+        return _Address(self)
+
+    @property
+    def __cuda_array_interface__(self):
+        return {**self.__array_interface__, "version": 3, "stream": 1}
+
+
+def to_twin(x):
+    """Return a copy of a NumPy array, with its strides, as a device array."""
+    copied = np.empty_like(np.lib.stride_tricks.as_strided(x, x.shape, x.strides), subok=False)
+    np.copyto(copied, x)
+    return copied.view(TwinArray)
+
+
+_STREAM = SimpleNamespace(ptr=1, is_capturing=lambda: False, wait_event=lambda event: None)
+
+
+@contextmanager
+def _using_allocator(allocator):
+    yield
+
+
+CUPY = SimpleNamespace(
+    asarray=lambda x: np.asarray(x).view(TwinArray),
+    asnumpy=lambda x: np.array(np.asarray(x), subok=False),
+    ascontiguousarray=lambda x: np.ascontiguousarray(x).view(TwinArray),
+    empty=lambda shape, dtype: np.empty(shape, dtype).view(TwinArray),
+    copyto=np.copyto,
+    cuda=SimpleNamespace(
+        get_current_stream=lambda: _STREAM,
+        using_allocator=_using_allocator,
+        Event=lambda disable_timing: SimpleNamespace(record=lambda stream: None),
+    ),
+)
+
+
+def typed_arguments(signature, arguments):
+    """Return what a launch was given as arrays, where it is an address, and as scalars of the declared types."""
+    typed = []
+    for kind, value in zip(signature.args, arguments, strict=True):
+        if isinstance(kind, types.CPointer):
+            typed.append(np.asarray(_by_address[value]).reshape(-1).view(str(kind.dtype)))
+        else:
+            typed.append(np.dtype(str(kind)).type(value))
+    return typed
+
+
+@contextmanager
+def installed(run):
+    """Serve backend 'cuda' by `run` in the place of `launch.launch`."""
+    saved = launch.launch, memory.cupy, backend.require
+    launch.launch, memory.cupy, backend.require = run, lambda: CUPY, lambda: None
+    dispatch.load.cache_clear()
+    try:
+        yield
+    finally:
+        launch.launch, memory.cupy, backend.require = saved
+        dispatch.load.cache_clear()
+        _by_address.clear()
