@@ -53,6 +53,7 @@ SIMULATOR = SimpleNamespace(
     block=lambda: np.uint32(current_thread().blockIdx.x),
     thread=lambda: np.uint32(current_thread().threadIdx.x),
     memory=SimpleNamespace(local=SimpleNamespace(array=lambda shape, dtype: np.empty(shape, str(dtype)))),
+    inline=lambda function: function,
     load=lambda array, index: array[int(index)],
     load_lanes=_load_lanes,
     store_lanes=_store_lanes,

@@ -18,8 +18,11 @@ Image = pytest.importorskip("PIL.Image")
 
 from click.testing import CliRunner, Result  # noqa: E402
 
-from gpu_upsample import images, sheet  # noqa: E402
-from gpu_upsample.cli import main  # noqa: E402
+from gpu_upsample.cli import (  # noqa: E402
+    images,
+    main,
+    sheet,
+)
 from gpu_upsample.plan.resample import METHODS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -245,9 +248,7 @@ def test_existing_files_stay_unless_told_otherwise(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failure", [OSError("no space left"), KeyboardInterrupt()], ids=repr)
-def test_no_file_is_left_half_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
-) -> None:
+def test_no_file_is_left_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException) -> None:
     def dies_half_way(_image: Image.Image, file: io.BufferedWriter, **_options: object) -> None:
         file.write(b"half a pict")
         file.flush()
@@ -278,9 +279,7 @@ def test_a_format_without_transparency_is_reported(tmp_path: Path) -> None:
     assert not (tmp_path / "out.jpg").exists()
 
 
-def test_a_missing_backend_stops_the_run_with_one_message(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_backend_stops_the_run_with_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unavailable(*_arguments: object, **_options: object) -> None:
         raise gu.BackendUnavailableError("no driver")
 
@@ -299,10 +298,7 @@ def test_a_missing_backend_stops_the_run_with_one_message(
         ([], "either --scale or --size"),
         (["--scale", 2, "--size", "4x4"], "either --scale or --size"),
         *((["--scale", bad], "positive number, such as 2") for bad in ("0", "-1", "nan", "inf", "two")),
-        *(
-            (["--size", bad], "WIDTHxHEIGHT, such as 1920x1080")
-            for bad in ("4", "0x4", "4x", "4x4x4", "-4x4")
-        ),
+        *((["--size", bad], "WIDTHxHEIGHT, such as 1920x1080") for bad in ("4", "0x4", "4x", "4x4x4", "-4x4")),
         (["--scale", 2, "--method", "sinc"], "lanczos3"),
         (["--scale", 2, "--backend", "rocm"], "cuda"),
         (["--scale", 2, "--method", "nearest", "--antialias"], "no meaning"),
@@ -356,9 +352,7 @@ def test_the_sheet_holds_every_method(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     resample = sheet.resample
     monkeypatch.setattr(sheet, "resample", lambda *a, **k: asked.append(resample(*a, **k)) or asked[-1])
-    drawn = np.asarray(
-        sheet.comparison(image, METHODS, scale=8, title="noise", backend="cpu", center=(99, 0))
-    )
+    drawn = np.asarray(sheet.comparison(image, METHODS, scale=8, title="noise", backend="cpu", center=(99, 0)))
     assert len(asked) == len(METHODS)
     # The part is moved inside the picture, and nearest repeats its pixels.
     corner = np.asarray(image)[:30, 60:].repeat(8, 0).repeat(8, 1)

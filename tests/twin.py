@@ -95,6 +95,7 @@ HOST = SimpleNamespace(
     block=_block,
     thread=_thread,
     memory=_memory(),
+    inline=njit(inline="always"),
     load=_load,
     load_lanes=_load_lanes,
     store_lanes=_store_lanes,

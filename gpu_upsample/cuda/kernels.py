@@ -74,12 +74,29 @@ class SelectSpec:
 Spec = FilterSpec | SelectSpec
 
 
+def _build_place(machine: Any, lanes: int, index: Any) -> Callable[..., Any]:
+    """Return the function that says which part of the output a thread owns."""
+    plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
+    LANES, GROUP = lanes, THREADS * lanes
+
+    @machine.inline
+    def place(across, strips, strip, rows_out):
+        """Return the plane, the first and the last row of the strip, and the first lane's place in a row."""
+        unit = quotient(index(block()), index(across))
+        plane = quotient(unit, index(strips))
+        group = index(index(block()) - index(unit * index(across)))
+        j = mad(group, index(GROUP), index(index(thread()) * index(LANES)))
+        first = index(index(unit - index(plane * index(strips))) * index(strip))
+        return plane, first, min(index(rows_out), plus(first, index(strip))), j
+
+    return place
+
+
 def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     """Return the kernel that forms weighted sums along the columns, then along the rows."""
     fma, widen, narrow = machine.fma, machine.widen, machine.narrow
     plus, mad, quotient = machine.plus, machine.mad, machine.quotient
-    block, thread, memory = machine.block, machine.thread, machine.memory
-    load, load_lanes, store_lanes = machine.load, machine.load_lanes, machine.store_lanes
+    memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
 
     SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
     carrier_in, carrier_out = arithmetic.carrier_of(SOURCE), arithmetic.carrier_of(RESULT)
@@ -87,7 +104,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     RING, DIRECT = spec.rows == "ring", spec.rows == "direct"
     SUMS = DIRECT or spec.rows == "sums"
     DEPTH, COLUMNS, LANES, FILL = spec.depth, spec.columns, spec.lanes, spec.fill
-    KEPT, WEIGHTS, GROUP = max(1, DEPTH) * LANES, max(1, COLUMNS) * LANES, THREADS * LANES
+    KEPT, WEIGHTS = max(1, DEPTH) * LANES, max(1, COLUMNS) * LANES
+    place = _build_place(machine, LANES, index)
 
     def kernel(
         x, y, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
@@ -95,15 +113,9 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         column_start, column_count, column_weight, column_width, column_outside, fill,
     ):  # fmt: skip
         one, inner, row_width = index(1), index(inner), index(row_width)
-        # Block -> (plane, strip of rows, group of columns).
-        unit = quotient(index(block()), index(across))
-        plane = quotient(unit, index(strips))
-        group = index(index(block()) - index(unit * index(across)))
-        j = mad(group, index(GROUP), index(index(thread()) * index(LANES)))
+        plane, o, last, j = place(across, strips, strip, rows_out)
         if j >= index(width_out):
             return
-        o = mad(index(unit - index(plane * index(strips))), index(strip), index(0))
-        last = min(index(rows_out), plus(o, index(strip)))
 
         # Every lane's window: read once, used for every row of the strip.
         at, length, base = (
@@ -175,8 +187,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                         if target < last:
                             begins = index(load(row_start, target))
                             if source >= begins and source < index(load(row_stop, target)):
-                                place = mad(target, row_width, index(source - begins))
-                                factor = load(row_weight, place)
+                                factor = load(row_weight, mad(target, row_width, index(source - begins)))
                                 for lane in range(LANES):
                                     kept[k * LANES + lane] = fma(factor, row[lane], kept[k * LANES + lane])
                 source = plus(source, one)
@@ -228,26 +239,20 @@ def filter_signature(spec: FilterSpec) -> Any:
 def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
     """Return the kernel that copies selected samples."""
     plus, mad, quotient = machine.plus, machine.mad, machine.quotient
-    block, thread, memory = machine.block, machine.thread, machine.memory
-    load, load_lanes, store_lanes = machine.load, machine.load_lanes, machine.store_lanes
+    memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
 
     word, index = _word(spec), types.uint64 if spec.wide else types.uint32
     ROWS, COLUMNS, LANES, FILL = spec.rows, spec.columns, spec.lanes, spec.fill
-    GROUP = THREADS * LANES
+    place = _build_place(machine, LANES, index)
     NOWHERE = 2**32 - 1
 
     def kernel(
         x, y, across, strips, strip, rows_in, rows_out, width_in, width_out, inner, rows, columns, fill
     ):  # fmt: skip
         one, inner = index(1), index(inner)
-        unit = quotient(index(block()), index(across))
-        plane = quotient(unit, index(strips))
-        group = index(index(block()) - index(unit * index(across)))
-        j = mad(group, index(GROUP), index(index(thread()) * index(LANES)))
+        plane, o, last, j = place(across, strips, strip, rows_out)
         if j >= index(width_out):
             return
-        o = mad(index(unit - index(plane * index(strips))), index(strip), index(0))
-        last = min(index(rows_out), plus(o, index(strip)))
 
         at, inside = memory.local.array(LANES, index), memory.local.array(LANES, types.boolean)
         if COLUMNS:

@@ -4,7 +4,7 @@ A kernel is built against a machine: a namespace of the scalar arithmetic that b
 accesses and of the thread's place in the grid. `DEVICE` is the machine for a GPU. The test suite builds the same
 kernels against a machine of plain host functions that check every access.
 
-All are intrinsics: unlike device functions, they can be compiled on a machine without a driver.
+All are intrinsics or inlined: unlike device functions, they can be compiled on a machine without a driver.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ DEVICE = SimpleNamespace(
     block=_special_register("ctaid.x"),
     thread=_special_register("tid.x"),
     memory=numba.cuda,
+    inline=numba.cuda.jit(device=True, inline="always"),
     load=_load,
     load_lanes=_load_lanes,
     store_lanes=_store_lanes,

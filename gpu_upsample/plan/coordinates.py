@@ -108,3 +108,18 @@ def source_coordinates(rule: str, axis: Axis) -> Coordinates:
     """
     coordinate, step = COORDINATES[rule](np.arange(axis.n_out, dtype=np.float64), axis)
     return coordinate + (axis.box[0] if axis.box else 0.0), step
+
+
+def settled(position: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return positions, those that miss a whole number by rounding alone put on it.
+
+    `size` is how large the numbers were that a position was computed from.
+
+    Examples
+    --------
+    >>> settled(np.array([0.1 * 3 * 10, 3.001]), np.array([3.0, 3.0]))
+    array([3.   , 3.001])
+    """
+    whole = np.rint(position)
+    near: NDArray[np.bool_] = np.abs(position - whole) <= 4 * np.finfo(np.float64).eps * size
+    return np.where(near, whole, position)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_upsample.plan import shapes
-from gpu_upsample.plan.coordinates import COORDINATES, Axis, source_coordinates
+from gpu_upsample.plan.coordinates import COORDINATES, Axis, settled, source_coordinates
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, named_filter
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
@@ -41,6 +41,7 @@ class Sampling:
 # ---- methods: name -> the map of one axis -------------------------------------------------------------------
 def _nearest(axis: Axis, how: Sampling) -> Index:
     coordinate, _ = source_coordinates(how.coordinates, axis)
+    coordinate = settled(2 * coordinate, 2 * np.abs(coordinate) + 1) / 2  # ties are exact
     index = ROUNDINGS[how.nearest_rounding](coordinate).astype(np.int64)
     if how.border == "constant":
         return np.where((index < 0) | (index >= axis.n_in), -1, index)

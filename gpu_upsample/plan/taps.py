@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_upsample.plan.coordinates import Axis
+from gpu_upsample.plan.coordinates import Axis, settled
 from gpu_upsample.plan.filters import Filter
 
 Ints = NDArray[np.int64]
@@ -204,11 +204,8 @@ def _rims(coordinate: Floats, reach: float) -> tuple[Floats, Floats]:
 
     Otherwise a sample at the rim of a box filter would count in two windows, or in none.
     """
-    blur = 4 * np.finfo(np.float64).eps * (np.abs(coordinate) + reach)
-    ends = np.stack([coordinate - reach, coordinate + reach])
-    whole = np.rint(ends)
-    low, high = np.where(np.abs(ends - whole) <= blur, whole, ends)
-    return low, high
+    size = np.abs(coordinate) + reach
+    return settled(coordinate - reach, size), settled(coordinate + reach, size)
 
 
 def _bordered(start: Ints, stop: Ints, w: _Window, n: int, border: str) -> Taps:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from PIL import Image, ImageDraw, ImageFont
 
-from gpu_upsample.images import displayable, resample
+from gpu_upsample.cli.images import displayable, resample
 
 _TILE = (320, 240)
 _COLUMNS = 4
@@ -29,7 +29,7 @@ def comparison(
     Parameters
     ----------
     image : PIL.Image.Image
-        The picture, as `gpu_upsample.images.read` returns it.
+        The picture, as `gpu_upsample.cli.images.read` returns it.
     methods : iterable of str
         The methods to show.
     scale : float

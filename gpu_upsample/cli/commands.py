@@ -117,7 +117,7 @@ def resize(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from gpu_upsample import images
+    from gpu_upsample.cli import images
 
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -144,7 +144,7 @@ def resize(
 
 def _jobs(inputs: tuple[Path, ...], output: Path) -> list[tuple[Path, Path]]:
     """Return what to read and where to write it."""
-    from gpu_upsample import images
+    from gpu_upsample.cli import images
 
     if len(inputs) == 1 and inputs[0].is_file() and not output.is_dir():
         if output.suffix.lower() not in (known := images.formats("write")):
@@ -164,7 +164,7 @@ def _jobs(inputs: tuple[Path, ...], output: Path) -> list[tuple[Path, Path]]:
 
 def _pictures(top: Path, output: Path) -> Iterator[tuple[Path, Path]]:
     """Yield the pictures at or below `top`, and their names in the output folder."""
-    from gpu_upsample import images
+    from gpu_upsample.cli import images
 
     if top.is_file():
         yield top, Path(top.name)
@@ -194,8 +194,8 @@ def compare(
     if output.exists() and not overwrite:
         raise click.ClickException(f"{output} exists; --overwrite replaces it")
 
-    from gpu_upsample import images
-    from gpu_upsample.sheet import comparison
+    from gpu_upsample.cli import images
+    from gpu_upsample.cli.sheet import comparison
 
     try:
         image = images.read(picture)
@@ -234,8 +234,8 @@ def demo(output: Path, backend: str) -> None:
         raise click.ClickException("The demo needs scikit-image: pip install 'gpu-upsample[demo]'") from error
     from PIL import Image
 
-    from gpu_upsample import images
-    from gpu_upsample.sheet import comparison
+    from gpu_upsample.cli import images
+    from gpu_upsample.cli.sheet import comparison
 
     photograph = Image.fromarray(data.astronaut())
     size = (4 * photograph.width, 4 * photograph.height)
