@@ -130,27 +130,20 @@ def build(intrinsic: Callable[..., Any]) -> SimpleNamespace:
 
         return c(c, c, c), codegen
 
-    @intrinsic
-    def widen(typingctx: Any, kind: Any, value: Any) -> Any:
-        if not isinstance(kind, types.IntegerLiteral):
-            return None  # typed again with the literal
-        name = SCALARS[kind.literal_value]
+    def conversion(emit: Callable[..., Any], to_accumulator: bool) -> Any:
+        @intrinsic
+        def convert(typingctx: Any, kind: Any, value: Any) -> Any:
+            if not isinstance(kind, types.IntegerLiteral):
+                return None  # typed again with the literal
+            number = kind.literal_value
 
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return _widen(builder, name, args[1])
+            def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                return emit(builder, SCALARS[number], args[1])
 
-        return accumulator_of(kind.literal_value)(kind, carrier_of(kind.literal_value)), codegen
+            stored, wide = carrier_of(number), accumulator_of(number)
+            return (wide(kind, stored) if to_accumulator else stored(kind, wide)), codegen
 
-    @intrinsic
-    def narrow(typingctx: Any, kind: Any, value: Any) -> Any:
-        if not isinstance(kind, types.IntegerLiteral):
-            return None  # typed again with the literal
-        name = SCALARS[kind.literal_value]
-
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return _narrow(builder, name, args[1])
-
-        return carrier_of(kind.literal_value)(kind, accumulator_of(kind.literal_value)), codegen
+        return convert
 
     @intrinsic
     def plus(typingctx: Any, a: Any, b: Any) -> Any:
@@ -173,4 +166,11 @@ def build(intrinsic: Callable[..., Any]) -> SimpleNamespace:
 
         return a(a, a), codegen
 
-    return SimpleNamespace(fma=fma, widen=widen, narrow=narrow, plus=plus, mad=mad, quotient=quotient)
+    return SimpleNamespace(
+        fma=fma,
+        widen=conversion(_widen, True),
+        narrow=conversion(_narrow, False),
+        plus=plus,
+        mad=mad,
+        quotient=quotient,
+    )

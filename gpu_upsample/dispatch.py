@@ -92,28 +92,26 @@ def apply(
     """
     source = operand("x", x)
     target = None if out is None else operand("out", out)
-    name = chosen_backend(backend, source.on_device)
     plan = plan_for(source.shape, source.dtype)
     if target is not None:
         _check_out(target, source, plan)
-    engine = load(name)
-    moved = source.on_device != (name == "cuda")
-    array = _moved(source.array, source.on_device) if moved else _at_home(source)
-    if target is None:
-        result = engine.empty(plan.shape_out, array)
-        _execute(engine, plan, array, result)
-        return source.give_back(_moved(result, not source.on_device) if moved else result)
-    goal = _at_home(target)
-    if not moved and load("cuda" if source.on_device else "cpu").overlap(array, goal):
-        raise ValueError("out must not overlap x in memory")
-    if moved or not goal.flags.c_contiguous or not goal.dtype.isnative:
-        result = engine.empty(plan.shape_out, array)
-        _execute(engine, plan, array, result)
-        load("cuda" if target.on_device else "cpu").copy(
-            _moved(result, not source.on_device) if moved else result, goal
-        )
-    else:
-        _execute(engine, plan, array, goal)
+    engine = load(chosen_backend(backend, source.on_device))
+    home = load("cuda" if source.on_device else "cpu")
+    array, goal = home.as_array(source.array), None if target is None else home.as_array(target.array)
+    if goal is not None:
+        if home.overlap(array, goal):
+            raise ValueError("out must not overlap x in memory")
+        if engine is home and goal.flags.c_contiguous and goal.dtype.isnative:
+            _execute(engine, plan, array, goal)
+            return out
+    here = array if engine is home else _moved(array, source.on_device)
+    result = engine.empty(plan.shape_out, here)
+    _execute(engine, plan, here, result)
+    if engine is not home:
+        result = _moved(result, not source.on_device).view(array.dtype.newbyteorder("="))
+    if goal is None:
+        return source.give_back(result)
+    home.copy(result, goal)
     return out
 
 
@@ -128,11 +126,8 @@ def _check_out(target: Operand, source: Operand, plan: Plan) -> None:
         raise ValueError("out must be writable, got a read-only array")
 
 
-def _at_home(held: Operand) -> Any:
-    return load("cuda").as_device_array(held.array) if held.on_device else held.array
-
-
 def _moved(array: Any, from_device: bool) -> Any:
+    """Copy an array from the device to the host, or from the host to the device."""
     cuda = load("cuda")
     return cuda.to_host(array) if from_device else cuda.from_host(array)
 

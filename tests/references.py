@@ -236,6 +236,8 @@ def axis_map(
     grid = Grid(n_in, n_out, None if scale is None else meant(scale), start, stop - start)
     coordinate, step = COORDINATES[coordinates]
     stretch = max(Fraction(1), step(grid)) if antialias else Fraction(1)
+    # A copy of a sample cannot continue a line.
+    rule = clamp if (method, border) == ("nearest", "extrapolate") else BORDERS[border]
     windows: list[Window] = []
     for o in range(n_out):
         c = coordinate(o, grid) + start
@@ -245,7 +247,7 @@ def axis_map(
             window = covered_pixels(start + o * grid.step, start + (o + 1) * grid.step)
         else:
             window = filter_window(c, stretch, method, cubic_coeff)
-        windows.append(BORDERS[border](window, n_in))
+        windows.append(rule(window, n_in))
     return dense(windows, n_in)
 
 

@@ -14,14 +14,19 @@ from gpu_upsample.cpu.resample import run_filter, run_select
 from gpu_upsample.plan.dtypes import Storage
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 
-__all__ = ["copy", "empty", "overlap", "run_step", "scratch", "words"]
+__all__ = ["as_array", "copy", "empty", "overlap", "run_step", "scratch", "words"]
 
 _RUN: dict[type, Any] = {FilterStep: run_filter, SelectStep: run_select}
 
 
+def as_array(x: Any) -> Any:
+    """Return a host operand as a NumPy array, which it is."""
+    return x
+
+
 def empty(shape: tuple[int, ...], like: Any) -> Any:
-    """Return a new array of the dtype of `like`."""
-    return np.empty(shape, like.dtype)
+    """Return a new array of the dtype of `like`, in the byte order of the machine."""
+    return np.empty(shape, like.dtype.newbyteorder("="))
 
 
 def words(x: Any, storage: Storage) -> Any:

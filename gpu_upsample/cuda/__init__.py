@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from gpu_upsample.cuda.availability import state
-from gpu_upsample.cuda.memory import as_device_array, copy, empty, from_host, overlap, scratch, to_host, words
+from gpu_upsample.cuda.memory import as_array, copy, empty, from_host, overlap, scratch, to_host, words
 from gpu_upsample.errors import BackendUnavailableError
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 
 __all__ = [
-    "as_device_array", "copy", "empty", "from_host", "overlap", "require", "run_step", "scratch", "to_host",
+    "as_array", "copy", "empty", "from_host", "overlap", "require", "run_step", "scratch", "to_host",
     "words",
 ]  # fmt: skip
 

@@ -18,7 +18,7 @@ def cupy() -> Any:
     return cupy
 
 
-def as_device_array(x: Any) -> Any:
+def as_array(x: Any) -> Any:
     """Return a CuPy array over the memory of `x`."""
     if hasattr(x, "__cuda_array_interface__"):
         return cupy().asarray(x)
@@ -26,13 +26,14 @@ def as_device_array(x: Any) -> Any:
 
 
 def from_host(x: Any) -> Any:
-    """Copy a NumPy array to the current device."""
-    return cupy().asarray(x)
+    """Copy a NumPy array to the current device; bfloat16, which CuPy may not know, as its bits."""
+    native = x.astype(x.dtype.newbyteorder("="), copy=False)
+    return cupy().asarray(native.view(np.uint16) if native.dtype.name == "bfloat16" else native)
 
 
 def to_host(x: Any) -> Any:
     """Copy a device array to a NumPy array; waits for the stream."""
-    return cupy().asnumpy(as_device_array(x))
+    return cupy().asnumpy(x)
 
 
 def empty(shape: tuple[int, ...], like: Any) -> Any:
