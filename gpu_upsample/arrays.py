@@ -33,7 +33,7 @@ class Operand:
     library : str
         Name of the library that the array comes from.
     give_back : callable
-        Turns a result (a NumPy array, or a device array of the backend) into the caller's kind.
+        Turns a result (a NumPy array, or a device array of the backend) of a dtype into the caller's kind.
     """
 
     array: Any
@@ -41,7 +41,7 @@ class Operand:
     dtype: str
     on_device: bool
     library: str
-    give_back: Callable[[Any], Any]
+    give_back: Callable[[Any, str], Any]
 
 
 def operand(name: str, x: Any) -> Operand:
@@ -60,7 +60,7 @@ def operand(name: str, x: Any) -> Operand:
     """
     library = type(x).__module__.partition(".")[0]
     if isinstance(x, np.ndarray) and not hasattr(x, "__cuda_array_interface__"):
-        return Operand(x, x.shape, str(x.dtype.newbyteorder("=")), False, "numpy", lambda result: result)
+        return Operand(x, x.shape, str(x.dtype.newbyteorder("=")), False, "numpy", _unchanged)
     if library == "torch" and hasattr(x, "detach"):
         return _torch(name, x)
     if hasattr(x, "__cuda_array_interface__"):
@@ -70,15 +70,15 @@ def operand(name: str, x: Any) -> Operand:
     raise TypeError(f"{name} must be {_ACCEPTED}; got {type(x).__module__}.{type(x).__qualname__}")
 
 
-def _unchanged(result: Any) -> Any:
+def _unchanged(result: Any, dtype: str) -> Any:
     return result
 
 
-def _numba(result: Any) -> Any:
+def _numba(result: Any, dtype: str) -> Any:
     return sys.modules["numba"].cuda.as_cuda_array(result)
 
 
-_DEVICE_KINDS: dict[str, Callable[[Any], Any]] = {"numba": _numba}
+_DEVICE_KINDS: dict[str, Callable[[Any, str], Any]] = {"numba": _numba}
 
 
 def _torch(name: str, x: Any) -> Operand:
@@ -87,15 +87,13 @@ def _torch(name: str, x: Any) -> Operand:
         raise TypeError(f"{name} requires a gradient, which this function does not record; pass {name}.detach()")
     dtype = str(x.dtype).removeprefix("torch.")
     # Neither NumPy nor the device interface knows bfloat16: its bits travel as integers.
-    half = dtype == "bfloat16"
-    bits = x.view(torch.int16) if half else x
+    bits = x.view(torch.int16) if dtype == "bfloat16" else x
 
-    def give_back(result: Any) -> Any:
-        if isinstance(result, np.ndarray):
-            back = torch.from_numpy(result.view(np.int16) if half else result)
-        else:
-            back = torch.from_dlpack(result.view(np.int16) if half else result)
-        return back.view(torch.bfloat16) if half else back
+    def give_back(result: Any, dtype: str) -> Any:
+        take = torch.from_numpy if isinstance(result, np.ndarray) else torch.from_dlpack
+        if dtype == "bfloat16":
+            return take(result.view(np.int16)).view(torch.bfloat16)
+        return take(result)
 
     if x.device.type not in ("cpu", "cuda"):
         raise TypeError(f"{name} must lie on a CPU or a CUDA device, got a torch tensor on {x.device}")
@@ -114,5 +112,5 @@ def _dlpack(name: str, x: Any, library: str) -> Operand:
         str(array.dtype),
         on_device,
         library,
-        getattr(namespace, "from_dlpack", _unchanged),
+        lambda result, dtype: getattr(namespace, "from_dlpack", lambda same: same)(result),
     )

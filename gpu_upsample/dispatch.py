@@ -12,6 +12,8 @@ from importlib import import_module
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from gpu_upsample.arrays import Operand, operand
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.steps import Plan
@@ -76,54 +78,92 @@ def load(name: str) -> Any:
 
 
 def apply(
-    plan_for: Callable[[tuple[int, ...], str], Plan],
-    x: Any,
+    plan_for: Callable[..., Plan],
+    inputs: dict[str, Any],
     out: Any,
     backend: Any,
 ) -> Any:
-    """Plan for `x`, run the plan on the backend that the caller or the data chose, and return its result.
+    """Plan for some arrays, run the plan on the backend that the caller or the data chose, and return its results.
 
     Parameters
     ----------
     plan_for : callable
-        Returns the plan for a shape and a dtype name, or raises.
-    x, out, backend
-        The arguments of the public operator.
+        Returns the plan for the (shape, dtype name) of every input, or raises.
+    inputs : dict
+        The arrays by the names that error messages call them. The first decides the kind and place of the results.
+    out : array, tuple of arrays or None
+        Where the results go.
+    backend : str or None
+        The argument of the public operator.
+
+    Returns
+    -------
+    array or tuple of arrays
+        One array if the plan has one output.
     """
-    source = operand("x", x)
-    target = None if out is None else operand("out", out)
-    plan = plan_for(source.shape, source.dtype)
-    if target is not None:
-        _check_out(target, source, plan)
-    engine = load(chosen_backend(backend, source.on_device))
-    home = load("cuda" if source.on_device else "cpu")
-    array, goal = home.as_array(source.array), None if target is None else home.as_array(target.array)
-    if goal is not None:
-        if home.overlap(array, goal):
-            raise ValueError("out must not overlap x in memory")
-        if engine is home and goal.flags.c_contiguous and goal.dtype.isnative:
-            _execute(engine, plan, array, goal)
+    sources = [operand(name, array) for name, array in inputs.items()]
+    first = sources[0]
+    _check_one_kind(dict(zip(inputs, sources, strict=True)))
+    plan = plan_for(*((source.shape, source.dtype) for source in sources))
+    targets = None if out is None else _targets(out, first, plan)
+    engine = load(chosen_backend(backend, first.on_device))
+    home = load("cuda" if first.on_device else "cpu")
+    arrays = [home.as_array(source.array) for source in sources]
+    goals = None if targets is None else [home.as_array(target.array) for target in targets]
+    if goals is not None:
+        _check_apart(home, dict(zip(inputs, arrays, strict=True)), goals)
+        if engine is home and all(goal.flags.c_contiguous and goal.dtype.isnative for goal in goals):
+            _execute(engine, plan, sources, arrays, goals)
             return out
-    here = array if engine is home else _moved(array, source.on_device)
-    result = engine.empty(plan.shape_out, here)
-    _execute(engine, plan, here, result)
+    here = arrays if engine is home else [_moved(array, first.on_device) for array in arrays]
+    dtypes = [_native(arrays[0].dtype if o.dtype == first.dtype else o.dtype) for o in plan.outputs]
+    results = [engine.empty(o.shape, here[0].dtype if o.dtype == first.dtype else o.dtype) for o in plan.outputs]
+    _execute(engine, plan, sources, here, results)
     if engine is not home:
-        result = _moved(result, not source.on_device).view(array.dtype.newbyteorder("="))
-    if goal is None:
-        return source.give_back(result)
-    home.copy(result, goal)
-    return out
+        moved = [_moved(result, not first.on_device) for result in results]
+        results = [result.view(dtype) for result, dtype in zip(moved, dtypes, strict=True)]
+    if goals is not None:
+        for result, goal in zip(results, goals, strict=True):
+            home.copy(result, goal)
+        return out
+    given = tuple(first.give_back(result, o.dtype) for result, o in zip(results, plan.outputs, strict=True))
+    return given if len(given) > 1 else given[0]
 
 
-def _check_out(target: Operand, source: Operand, plan: Plan) -> None:
-    if target.library != source.library or target.on_device != source.on_device:
-        raise TypeError(f"x and out must be arrays of one kind; got {source.library} and {target.library}")
-    if target.dtype != plan.dtype:
-        raise TypeError(f"out must have dtype {plan.dtype}, got {target.dtype}")
-    if target.shape != plan.shape_out:
-        raise ValueError(f"out must have shape {plan.shape_out}, got {target.shape}")
-    if not target.on_device and not target.array.flags.writeable:
-        raise ValueError("out must be writable, got a read-only array")
+def _native(dtype: Any) -> np.dtype[Any]:
+    return np.dtype(dtype).newbyteorder("=")
+
+
+def _check_one_kind(operands: dict[str, Operand]) -> None:
+    kinds = {(held.library, held.on_device) for held in operands.values()}
+    if len(kinds) > 1:
+        listed = ", ".join(f"{name} from {held.library}" for name, held in operands.items())
+        raise TypeError(f"all arrays of a call must be of one kind; got {listed}")
+
+
+def _targets(out: Any, first: Operand, plan: Plan) -> list[Operand]:
+    """Return the checked output arrays."""
+    several = len(plan.outputs) > 1
+    if several and not (isinstance(out, tuple) and len(out) == len(plan.outputs)):
+        raise TypeError(f"out must be a tuple of {len(plan.outputs)} arrays, got {type(out).__name__}")
+    targets = [operand("out", array) for array in (out if several else (out,))]
+    for target, expected in zip(targets, plan.outputs, strict=True):
+        if target.library != first.library or target.on_device != first.on_device:
+            raise TypeError(f"x and out must be arrays of one kind; got {first.library} and {target.library}")
+        if target.dtype != expected.dtype:
+            raise TypeError(f"out must have dtype {expected.dtype}, got {target.dtype}")
+        if target.shape != expected.shape:
+            raise ValueError(f"out must have shape {expected.shape}, got {target.shape}")
+        if not target.on_device and not target.array.flags.writeable:
+            raise ValueError("out must be writable, got a read-only array")
+    return targets
+
+
+def _check_apart(home: Any, arrays: dict[str, Any], goals: list[Any]) -> None:
+    for position, goal in enumerate(goals):
+        for name, array in (*arrays.items(), *(("another out", other) for other in goals[:position])):
+            if home.overlap(array, goal):
+                raise ValueError(f"out must not overlap {name} in memory")
 
 
 def _moved(array: Any, from_device: bool) -> Any:
@@ -132,20 +172,20 @@ def _moved(array: Any, from_device: bool) -> Any:
     return cuda.to_host(array) if from_device else cuda.from_host(array)
 
 
-def _execute(engine: Any, plan: Plan, x: Any, out: Any) -> None:
-    """Run the steps of a plan; `out` is contiguous."""
-    if prod(plan.shape_out) == 0:
+def _execute(engine: Any, plan: Plan, sources: list[Operand], arrays: list[Any], results: list[Any]) -> None:
+    """Run the steps of a plan: the first takes all inputs, each further one what the one before made."""
+    if all(prod(o.shape) == 0 for o in plan.outputs):
         return
     if not plan.steps:
-        engine.copy(x, out)
+        engine.copy(arrays[0], results[0])
         return
-    storage, _ = scalars(plan.dtype)
-    current = engine.words(x, storage)
+    current = [engine.words(array, scalars(source.dtype)[0]) for source, array in zip(sources, arrays, strict=True)]
     for step in plan.steps[:-1]:
-        result = engine.scratch(step.shape_out, step.result, current)
-        engine.run_step(step, current, result)
-        current = result
-    engine.run_step(plan.steps[-1], current, engine.words(out, storage))
+        between = [engine.scratch(step.shape_out, step.result)]
+        engine.run_step(step, current, between)
+        current = between
+    goals = [engine.words(result, scalars(o.dtype)[0]) for result, o in zip(results, plan.outputs, strict=True)]
+    engine.run_step(plan.steps[-1], current, goals)
 
 
 # ---- what this machine can run ------------------------------------------------------------------------------

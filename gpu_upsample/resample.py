@@ -46,8 +46,8 @@ def _hashable(value: Any) -> Any:
     return _hashable(value.tolist()) if hasattr(value, "tolist") else value
 
 
-def _planned(cached: Any, arguments: tuple[Any, ...], shape: tuple[int, ...], dtype: str) -> Plan:
-    plan: Plan = cached(shape, dtype, *map(_hashable, arguments))
+def _planned(cached: Any, arguments: tuple[Any, ...], x: tuple[tuple[int, ...], str]) -> Plan:
+    plan: Plan = cached(*x, *map(_hashable, arguments))
     return plan
 
 
@@ -130,7 +130,7 @@ def interpolate(
            [3.  , 3.25, 3.5 , 3.75, 4.  ]])
     """
     arguments = (size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, data_format)
-    return apply(partial(_planned, _cached_interpolate, arguments), x, out, backend)
+    return apply(partial(_planned, _cached_interpolate, arguments), {"x": x}, out, backend)
 
 
 def resize(
@@ -211,4 +211,4 @@ def resize(
     arguments = (
         size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, border, fill_value, box,
     )  # fmt: skip
-    return apply(partial(_planned, _cached_resize, arguments), x, out, backend)
+    return apply(partial(_planned, _cached_resize, arguments), {"x": x}, out, backend)

@@ -24,9 +24,9 @@ def as_array(x: Any) -> Any:
     return x
 
 
-def empty(shape: tuple[int, ...], like: Any) -> Any:
-    """Return a new array of the dtype of `like`, in the byte order of the machine."""
-    return np.empty(shape, like.dtype.newbyteorder("="))
+def empty(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return a new array, in the byte order of the machine."""
+    return np.empty(shape, np.dtype(dtype).newbyteorder("="))
 
 
 def words(x: Any, storage: Storage) -> Any:
@@ -34,14 +34,14 @@ def words(x: Any, storage: Storage) -> Any:
     return np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("=")).reshape(-1).view(storage.carrier)
 
 
-def scratch(shape: tuple[int, ...], storage: Storage, like: Any) -> Any:
+def scratch(shape: tuple[int, ...], storage: Storage) -> Any:
     """Return an uninitialised flat array for an intermediate result."""
     return np.empty(prod(shape), storage.carrier)
 
 
-def run_step(step: Any, x: Any, out: Any) -> None:
+def run_step(step: Any, inputs: list[Any], outputs: list[Any]) -> None:
     """Execute one step of a plan on flat arrays."""
-    _RUN[type(step)](step, x, out)
+    _RUN[type(step)](step, *inputs, *outputs)
 
 
 def copy(x: Any, out: Any) -> None:

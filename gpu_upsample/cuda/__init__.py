@@ -26,9 +26,9 @@ def require() -> None:
         raise BackendUnavailableError(f"backend 'cuda' cannot run here: {detail}")
 
 
-def run_step(step: Any, x: Any, out: Any) -> None:
+def run_step(step: Any, inputs: list[Any], outputs: list[Any]) -> None:
     """Execute one step of a plan on flat arrays."""
     from gpu_upsample.cuda import resample
 
     run: dict[type, Any] = {FilterStep: resample.run_filter, SelectStep: resample.run_select}
-    run[type(step)](step, x, out)
+    run[type(step)](step, *inputs, *outputs)

@@ -36,9 +36,9 @@ def to_host(x: Any) -> Any:
     return cupy().asnumpy(x)
 
 
-def empty(shape: tuple[int, ...], like: Any) -> Any:
-    """Return a new array of the dtype of `like`."""
-    return cupy().empty(shape, like.dtype)
+def empty(shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return a new array."""
+    return cupy().empty(shape, dtype)
 
 
 def words(x: Any, storage: Storage) -> Any:
@@ -46,7 +46,7 @@ def words(x: Any, storage: Storage) -> Any:
     return cupy().ascontiguousarray(x).reshape(-1).view(storage.carrier)
 
 
-def scratch(shape: tuple[int, ...], storage: Storage, like: Any) -> Any:
+def scratch(shape: tuple[int, ...], storage: Storage) -> Any:
     """Return an uninitialised flat array for an intermediate result."""
     return cupy().empty(prod(shape), storage.carrier)
 

@@ -83,14 +83,20 @@ class SelectStep:
 Step = FilterStep | SelectStep
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """The steps that turn an array of one shape into an array of another; none of them means a copy."""
+@dataclass(frozen=True)
+class Output:
+    """Shape and dtype name of one result."""
 
     shape: tuple[int, ...]
-    shape_out: tuple[int, ...]
     dtype: str
-    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What an operator returns, and the steps that compute it; no step at all means a copy of the input."""
+
+    outputs: tuple[Output, ...]
+    steps: tuple[Any, ...]
 
 
 # Below this many scalars behind an axis, a sum along it is better formed as columns (one output per lane) than
@@ -175,7 +181,7 @@ def plan_steps(shape: tuple[int, ...], dtype: str, maps: dict[int, Taps | Index]
     Examples
     --------
     >>> plan = plan_steps((2, 3, 5), "uint8", {1: np.array([0, 0, 1, 1, 2, 2])})
-    >>> plan.shape_out, [step.shape for step in plan.steps]
+    >>> plan.outputs[0].shape, [step.shape for step in plan.steps]
     ((2, 6, 5), [(1, 2, 3, 5)])
     """
     storage, parts = scalars(dtype)
@@ -193,7 +199,7 @@ def plan_steps(shape: tuple[int, ...], dtype: str, maps: dict[int, Taps | Index]
     else:
         steps += _filter_steps(whole, taps, storage, fill)
         steps += _select_steps(_resized(whole, lengths, taps), index, storage, fill)
-    return Plan(tuple(shape), shape_out, str(dtype), tuple(steps))
+    return Plan((Output(shape_out, dtype),), tuple(steps))
 
 
 def _resized(shape: tuple[int, ...], lengths: dict[int, int], axes: Container[int]) -> tuple[int, ...]:

@@ -1,0 +1,276 @@
+"""Every bad argument is named in its error, with what was got and what is accepted; `out` stays as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpu_upsample as gu
+
+IMAGE = np.zeros((1, 2, 4, 6))
+NAN, INFINITY = float("nan"), float("inf")
+HUGE = 10**400
+
+# (arguments, exception, parts of the message)
+INTERPOLATE: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
+    ({}, ValueError, ["size", "scale_factor", "neither"]),
+    ({"size": 3, "scale_factor": 2}, ValueError, ["size=3", "scale_factor=2", "exactly one"]),
+    ({"size": (3, 4, 5)}, ValueError, ["size", "(3, 4, 5)", "2"]),
+    ({"size": ()}, ValueError, ["size", "()", "2"]),
+    ({"size": 0}, ValueError, ["size=0", "between 1 and"]),
+    ({"size": (3, -1)}, ValueError, ["size=(3, -1)", "between 1 and"]),
+    ({"size": 2**31}, ValueError, ["size=2147483648", "between 1 and 2147483647"]),
+    ({"size": HUGE}, ValueError, ["size=", "between 1 and 2147483647"]),
+    ({"size": 3.0}, TypeError, ["size", "3.0", "integer"]),
+    ({"size": True}, TypeError, ["size", "True", "integer"]),
+    ({"size": (3, None)}, TypeError, ["size", "None", "integer"]),
+    ({"size": "3"}, TypeError, ["size", "'3'", "integer"]),
+    ({"size": b"34"}, TypeError, ["size", "b'34'", "integer"]),
+    ({"size": {"a": 3, "b": 4}}, TypeError, ["size", "'a'", "integer"]),
+    ({"scale_factor": 0}, ValueError, ["scale_factor", "0", "positive"]),
+    ({"scale_factor": -2.0}, ValueError, ["scale_factor", "-2.0", "positive"]),
+    ({"scale_factor": NAN}, ValueError, ["scale_factor", "nan", "finite"]),
+    ({"scale_factor": (2, INFINITY)}, ValueError, ["scale_factor", "inf", "finite"]),
+    ({"scale_factor": 1e300}, ValueError, ["scale_factor=1e+300", "between 1 and"]),
+    ({"scale_factor": 1e308}, ValueError, ["scale_factor=1e+308", "between 1 and"]),
+    ({"scale_factor": HUGE}, ValueError, ["scale_factor", "finite"]),
+    ({"scale_factor": 0.1}, ValueError, ["scale_factor=0.1", "(0, 0)", "(4, 6)"]),
+    ({"scale_factor": (2, 2, 2)}, ValueError, ["scale_factor", "(2, 2, 2)", "2"]),
+    ({"scale_factor": "2"}, TypeError, ["scale_factor", "'2'", "number"]),
+    ({"scale_factor": True}, TypeError, ["scale_factor", "True", "number"]),
+    ({"scale_factor": 2j}, TypeError, ["scale_factor", "2j", "number"]),
+    ({"size": 3, "mode": "bilinearr"}, ValueError, ["mode", "'bilinearr'", "'bilinear'", "'nearest'", "'lanczos'"]),
+    ({"size": 3, "mode": None}, ValueError, ["mode", "None", "'bilinear'"]),
+    ({"size": 3, "mode": {}}, ValueError, ["mode", "{}", "'bilinear'"]),
+    ({"size": 3, "mode": "linear"}, ValueError, ["'linear'", "(1, 2, 4, 6)", "'bilinear'"]),
+    ({"size": 3, "mode": "trilinear"}, ValueError, ["'trilinear'", "(1, 2, 4, 6)", "'bilinear'"]),
+    ({"size": 3, "align_corners": True}, ValueError, ["align_corners", "'nearest'", "True"]),
+    ({"size": 3, "mode": "area", "align_corners": False}, ValueError, ["align_corners", "'area'", "False"]),
+    ({"size": 3, "antialias": True}, ValueError, ["antialias", "'nearest'", "'bilinear'"]),
+    ({"size": 3, "recompute_scale_factor": True}, ValueError, ["recompute_scale_factor", "scale_factor", "size"]),
+    ({"size": 3, "data_format": "NHWC"}, ValueError, ["data_format", "'NHWC'", "'channels_last'"]),
+    ({"size": 3, "backend": "gpu"}, ValueError, ["backend", "'gpu'", "'cpu'", "'cuda'", "'auto'"]),
+    ({"size": 3, "backend": ["cpu"]}, ValueError, ["backend", "['cpu']", "'cpu'"]),
+]
+
+RESIZE: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
+    ({"axes": (2, 3)}, ValueError, ["size", "scale", "neither"]),
+    ({}, ValueError, ["size", "scale", "neither"]),
+    ({"size": 3, "scale": 2, "axes": 3}, ValueError, ["size=3", "scale=2", "exactly one"]),
+    ({"size": (3, 4)}, ValueError, ["axes must be given", "rank 4", "(3, 4)"]),
+    ({"scale": 2}, ValueError, ["axes must be given", "rank 4", "scale=2"]),
+    ({"size": 3, "axes": 4}, ValueError, ["axes", "4", "[-4, 4)"]),
+    ({"size": 3, "axes": (2, -5)}, ValueError, ["axes", "(2, -5)", "[-4, 4)"]),
+    ({"size": 3, "axes": (2, -2)}, ValueError, ["axes", "(2, -2)", "twice"]),
+    ({"size": 3, "axes": ()}, ValueError, ["axes", "()", "at least one"]),
+    ({"size": 3, "axes": 1.0}, TypeError, ["axes", "1.0", "integer"]),
+    ({"size": (3, 4, 5), "axes": (2, 3)}, ValueError, ["size", "(3, 4, 5)", "2"]),
+    ({"scale": (2, 0), "axes": (2, 3)}, ValueError, ["scale", "0", "positive"]),
+    ({"scale": 1e308, "axes": 2}, ValueError, ["scale=1e+308", "between 1 and"]),
+    ({"size": 3, "axes": 2, "method": "bilinear"}, ValueError, ["method", "'bilinear'", "'linear'", "'lanczos5'"]),
+    ({"size": 3, "axes": 2, "method": ("linear", "area")}, ValueError, ["method", "('linear', 'area')", "1"]),
+    ({"size": 3, "axes": 2, "method": 3}, ValueError, ["method", "3", "'linear'"]),
+    ({"size": 3, "axes": 2, "coordinates": "centre"}, ValueError, ["coordinates", "'centre'", "'half_pixel'"]),
+    ({"size": 3, "axes": 2, "border": "wrap"}, ValueError, ["border", "'wrap'", "'clamp'", "'extrapolate'"]),
+    ({"size": 3, "axes": 2, "nearest_rounding": "up"}, ValueError, ["nearest_rounding", "'up'", "'ceil'"]),
+    ({"size": 3, "axes": 2, "cubic_coeff": "x"}, TypeError, ["cubic_coeff", "'x'", "number"]),
+    ({"size": 3, "axes": 2, "cubic_coeff": NAN}, ValueError, ["cubic_coeff", "nan", "finite"]),
+    ({"size": 3, "axes": 2, "method": "nearest", "antialias": True}, ValueError, ["antialias", "'nearest'"]),
+    (
+        {"size": 3, "axes": 2, "method": "area", "coordinates": "asymmetric"},
+        ValueError,
+        ["'area'", "coordinates", "'half_pixel'", "'asymmetric'"],
+    ),
+    ({"size": 3, "axes": 2, "border": "constant", "fill_value": "0"}, TypeError, ["fill_value", "'0'", "number"]),
+    ({"size": 3, "axes": 2, "border": "constant", "fill_value": 1j}, TypeError, ["fill_value", "1j", "number"]),
+    ({"size": 3, "axes": 2, "box": 3}, TypeError, ["box", "3", "pair"]),
+    ({"size": 3, "axes": 2, "box": [(0, 1), (0, 1)]}, ValueError, ["box", "(0, 1)", "pair"]),
+    ({"size": 3, "axes": 2, "box": [(0, 1, 2)]}, ValueError, ["box", "(0, 1, 2)", "pair"]),
+    ({"size": 3, "axes": 2, "box": [(2, 2)]}, ValueError, ["box", "(2, 2)", "start < stop"]),
+    ({"size": 3, "axes": 2, "box": [(2, NAN)]}, ValueError, ["box", "nan", "finite"]),
+    ({"size": 3, "axes": 2, "box": [(0, 2**40)]}, ValueError, ["box", str(2**40), "2147483647"]),
+    ({"size": 3, "axes": 2, "box": [(0, "1")]}, TypeError, ["box", "'1'", "number"]),
+    (
+        {"size": 3, "axes": 2, "box": [(0, 0.5)], "coordinates": "align_corners"},
+        ValueError,
+        ["box", "0.5", "one pixel", "'align_corners'"],
+    ),
+]
+
+# (array, parts of the message): bad for both operators
+WRONG_KINDS: list[tuple[Any, list[str]]] = [
+    ([[[[1.0]]]], ["x", "builtins.list", "NumPy"]),
+    (None, ["x", "NoneType", "NumPy"]),
+    (3.0, ["x", "builtins.float", "NumPy"]),
+    (IMAGE.astype(object), ["dtype", "object", "float32"]),
+    (IMAGE.astype("datetime64[s]"), ["dtype", "datetime64", "float32"]),
+    (IMAGE.astype("S3"), ["dtype", "S3", "float32"]),
+    (np.zeros((1, 1, 2, 2), np.longdouble), ["dtype", str(np.dtype(np.longdouble)), "float64"]),
+    (np.zeros((1, 1, 2, 2), [("a", "f4")]), ["dtype", "a", "float32"]),
+]
+
+
+def assert_refused(
+    call: Any, x: Any, arguments: dict[str, Any], exception: type[Exception], parts: list[str], out: Any
+) -> None:
+    before = out.copy()
+    with pytest.raises(exception) as caught:
+        call(x, out=out, **arguments)
+    assert type(caught.value) is exception
+    message = str(caught.value)
+    assert [part for part in parts if part not in message] == [], message
+    assert np.array_equal(out, before)
+
+
+def identify(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return ",".join(f"{k}={str(v)[:20]}" for k, v in value.items()) or "nothing"
+    return "" if isinstance(value, list | type) else None
+
+
+@pytest.mark.parametrize(("arguments", "exception", "parts"), INTERPOLATE, ids=identify)
+def test_interpolate(arguments: dict[str, Any], exception: type[Exception], parts: list[str]) -> None:
+    assert_refused(gu.interpolate, IMAGE, arguments, exception, parts, np.full((1, 2, 3, 3), 7.0))
+
+
+@pytest.mark.parametrize(("arguments", "exception", "parts"), RESIZE, ids=identify)
+def test_resize(arguments: dict[str, Any], exception: type[Exception], parts: list[str]) -> None:
+    assert_refused(gu.resize, IMAGE, arguments, exception, parts, np.full((1, 2, 3, 6), 7.0))
+
+
+@pytest.mark.parametrize(("x", "parts"), WRONG_KINDS, ids=lambda value: type(value).__name__)
+def test_kind_of_array(x: Any, parts: list[str]) -> None:
+    out = np.full((1, 2, 3, 3), 7.0)
+    assert_refused(gu.interpolate, x, {"size": 3}, TypeError, parts, out)
+    assert_refused(gu.resize, x, {"size": 3, "axes": 2}, TypeError, parts, out)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (3, 4), (1, 1, 2, 2, 2, 2)], ids=str)
+def test_rank_of_interpolate(shape: tuple[int, ...]) -> None:
+    parts = ["x must have 3, 4 or 5 axes", str(shape), "resize"]
+    assert_refused(gu.interpolate, np.zeros(shape), {"size": 3}, ValueError, parts, np.zeros(3))
+
+
+def test_resize_of_a_scalar_array() -> None:
+    assert_refused(gu.resize, np.array(1.0), {"size": 3}, ValueError, ["x", "0-d"], np.zeros(3))
+
+
+@pytest.mark.parametrize("arguments", [{"size": 3}, {"scale_factor": 2}])
+@pytest.mark.parametrize("shape", [(1, 2, 0, 6), (1, 2, 4, 0), (0, 2, 0, 6)], ids=str)
+def test_empty_spatial_axis(shape: tuple[int, ...], arguments: dict[str, Any]) -> None:
+    assert_refused(gu.interpolate, np.zeros(shape), arguments, ValueError, ["empty", str(shape[2:])], np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill", "accepted"),
+    [
+        ("uint8", 256, "0 and 255"),
+        ("uint8", -1, "0 and 255"),
+        ("int8", 0.5, "-128 and 127"),
+        ("int64", 2**63, str(2**63 - 1)),
+        ("uint64", -1, str(2**64 - 1)),
+        ("int16", NAN, "-32768 and 32767"),
+        ("uint16", INFINITY, "0 and 65535"),
+        ("bool", 2, "0 and 1"),
+        ("complex64", 1.0, "0"),
+        ("uint8", HUGE, "0 and 255"),
+    ],
+)
+def test_fill_value_of_a_dtype(dtype: str, fill: Any, accepted: str) -> None:
+    arguments = {"size": 3, "border": "constant", "fill_value": fill}
+    parts = ["fill_value", str(fill), accepted, dtype]
+    assert_refused(gu.resize, np.zeros(4, dtype), arguments, ValueError, parts, np.zeros(3, dtype))
+
+
+@pytest.mark.parametrize("call", [gu.interpolate, gu.resize])
+def test_errors_do_not_depend_on_earlier_calls(call: Any) -> None:
+    """2, 2.0 and True are equal, and one key of a dictionary."""
+    x = np.zeros((1, 1, 4))
+    axes = {"axes": 2} if call is gu.resize else {}
+    for good, bad in [(8, 8.0), (1, True), ((8,), (8.0,)), ([1], [True])]:
+        call(x, size=good, **axes)
+        with pytest.raises(TypeError, match="size must be an integer"):
+            call(x, size=bad, **axes)
+
+
+# ---- out -------------------------------------------------------------------------------------------------------
+def read_only(shape: tuple[int, ...]) -> Any:
+    array = np.zeros(shape)
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(
+    ("out", "exception", "parts"),
+    [
+        (np.zeros((1, 2, 8, 11)), ValueError, ["out", "(1, 2, 8, 12)", "(1, 2, 8, 11)"]),
+        (np.zeros((2, 8, 12)), ValueError, ["out", "(1, 2, 8, 12)", "(2, 8, 12)"]),
+        (np.zeros((1, 2, 8, 12), np.float32), TypeError, ["out", "float64", "float32"]),
+        (np.zeros((1, 2, 8, 12), np.int64), TypeError, ["out", "float64", "int64"]),
+        (read_only((1, 2, 8, 12)), ValueError, ["out", "read-only"]),
+    ],
+    ids=["width", "rank", "float32", "int64", "read-only"],
+)
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_out(mode: str, out: Any, exception: type[Exception], parts: list[str]) -> None:
+    assert_refused(gu.interpolate, IMAGE, {"scale_factor": 2, "mode": mode}, exception, parts, out)
+
+
+def test_out_of_another_kind() -> None:
+    with pytest.raises(TypeError, match="out must be a NumPy or CuPy array"):
+        gu.interpolate(IMAGE, 3, out=[0.0])
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match="one kind; got numpy and torch"):
+        gu.interpolate(IMAGE, 3, out=torch.zeros((1, 2, 3, 3), dtype=torch.float64))
+    with pytest.raises(TypeError, match="one kind; got torch and numpy"):
+        gu.interpolate(torch.zeros((1, 2, 4, 6), dtype=torch.float64), 3, out=np.zeros((1, 2, 3, 3)))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_overlapping_out(mode: str) -> None:
+    memory = np.arange(30.0)
+    x, out = memory[:10].reshape(1, 1, 10), memory[9:29].reshape(1, 1, 20)
+    assert_refused(gu.interpolate, x, {"size": 20, "mode": mode}, ValueError, ["out", "overlap", "x"], out)
+    assert_refused(gu.interpolate, x, {"size": 10, "mode": mode}, ValueError, ["out", "overlap", "x"], x)
+    backwards = memory[29:9:-1].reshape(1, 1, 20)
+    assert_refused(gu.interpolate, memory[5:15].reshape(1, 1, 10), {"size": 20}, ValueError, ["overlap"], backwards)
+
+
+def test_interleaved_out_does_not_overlap() -> None:
+    memory = np.arange(20.0)
+    expected = gu.resize(memory[::2].copy(), 10, coordinates="asymmetric")
+    gu.resize(memory[::2], 10, coordinates="asymmetric", out=memory[1::2])
+    assert np.array_equal(memory[1::2], expected)
+
+
+# ---- surroundings ----------------------------------------------------------------------------------------------
+def test_unknown_backend_of_a_block() -> None:
+    message = r"backend must be one of 'auto', 'cpu', 'cuda'; got 'tpu'"
+    with pytest.raises(ValueError, match=message), gu.use_backend("tpu"):
+        raise AssertionError("entered")
+
+
+def test_unknown_backend_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPU_UPSAMPLE_BACKEND", "tpu")
+    with pytest.raises(ValueError, match=r"GPU_UPSAMPLE_BACKEND must be one of .*; got 'tpu'"):
+        gu.resize(np.zeros(4), 3)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "", "1.5"])
+def test_unusable_number_of_threads(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", value)
+    with pytest.raises(ValueError, match=f"GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got '{value}'"):
+        gu.resize(np.zeros((300, 300)), (400, 400))
+
+
+def test_a_tensor_that_requires_a_gradient() -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=r"x requires a gradient.*x\.detach\(\)"):
+        gu.resize(torch.zeros(4, requires_grad=True), 3)
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'resise'"):
+        gu.resise  # noqa: B018

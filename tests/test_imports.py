@@ -1,0 +1,121 @@
+"""What is imported when, and what works without the packages for CUDA; each in a fresh interpreter."""
+
+from __future__ import annotations
+
+import json
+import os
+import site
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+import gpu_upsample as gu
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = ("numba", "llvmlite", "cupy", "numba_cuda", "cuda", "torch", "PIL", "click", "rich", "ml_dtypes")
+
+LOADED = f"""
+import json, sys
+print(json.dumps([name for name in {HEAVY} if name in sys.modules]))
+"""
+
+# Refuses the packages for CUDA as if they were not installed.
+BLOCK = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("cupy", "numba_cuda", "cuda", "cupy_backends") or name == "numba.cuda":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def run(code: str) -> str:
+    """Run code in an interpreter that reads no .pth file: numba-cuda puts itself in the place of numba.cuda there."""
+    paths = [str(ROOT), *map(sysconfig.get_path, ("purelib", "platlib")), *site.getsitepackages()]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("GPU_UPSAMPLE_", "PYTHON", "COVERAGE"))}
+    done = subprocess.run(
+        [sys.executable, "-S", "-W", "error", "-c", code],
+        env=environment | {"PYTHONPATH": os.pathsep.join(paths)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def loaded_by(code: str) -> list[str]:
+    return json.loads(run(code + LOADED).splitlines()[-1])
+
+
+def test_the_interpreter_of_these_tests_knows_no_redirector() -> None:
+    assert run("import sys; print('_numba_cuda_redirector' in sys.modules)").strip() == "False"
+
+
+def test_the_check_can_fail() -> None:
+    assert loaded_by("import numba") == ["numba", "llvmlite"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import gpu_upsample",
+        "import gpu_upsample as gu; dir(gu); gu.__version__; gu.BackendUnavailableError; gu.use_backend",
+        "from gpu_upsample import interpolate, resize",
+        "import gpu_upsample.plan.resample, gpu_upsample.dispatch, gpu_upsample.arrays",
+    ],
+    ids=["package", "names", "operators", "plan"],
+)
+def test_importing_loads_nothing_heavy(code: str) -> None:
+    assert loaded_by(code) == []
+
+
+def test_an_error_loads_no_compiler() -> None:
+    code = """
+import numpy as np, gpu_upsample as gu
+try:
+    gu.resize(np.zeros(3), -1)
+except ValueError:
+    pass
+"""
+    assert loaded_by(code) == []
+
+
+def test_the_cpu_loads_nothing_for_cuda() -> None:
+    code = """
+import numpy as np, gpu_upsample as gu
+gu.resize(np.zeros(3), 6)
+"""
+    assert loaded_by(code) == ["numba", "llvmlite"]
+
+
+def test_the_cpu_works_without_the_packages_for_cuda() -> None:
+    code = """
+import numpy as np, gpu_upsample as gu
+print(gu.resize(np.array([0.0, 1.0]), 4).tolist())
+print(gu.interpolate(np.array([[[1, 2]]], np.uint8), scale_factor=2).tolist())
+print(gu.available_backends())
+gu.show_info()
+try:
+    gu.resize(np.zeros(3), 6, backend="cuda")
+except gu.BackendUnavailableError as error:
+    print(error)
+"""
+    printed = run(BLOCK + code).splitlines()
+    assert printed[:3] == ["[0.0, 0.25, 0.75, 1.0]", "[[[1, 1, 2, 2]]]", "('cpu',)"]
+    assert any("cuda" in line and "not available" in line for line in printed)
+    assert "pip install" in printed[-1]
+
+
+def test_every_public_name_exists() -> None:
+    for name in gu.__all__:
+        assert getattr(gu, name).__doc__
+    assert set(gu.__all__) <= set(dir(gu))
