@@ -131,7 +131,8 @@ def apply(
 
 
 def _native(dtype: Any) -> np.dtype[Any]:
-    return np.dtype(dtype).newbyteorder("=")
+    native: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
+    return native
 
 
 def _check_one_kind(operands: dict[str, Operand]) -> None:

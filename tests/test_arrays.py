@@ -168,7 +168,7 @@ def test_torch_tensors_are_not_copied(name: str) -> None:
     held = operand("x", x)
     assert held.array.ctypes.data == x.data_ptr()
     result = np.ones((2, 3), held.array.dtype)
-    assert held.give_back(result).data_ptr() == result.ctypes.data
+    assert held.give_back(result, name).data_ptr() == result.ctypes.data
 
 
 def test_strided_torch_tensors() -> None:
