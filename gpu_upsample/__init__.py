@@ -9,8 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpu_upsample.dispatch import available_backends, show_info, use_backend
+    from gpu_upsample.conv_transpose import bilinear_weight, conv_transpose1d, conv_transpose2d, conv_transpose3d
+    from gpu_upsample.dispatch import available_backends, check_errors, show_info, use_backend
     from gpu_upsample.errors import BackendUnavailableError
+    from gpu_upsample.pooling import max_pool1d, max_pool2d, max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
+    from gpu_upsample.rearrange import fold, pixel_shuffle, pixel_unshuffle, unfold
     from gpu_upsample.resample import interpolate, resize
 
 __version__ = "0.1.0"
@@ -18,18 +21,48 @@ __version__ = "0.1.0"
 _HOME = {
     "BackendUnavailableError": "errors",
     "available_backends": "dispatch",
+    "bilinear_weight": "conv_transpose",
+    "check_errors": "dispatch",
+    "conv_transpose1d": "conv_transpose",
+    "conv_transpose2d": "conv_transpose",
+    "conv_transpose3d": "conv_transpose",
+    "fold": "rearrange",
     "interpolate": "resample",
+    "max_pool1d": "pooling",
+    "max_pool2d": "pooling",
+    "max_pool3d": "pooling",
+    "max_unpool1d": "pooling",
+    "max_unpool2d": "pooling",
+    "max_unpool3d": "pooling",
+    "pixel_shuffle": "rearrange",
+    "pixel_unshuffle": "rearrange",
     "resize": "resample",
     "show_info": "dispatch",
+    "unfold": "rearrange",
     "use_backend": "dispatch",
 }
 
 __all__ = [
     "BackendUnavailableError",
     "available_backends",
+    "bilinear_weight",
+    "check_errors",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "fold",
     "interpolate",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "resize",
     "show_info",
+    "unfold",
     "use_backend",
 ]
 

@@ -207,6 +207,23 @@ def _cuda_state() -> tuple[bool, str]:
     return state
 
 
+def check_errors() -> None:
+    """Wait for the GPUs, and raise what they could not raise while they worked.
+
+    `max_unpool2d` and its kin pass over an index out of range on a GPU, since to look first would mean to wait.
+
+    Raises
+    ------
+    ValueError
+        If that happened since the last check.
+
+    Examples
+    --------
+    >>> check_errors()
+    """
+    import_module("gpu_upsample.cuda").check_errors()
+
+
 def show_info() -> None:
     """Print the backends, and the versions, driver and device that decide whether they run."""
     from importlib.metadata import PackageNotFoundError, version

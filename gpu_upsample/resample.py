@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from gpu_upsample.dispatch import apply
 from gpu_upsample.plan import resample
-from gpu_upsample.plan.steps import Plan
+from gpu_upsample.plan.cache import cached, planned
 
 Numbers = float | Sequence[float]
 Integers = int | Sequence[int]
 
 
-def _cached(plan: Callable[..., Plan]) -> Callable[..., Plan]:
-    """Return `plan` with a memory of its results; 2, 2.0 and True are equal but not the same argument."""
-
-    @lru_cache(maxsize=256)
-    def remembered(kinds: Any, arguments: tuple[Any, ...]) -> Plan:
-        return plan(*arguments)
-
-    def planned(*arguments: Any) -> Plan:
-        try:
-            hash(arguments)
-        except TypeError:  # not a valid argument: the plan says which
-            return plan(*arguments)
-        return remembered(_kinds(arguments), arguments)
-
-    return planned
-
-
-def _kinds(value: Any) -> Any:
-    return tuple(map(_kinds, value)) if isinstance(value, tuple) else type(value)
-
-
-_cached_interpolate = _cached(resample.plan_interpolate)
-_cached_resize = _cached(resample.plan_resize)
-
-
-def _hashable(value: Any) -> Any:
-    """Return sequences as tuples, all the way down, so that a plan can be looked up."""
-    if isinstance(value, list | tuple):
-        return tuple(map(_hashable, value))
-    return _hashable(value.tolist()) if hasattr(value, "tolist") else value
-
-
-def _planned(cached: Any, arguments: tuple[Any, ...], x: tuple[tuple[int, ...], str]) -> Plan:
-    plan: Plan = cached(*x, *map(_hashable, arguments))
-    return plan
+_cached_interpolate = cached(resample.plan_interpolate)
+_cached_resize = cached(resample.plan_resize)
 
 
 def interpolate(
@@ -130,7 +97,7 @@ def interpolate(
            [3.  , 3.25, 3.5 , 3.75, 4.  ]])
     """
     arguments = (size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, data_format)
-    return apply(partial(_planned, _cached_interpolate, arguments), {"x": x}, out, backend)
+    return apply(partial(planned, _cached_interpolate, arguments), {"x": x}, out, backend)
 
 
 def resize(
@@ -211,4 +178,4 @@ def resize(
     arguments = (
         size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, border, fill_value, box,
     )  # fmt: skip
-    return apply(partial(_planned, _cached_resize, arguments), {"x": x}, out, backend)
+    return apply(partial(planned, _cached_resize, arguments), {"x": x}, out, backend)

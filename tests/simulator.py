@@ -14,7 +14,8 @@ import numpy as np
 
 import gpu_upsample as gu
 from gpu_upsample.arithmetic import SCALARS
-from gpu_upsample.cuda.kernels import KERNELS, THREADS
+from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.registry import KERNELS
 from gpu_upsample.plan.dtypes import STORAGE
 from tests import twin_memory
 

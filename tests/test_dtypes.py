@@ -15,6 +15,7 @@ from tests.tolerances import assert_same_bits, assert_within
 # Few, because every length of window is a kernel for every dtype.
 SUMS = [case for case in CASES if case.name in ("interpolate-bilinear", "resize-lanczos3-antialias=True")]
 SELECTIONS = [case for case in CASES if case.selects]
+NAN, INFINITY = float("nan"), float("inf")
 SHAPES = [((7, 6), (12, 17)), ((16, 15), (4, 3))]
 
 
@@ -185,6 +186,14 @@ def test_short_floats_round_ties_to_even(backend: Any, dtype: str, below: float,
     assert result.view(np.uint16) % 2 == 0
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("fill", [0.1, -1 / 3, 1 + 3 * 2**-8, 1 + 2**-8, 1 + 3 * 2**-11, 1e-6, NAN, -INFINITY])
+def test_fill_value_is_rounded_to_the_dtype(backend: Any, fill: float, dtype: str) -> None:
+    x = np.zeros(2, dtype_of(dtype))
+    actual = backend.resize(x, 4, method="nearest", border="constant", fill_value=fill, box=[(-1, 3)])
+    assert np.array_equal(actual[[0, 3]], np.full(2, fill).astype(x.dtype), equal_nan=True)
+
+
 @pytest.mark.parametrize(("dtype", "fill"), [("float16", 1e6), ("bfloat16", 1e60), ("float32", -1e60)])
 def test_fill_value_beyond_the_range_is_infinite(backend: Any, dtype: str, fill: float) -> None:
     for method in ("nearest", "linear"):
@@ -195,7 +204,6 @@ def test_fill_value_beyond_the_range_is_infinite(backend: Any, dtype: str, fill:
 
 
 # ---- NaN and infinity ------------------------------------------------------------------------------------------
-NAN, INFINITY = float("nan"), float("inf")
 FINITE_SUPPORT = [
     {"method": "linear"},
     {"method": "cubic"},

@@ -197,6 +197,20 @@ def test_a_window_beyond_the_array_takes_the_nearest_sample(backend: Any, method
     assert np.abs(outer - x[0]).max() < 1e-12
 
 
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 2), (3, 2, 4, 2)], ids=str)
+def test_a_constant_around_selected_samples(backend: Any, shape: tuple[int, ...]) -> None:
+    """Beyond any one end of any axis."""
+    arguments: dict[str, Any] = {
+        "size": tuple(n + 3 for n in shape),
+        "axes": tuple(range(len(shape))),
+        "box": [(-1, n + 2) for n in shape],
+        "method": "nearest",
+        "border": "constant",
+    }
+    padded = np.pad(noise(shape), [(1, 2)] * len(shape), constant_values=-7.5)
+    assert_same_bits(backend.resize(noise(shape), fill_value=-7.5, **arguments), padded)
+
+
 # ---- long windows and arrays that are worth several threads ----------------------------------------------------
 @pytest.mark.parametrize(("n_in", "n_out"), [(500, 7), (997, 3), (64, 1), (1, 64), (333, 1000)])
 @pytest.mark.parametrize("method", ["lanczos3", "area"])

@@ -18,7 +18,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import KERNELS, THREADS
+from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.registry import KERNELS
 from tests import twin_memory
 from tests.twin_memory import TwinArray, to_twin
 

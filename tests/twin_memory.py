@@ -67,6 +67,15 @@ CUPY = SimpleNamespace(
     ascontiguousarray=lambda x: np.ascontiguousarray(x).view(TwinArray),
     empty=lambda shape, dtype: np.empty(shape, dtype).view(TwinArray),
     copyto=np.copyto,
+    matmul=lambda a, b: np.matmul(np.asarray(a), np.asarray(b)).view(TwinArray),
+    _core=SimpleNamespace(
+        _routines_linalg=SimpleNamespace(
+            COMPUTE_TYPE_FP32=4,
+            COMPUTE_TYPE_TF32=7,
+            get_compute_type=lambda dtype: 1,
+            set_compute_type=lambda dtype, number: None,
+        )
+    ),
     cuda=SimpleNamespace(
         get_current_stream=lambda: _STREAM,
         using_allocator=_using_allocator,

@@ -11,7 +11,6 @@ from typing import Any
 from gpu_upsample.cuda.availability import state
 from gpu_upsample.cuda.memory import as_array, copy, empty, from_host, overlap, scratch, to_host, words
 from gpu_upsample.errors import BackendUnavailableError
-from gpu_upsample.plan.steps import FilterStep, SelectStep
 
 __all__ = [
     "as_array", "copy", "empty", "from_host", "overlap", "require", "run_step", "scratch", "to_host",
@@ -28,7 +27,6 @@ def require() -> None:
 
 def run_step(step: Any, inputs: list[Any], outputs: list[Any]) -> None:
     """Execute one step of a plan on flat arrays."""
-    from gpu_upsample.cuda import resample
+    from gpu_upsample.cuda.execute import RUN
 
-    run: dict[type, Any] = {FilterStep: resample.run_filter, SelectStep: resample.run_select}
-    run[type(step)](step, *inputs, *outputs)
+    RUN[type(step)](step, *inputs, *outputs)

@@ -13,17 +13,19 @@ import tempfile
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numba.cuda
 from cuda.core import Linker, LinkerOptions, ObjectCode
 
-from gpu_upsample.cuda.kernels import BLOCKS, KERNELS, THREADS, Spec
+from gpu_upsample.cuda.kernels import BLOCKS, THREADS
 from gpu_upsample.cuda.machine import DEVICE
+from gpu_upsample.cuda.registry import KERNELS
 
 Capability = tuple[int, int]
 
 
-def ptx_of(spec: Spec, capability: Capability) -> str:
+def ptx_of(spec: Any, capability: Capability) -> str:
     """Return the PTX of a kernel for a compute capability, as (major, minor)."""
     builder, signature = KERNELS[type(spec)]
     text, _ = numba.cuda.compile(  # type: ignore[attr-defined]
@@ -46,7 +48,7 @@ def entry_of(ptx: str) -> str:
     return found.group(1)
 
 
-def cubin_of(spec: Spec, capability: Capability) -> tuple[bytes, str]:
+def cubin_of(spec: Any, capability: Capability) -> tuple[bytes, str]:
     """Return the machine code of a kernel and the kernel's name in it, from the cache where it is there."""
     path = cache_directory() / f"{_fingerprint()}-sm_{capability[0]}{capability[1]}-{_digest(repr(spec))}.cubin"
     try:
@@ -89,8 +91,8 @@ def _digest(text: str | bytes) -> str:
 def _fingerprint() -> str:
     """Return a digest of everything that the code depends on, beside its specialisation."""
     package = Path(__file__).parent.parent
-    sources = ("arithmetic.py", "plan/dtypes.py", "cuda/machine.py", "cuda/kernels.py", "cuda/compile.py")
-    parts = [(package / source).read_bytes() for source in sources]
+    sources = [package / source for source in ("arithmetic.py", "plan/dtypes.py")]
+    parts = [path.read_bytes() for path in (*sources, *sorted((package / "cuda").glob("*.py")))]
     for name in ("numba", "numba-cuda", "llvmlite", "cuda-core", "nvidia-nvvm", "nvidia-nvjitlink"):
         try:
             parts.append(f"{name} {version(name)}".encode())

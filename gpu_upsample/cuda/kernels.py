@@ -71,9 +71,6 @@ class SelectSpec:
     wide: bool
 
 
-Spec = FilterSpec | SelectSpec
-
-
 def _build_place(machine: Any, lanes: int, index: Any) -> Callable[..., Any]:
     """Return the function that says which part of the output a thread owns."""
     plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
@@ -299,10 +296,3 @@ def select_signature(spec: SelectSpec) -> Any:
     pointer, size = types.CPointer, types.uint64
     array, table = pointer(_word(spec)), pointer(types.uint32)
     return types.void(array, array, *[size] * 8, table, table, size)
-
-
-KERNELS: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    FilterSpec: (build_filter, filter_signature),
-    SelectSpec: (build_select, select_signature),
-}
-"""Kind of specialisation -> (builder, signature)."""

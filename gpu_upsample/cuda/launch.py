@@ -6,16 +6,16 @@ from functools import cache, lru_cache
 from typing import Any
 
 from gpu_upsample.cuda.compile import cubin_of
-from gpu_upsample.cuda.kernels import THREADS, Spec
+from gpu_upsample.cuda.kernels import THREADS
 
 
-def launch(spec: Spec, device: int, stream: int, blocks: int, arguments: tuple[Any, ...]) -> None:
+def launch(spec: Any, device: int, stream: int, blocks: int, arguments: tuple[Any, ...]) -> None:
     """Queue a kernel.
 
     Parameters
     ----------
-    spec : Spec
-        Which kernel.
+    spec : object
+        A specialisation of one of `registry.KERNELS`.
     device : int
         Ordinal of the device that holds the arrays.
     stream : int
@@ -32,7 +32,7 @@ def launch(spec: Spec, device: int, stream: int, blocks: int, arguments: tuple[A
 
 
 @cache
-def _kernel(spec: Spec, device: int) -> Any:
+def _kernel(spec: Any, device: int) -> Any:
     """Load a kernel into the device's primary context, which CuPy has made current."""
     from cuda.core import Device, ObjectCode
 

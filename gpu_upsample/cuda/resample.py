@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.cuda import launch, memory
+from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec
+from gpu_upsample.cuda.run import NARROW, run_kernel
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
 
@@ -23,10 +24,6 @@ _KEPT = 12
 _BUSY = 1 << 18
 # Output rows of a strip at most: what a thread knows of its columns serves them all.
 _STRIP = 32
-# Flat indices below this need 32 bits.
-_NARROW = 2**32
-
-_pinned: list[memory.Tables] = []
 
 
 def _grid(planes: int, rows: int, width: int, lanes: int) -> tuple[int, int, int, int]:
@@ -47,15 +44,6 @@ def _lanes(most: int, arrays: tuple[tuple[Any, int], ...]) -> int:
         lanes = gcd(lanes, width, int(array.data.ptr) // array.itemsize)
         lanes = min(lanes, 16 // array.itemsize)
     return lanes
-
-
-def _launch(spec: Any, grid: tuple[int, ...], x: Any, out: Any, tables: memory.Tables, arguments: Any) -> None:
-    stream = memory.cupy().cuda.get_current_stream()
-    if stream.is_capturing():
-        _pinned.append(tables)  # a captured graph keeps the addresses
-    blocks, *place = grid
-    pointers = (int(x.data.ptr), int(out.data.ptr))
-    launch.launch(spec, x.device.id, int(stream.ptr), blocks, (*pointers, *place, *arguments(tables.pointers(stream))))
 
 
 # ---- filter -------------------------------------------------------------------------------------------------
@@ -133,7 +121,7 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     lanes = _lanes(most_lanes(step), vectors)
     grid = _grid(planes, rows_out, width_out, lanes)
     tables = _filter_tables(step, x.device.id)
-    spec = filter_spec(step, lanes, max(x.size, out.size) + THREADS * lanes >= _NARROW)
+    spec = filter_spec(step, lanes, max(x.size, out.size) + THREADS * lanes >= NARROW)
     widths = [1 if taps is None else taps.width for taps in (step.rows, step.columns)]
 
     def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
@@ -141,7 +129,8 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
         rows, columns = (*table[:3], widths[0], table[3]), (*table[4:7], widths[1], table[7])
         return (*sizes, *rows, *columns, np.dtype(step.result.accumulator).type(step.fill))
 
-    _launch(spec, grid, x, out, tables, arguments)
+    blocks, *place = grid
+    run_kernel(spec, blocks, x, out, tables, lambda table: (*place, *arguments(table)))
 
 
 # ---- selection ----------------------------------------------------------------------------------------------
@@ -161,11 +150,12 @@ def run_select(step: SelectStep, x: Any, out: Any) -> None:
     grid = _grid(planes, rows_out, width_out, lanes)
     spec = SelectSpec(
         step.source.itemsize, step.rows is not None, step.columns is not None, lanes, step.has_fill,
-        max(x.size, out.size) + THREADS * lanes >= _NARROW,
+        max(x.size, out.size) + THREADS * lanes >= NARROW,
     )  # fmt: skip
     tables = _select_tables(step, x.device.id)
 
     def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
         return (rows_in, rows_out, width_in, width_out, inner, *table, step.source.bits(step.fill))
 
-    _launch(spec, grid, x, out, tables, arguments)
+    blocks, *place = grid
+    run_kernel(spec, blocks, x, out, tables, lambda table: (*place, *arguments(table)))

@@ -1,0 +1,74 @@
+"""Runs max pooling and unpooling on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.pooling_kernels import UNROLLED, first_bad, pool_kernel, unpool_kernel
+from gpu_upsample.cpu.threads import num_threads, run_in_parts
+from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, index_error
+
+# A plane is cut so that a part has at least this many bytes: every part reads all indices of its plane.
+_PART = 1 << 18
+
+
+def lowest_bits(step: PoolStep) -> Any:
+    """Return what no sample is below, in the carrier of the step."""
+    carrier = np.dtype(step.storage.carrier)
+    if "float" in step.storage.name:
+        return np.array(step.storage.bits(-np.inf), f"u{carrier.itemsize}").view(carrier)[()]
+    return carrier.type(np.iinfo(carrier).min)
+
+
+def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
+    """Find the largest sample of every window; the arrays are flat and of the step's carriers."""
+    x, out = x.reshape(-1, step.size_in[2]), out.reshape(-1, step.size_out[2])
+    where = np.empty((1, 1), np.int64) if indices is None else indices.reshape(out.shape)
+    taps, stride = (n if n <= UNROLLED else 0 for n in (step.kernel[2], step.stride[2]))
+    name = step.storage.name
+    kernel = pool_kernel(
+        kind_of(name), int(name.endswith("float16")), int("float" in name), int(indices is not None), taps, stride
+    )
+    # The first sample of each window along a row.
+    start = np.arange(step.size_out[2]) * step.stride[2] - step.padding[2]
+    start = np.where(start < 0, start % step.dilation[2], start)
+    lowest = lowest_bits(step)
+
+    def work(first: int, last: int) -> None:
+        kernel(
+            x, out, where, first, last, step.size_in, step.size_out, step.kernel, step.stride, step.padding,
+            step.dilation, start, lowest,
+        )  # fmt: skip
+
+    run_in_parts(work, len(out), x.nbytes + out.nbytes + where.nbytes, least=8)
+
+
+def _check(step: UnpoolStep, indices: Any) -> None:
+    found: list[int] = []
+
+    def work(first: int, last: int) -> None:
+        position = first_bad(indices, first, last, step.n_out)
+        if position >= 0:
+            found.append(position)
+
+    run_in_parts(work, indices.size, indices.nbytes, least=1 << 14)
+    if found:
+        raise index_error(step, min(found), int(indices[min(found)]))
+
+
+def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
+    """Put samples where their indices say, into zeros; `x` and `out` are flat and of the step's carrier."""
+    _check(step, indices)
+    bits = np.dtype(f"u{step.storage.itemsize}")
+    x, out = x.view(bits), out.view(bits)
+    kernel = unpool_kernel(step.parts)
+    wanted = -(-2 * num_threads() // step.planes)
+    cuts = max(1, min(wanted, out.nbytes // step.planes // _PART))
+
+    def work(first: int, last: int) -> None:
+        kernel(x, indices, out, first, last, cuts, step.n_in, step.n_out)
+
+    run_in_parts(work, step.planes * cuts, x.nbytes + indices.nbytes + out.nbytes, least=1)

@@ -1,0 +1,154 @@
+"""The CPU kernels of max pooling and unpooling, compiled by Numba without the GIL (see `kernels.py`)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from gpu_upsample.cpu.kernels import widen
+
+UNROLLED = 4
+"""The longest kernel along a row, and the largest stride, that get a loop of their own."""
+
+CHUNK = 4096
+"""Indices that are checked before looking which one is wrong."""
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def taps_inside(begin, n, taps, dilation):
+    """Return the first tap of a window that lies inside an axis, and the one after the last."""
+    return max(0, (dilation - 1 - begin) // dilation), min(taps, (n - 1 - begin) // dilation + 1)
+
+
+@cache
+def pool_kernel(KIND: int, HALF: int, FLOAT: int, INDICES: int, KERNEL: int, STRIDE: int) -> Any:  # noqa: N803
+    """Return the kernel for the largest samples of windows.
+
+    Parameters
+    ----------
+    KIND : int
+        Kind of the stored scalar.
+    HALF, FLOAT : int
+        Whether samples must be widened to be compared, and whether they may be NaN.
+    INDICES : int
+        1 if positions are written, too.
+    KERNEL, STRIDE : int
+        Length and stride of the windows along a row if the loop over them is to be unrolled, else 0.
+    """
+
+    @njit(nogil=True, cache=True, error_model="numpy")
+    def kernel(x, out, where, first, last, size_in, size_out, taps, strides, padding, dilation, start, lowest):
+        depth, height, width = size_in
+        width_out = size_out[2]
+        step = STRIDE if STRIDE else strides[2]
+        # Outputs whose windows lie inside a row: these take all taps at once.
+        low = min(width_out, (padding[2] + step - 1) // step)
+        room = width - 1 + padding[2] - (taps[2] - 1) * dilation[2]
+        high = max(low, min(width_out, room // step + 1)) if KERNEL and room >= 0 else low
+        for r in range(first, last):
+            rest = r // size_out[1]
+            plane = rest // size_out[0]
+            z = (rest - plane * size_out[0]) * strides[0] - padding[0]
+            y = (r - rest * size_out[1]) * strides[1] - padding[1]
+            z_first, z_last = taps_inside(z, depth, taps[0], dilation[0])
+            y_first, y_last = taps_inside(y, height, taps[1], dilation[1])
+            target = out[r]
+            corner = (z + z_first * dilation[0]) * height + y + y_first * dilation[1]
+            for j in range(width_out):
+                target[j] = lowest
+            if INDICES:
+                place = where[r]
+                for j in range(width_out):
+                    place[j] = corner * width + start[j]
+            for tap_z in range(z_first, z_last):
+                for tap_y in range(y_first, y_last):
+                    row = (z + tap_z * dilation[0]) * height + y + tap_y * dilation[1]
+                    source = x[plane * depth * height + row]
+                    begin = row * width
+                    for k in range(taps[2]):
+                        offset = k * dilation[2] - padding[2]
+                        top = min(width_out, (width - 1 - offset) // step + 1) if offset < width else 0
+                        for side in range(2):
+                            for j in range(
+                                high if side else max(0, (step - 1 - offset) // step),
+                                top if side else min(low, top),
+                            ):
+                                value = source[j * step + offset]
+                                if HALF:
+                                    better = widen(KIND, value) > widen(KIND, target[j])
+                                    better |= widen(KIND, value) != widen(KIND, value)
+                                else:
+                                    better = value > target[j]
+                                    if FLOAT:
+                                        better |= value != value
+                                target[j] = value if better else target[j]
+                                if INDICES:
+                                    place[j] = begin + j * step + offset if better else place[j]
+                    if KERNEL:
+                        for j in range(low, high):
+                            best = target[j]
+                            at = place[j] if INDICES else 0
+                            for k in range(KERNEL):
+                                column = j * step + k * dilation[2] - padding[2]
+                                value = source[column]
+                                if HALF:
+                                    better = widen(KIND, value) > widen(KIND, best)
+                                    better |= widen(KIND, value) != widen(KIND, value)
+                                else:
+                                    better = value > best
+                                    if FLOAT:
+                                        better |= value != value
+                                best = value if better else best
+                                if INDICES:
+                                    at = begin + column if better else at
+                            target[j] = best
+                            if INDICES:
+                                place[j] = at
+
+    return kernel
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def first_bad(indices, first, last, n_out):
+    """Return the first position from `first` to `last` of an index out of range, or -1."""
+    limit = np.uint64(n_out)
+    for begin in range(first, last, CHUNK):
+        end = min(last, begin + CHUNK)
+        bad = 0
+        for i in range(begin, end):
+            bad |= np.uint64(indices[i]) >= limit  # a negative index becomes a large one
+        if bad:
+            for i in range(begin, end):
+                if np.uint64(indices[i]) >= limit:
+                    return i
+    return -1
+
+
+@cache
+def unpool_kernel(PARTS: int) -> Any:  # noqa: N803
+    """Return the kernel that fills parts of planes; one serves every type of the same size.
+
+    Parameters
+    ----------
+    PARTS : int
+        How many words make a sample.
+    """
+
+    @njit(nogil=True, cache=True, error_model="numpy")
+    def kernel(x, indices, out, first, last, cuts, n_in, n_out):
+        for job in range(first, last):
+            plane = job // cuts
+            cut = job - plane * cuts
+            low, high = n_out * cut // cuts, n_out * (cut + 1) // cuts
+            target = out[plane * n_out * PARTS : (plane + 1) * n_out * PARTS]
+            target[low * PARTS : high * PARTS] = 0
+            for i in range(plane * n_in, (plane + 1) * n_in):
+                index = indices[i]
+                if low <= index < high:
+                    for part in range(PARTS):
+                        target[index * PARTS + part] = x[i * PARTS + part]
+
+    return kernel

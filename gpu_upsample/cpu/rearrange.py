@@ -1,0 +1,100 @@
+"""Runs shuffle, unfold and fold on the CPU."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.rearrange_kernels import UNROLLED, fold_kernel, shuffle_kernel, unfold_kernel
+from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
+from gpu_upsample.plan.windows import Reach
+
+
+def _unrolled(number: int) -> int:
+    return number if number <= UNROLLED else 0
+
+
+def run_shuffle(step: ShuffleStep, x: Any, out: Any) -> None:
+    """Move the pixels of one step; both arrays are flat."""
+    kernel = shuffle_kernel(_unrolled(step.factor), step.words, int(step.enlarge))
+    bits = f"u{step.itemsize}"
+    small, large = (x, out) if step.enlarge else (out, x)
+    small = small.view(bits).reshape(-1, step.width * step.words)
+    large = large.view(bits).reshape(-1, step.width * step.words * step.factor)
+
+    def work(first: int, last: int) -> None:
+        kernel(small, large, first, last, step.rows, step.factor, step.apart, len(step.rows) * step.factor)
+
+    run_in_parts(work, len(large), x.nbytes + out.nbytes, least=4)
+
+
+def _inside(shift: Any, stride: int, windows: int, samples: int) -> Any:
+    """Return the first and the end of the windows whose sample ``shift + window * stride`` there is."""
+    begin = np.clip(-(shift // stride), 0, windows)
+    end = np.clip((samples - 1 - shift) // stride + 1, begin, windows)
+    return np.stack([begin, end], axis=-1)
+
+
+@lru_cache(maxsize=256)
+def _unfold_tables(step: UnfoldStep) -> tuple[Any, ...]:
+    kernel = unfold_kernel(_unrolled(step.stride), step.words)
+    return kernel, _inside(step.shift, step.stride, step.width, step.width_in)
+
+
+def run_unfold(step: UnfoldStep, x: Any, out: Any) -> None:
+    """Copy the samples of one step; both arrays are flat."""
+    kernel, inside = _unfold_tables(step)
+    bits = f"u{step.itemsize}"
+    x = x.view(bits).reshape(-1, step.width_in * step.words)
+    out = out.view(bits).reshape(-1, step.width * step.words)
+
+    def work(first: int, last: int) -> None:
+        kernel(x, out, first, last, step.rows, step.shift, inside, step.stride, step.rows_in)
+
+    run_in_parts(work, len(out), x.nbytes + out.nbytes, least=8)
+
+
+def _gathered(axis: Reach) -> tuple[Any, ...]:
+    """Return an axis as the kernel reads it sample by sample."""
+    return axis.window, axis.tap, axis.count, axis.n_windows, axis.kernel, axis.window_step, axis.tap_step
+
+
+@lru_cache(maxsize=256)
+def _fold_tables(step: FoldStep) -> tuple[Any, ...]:
+    """Return the kernel and its tables: the last axis is read window by window."""
+    deep, high, wide = step.axes
+    real = np.dtype(step.result.accumulator).type
+    kernel = fold_kernel(
+        kind_of(step.source.name),
+        kind_of(step.result.name),
+        -1 if step.bias is None else kind_of(step.bias.name),
+        _unrolled(wide.stride),
+        step.parts,
+    )
+    shift = np.arange(wide.kernel) * wide.dilation - wide.padding
+    start = np.repeat(np.where(wide.count > 0, real(-0.0), real(0.0)), step.parts)
+    row = (wide.stride, _inside(shift, wide.stride, wide.n_windows, wide.n_out), shift, start)
+    return kernel, _gathered(deep), _gathered(high), *row
+
+
+def run_fold(step: FoldStep, columns: Any, *arrays: Any) -> None:
+    """Add up the columns of one step; `arrays` are the bias, if there is one, and the output, all flat."""
+    *bias, out = arrays
+    kernel, *tables = _fold_tables(step)
+    deep, high, wide = step.axes
+    width = wide.n_out * step.parts
+    real = np.dtype(step.result.accumulator).type
+    taps = step.planes * step.channels * step.taps
+    columns = columns.reshape(taps, deep.n_windows * high.n_windows, wide.n_windows * step.parts)
+    out = out.reshape(-1, width)
+    held = bias[0] if bias else np.empty(0, step.source.carrier)
+
+    def work(first: int, last: int) -> None:
+        line = np.empty(width, real)
+        kernel(columns, held, out, first, last, step.channels, *tables, real(0.0), real(1.0), line)
+
+    run_in_parts(work, len(out), columns.nbytes + out.nbytes, least=8)

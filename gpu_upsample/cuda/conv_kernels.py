@@ -1,0 +1,131 @@
+"""The CUDA kernel of the transposed convolution: every thread gathers one output, nothing is scattered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numba import types
+
+from gpu_upsample import arithmetic
+from gpu_upsample.cuda.kernels import THREADS
+
+
+@dataclass(frozen=True)
+class ConvTransposeSpec:
+    """A specialisation of the kernel.
+
+    Attributes
+    ----------
+    scalar : str
+        The stored scalar.
+    parts : int
+        Scalars of an element, 2 for complex numbers.
+    bias : bool
+        Whether a bias is added.
+    channels_last : bool
+        Whether the channels are the last axis.
+    wide : bool
+        Whether flat indices need 64 bits.
+    """
+
+    scalar: str
+    parts: int
+    bias: bool
+    channels_last: bool
+    wide: bool
+
+
+def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[..., None]:
+    """Return the kernel that forms every sum directly, in the order that the plan's step names."""
+    fma, widen, narrow = machine.fma, machine.widen, machine.narrow
+    plus, mad, quotient = machine.plus, machine.mad, machine.quotient
+    block, thread, memory = machine.block, machine.thread, machine.memory
+    load, store_lanes = machine.load, machine.store_lanes
+
+    KIND = arithmetic.kind_of(spec.scalar)
+    real, carrier = arithmetic.accumulator_of(KIND), arithmetic.carrier_of(KIND)
+    index = types.uint64 if spec.wide else types.uint32
+    PARTS, BIAS, LAST = spec.parts, spec.bias, spec.channels_last
+
+    @machine.inline
+    def split(place, length):
+        """Return the quotient and the remainder of a flat index."""
+        whole = quotient(place, length)
+        return whole, index(place - index(whole * length))
+
+    def kernel(
+        x, y, weight, bias, total, in_group, out_group, channels, height_in, width_in, depth_out, height_out,
+        width_out, kernel_h, kernel_w, taps, image_in, channel_in, sample_in,
+        window_d, tap_d, count_d, window_step_d, tap_step_d,
+        window_h, tap_h, count_h, window_step_h, tap_step_h,
+        window_w, tap_w, count_w, window_step_w, tap_step_w,
+    ):  # fmt: skip
+        one, zero = index(1), index(0)
+        place = mad(index(block()), index(THREADS), index(thread()))
+        if place >= index(total):
+            return
+        rest, channel = place, zero
+        if LAST:
+            rest, channel = split(rest, index(channels))
+        rest, ow = split(rest, index(width_out))
+        rest, oh = split(rest, index(height_out))
+        rest, od = split(rest, index(depth_out))
+        if not LAST:
+            rest, channel = split(rest, index(channels))
+        group, co = split(channel, index(out_group))
+        image = mad(rest, index(image_in), zero)
+
+        sums = memory.local.array(PARTS, real)
+        for part in range(PARTS):
+            sums[part] = real(-0.0)
+        a = zero
+        while a < index(load(count_d, od)):
+            sample_d = index(index(load(window_d, od)) - index(a * index(window_step_d)))
+            at_d = mad(a, index(tap_step_d), index(load(tap_d, od)))
+            b = zero
+            while b < index(load(count_h, oh)):
+                sample_h = index(index(load(window_h, oh)) - index(b * index(window_step_h)))
+                at_h = mad(b, index(tap_step_h), index(load(tap_h, oh)))
+                row = index(mad(sample_d, index(height_in), sample_h) * index(width_in))
+                tap = index(mad(at_d, index(kernel_h), at_h) * index(kernel_w))
+                c = zero
+                while c < index(in_group):
+                    ci = mad(group, index(in_group), c)
+                    source = mad(ci, index(channel_in), image)
+                    factors = mad(mad(ci, index(out_group), co), index(taps), tap)
+                    k = zero
+                    while k < index(load(count_w, ow)):
+                        sample_w = index(index(load(window_w, ow)) - index(k * index(window_step_w)))
+                        at_w = mad(k, index(tap_step_w), index(load(tap_w, ow)))
+                        value = index(mad(plus(row, sample_w), index(sample_in), source) * index(PARTS))
+                        factor = index(plus(factors, at_w) * index(PARTS))
+                        for part in range(PARTS * PARTS):  # (a + bi)(c + di) = (ac - bd) + (ad + bc)i
+                            to, of = part // PARTS, part % PARTS
+                            multiplier = widen(KIND, load(weight, plus(factor, index(to ^ of))))
+                            if of > to:
+                                multiplier = -multiplier
+                            sums[to] = fma(multiplier, widen(KIND, load(x, plus(value, index(of)))), sums[to])
+                        k = plus(k, one)
+                    c = plus(c, one)
+                b = plus(b, one)
+            a = plus(a, one)
+        packed = memory.local.array(1, carrier)
+        for part in range(PARTS):
+            at = mad(place, index(PARTS), index(part))
+            result = sums[part]
+            if BIAS:
+                extra = widen(KIND, load(bias, mad(channel, index(PARTS), index(part))))
+                result = fma(real(1.0), extra, result)
+            packed[0] = narrow(KIND, result)
+            store_lanes(y, at, packed, 1)
+
+    return kernel
+
+
+def conv_transpose_signature(spec: ConvTransposeSpec) -> Any:
+    """Return the types of the kernel's parameters."""
+    array, size = types.CPointer(arithmetic.carrier_of(arithmetic.kind_of(spec.scalar))), types.uint64
+    axis = (*[types.CPointer(types.uint32)] * 3, size, size)
+    return types.void(*[array] * 4, *[size] * 15, *axis * 3)

@@ -1,0 +1,110 @@
+"""Transposed convolution on the GPU: sums formed directly, or a product by cuBLAS and sums over its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpu_upsample.cuda import memory
+from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
+from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.run import NARROW, run_kernel
+from gpu_upsample.plan.conv_transpose import ConvTransposeStep
+from gpu_upsample.plan.dtypes import STORAGE
+from gpu_upsample.plan.rearrange import FoldStep
+
+# Columns of one matrix product, in bytes: they should stay in the L2 cache until they are summed.
+_COLUMN_BYTES = 1 << 25
+
+
+@lru_cache(maxsize=64)
+def _tables(step: ConvTransposeStep, device: int) -> memory.Tables:
+    tables = [table for axis in step.axes for table in (axis.window, axis.tap, axis.count)]
+    return memory.upload(tuple(table.astype(np.uint32) for table in tables))
+
+
+def _run_direct(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
+    total = out.size // step.parts
+    wide = max(x.size, weight.size, out.size) + THREADS >= NARROW
+    spec = ConvTransposeSpec(step.storage.name, step.parts, step.bias, step.channels_last, wide)
+    sizes = (
+        total, step.channels_in, step.channels_out, step.channels_out * step.groups, *step.size_in[1:],
+        *step.size_out, *step.kernel[1:], prod(step.kernel), *step.strides(step.size_in, step.channels_in),
+    )  # fmt: skip
+
+    def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
+        axes = [(*table[3 * i : 3 * i + 3], axis.window_step, axis.tap_step) for i, axis in enumerate(step.axes)]
+        held = weight if bias is None else bias
+        return (int(weight.data.ptr), int(held.data.ptr), *sizes, *(part for axis in axes for part in axis))
+
+    blocks = -(-total // THREADS)
+    run_kernel(spec, blocks, x, out, _tables(step, x.device.id), arguments)
+
+
+@contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """Let cuBLAS round the factors of float32 products, or not, whatever the process has set."""
+    linalg = memory.cupy()._core._routines_linalg
+    wanted = linalg.COMPUTE_TYPE_TF32 if name == "tf32" else linalg.COMPUTE_TYPE_FP32
+    before = linalg.get_compute_type(np.float32)
+    linalg.set_compute_type(np.float32, wanted)
+    try:
+        yield
+    finally:
+        linalg.set_compute_type(np.float32, before)
+
+
+def _numbers(step: ConvTransposeStep, x: Any) -> Any:
+    """Return stored words as numbers that cuBLAS can multiply."""
+    if step.storage.name == "bfloat16":
+        return (x.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    if step.storage.name == "float16":
+        return x.view(np.float16).astype(np.float32)
+    return x if step.parts == 1 else x.view(np.result_type(x.dtype, np.complex64))
+
+
+@lru_cache(maxsize=64)
+def _fold_step(step: ConvTransposeStep, images: int) -> FoldStep:
+    bias = step.storage if step.bias else None
+    accumulator = STORAGE[step.storage.accumulator]
+    return FoldStep(images, step.channels_out, step.axes, accumulator, step.storage, step.parts, bias)
+
+
+def _run_by_product(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
+    """Multiply the channels by all taps of the weight at once, then sum the products that reach each output."""
+    from gpu_upsample.cuda.rearrange import run_fold
+
+    cupy, inner = memory.cupy(), prod(step.size_in)
+    element = out.dtype if step.parts == 1 else np.result_type(out.dtype, np.complex64)
+    source, target = _planes(step, _numbers(step, x), step.size_in), _planes(step, out.view(element), step.size_out)
+    factors = _numbers(step, weight).reshape(step.groups, step.channels_in, -1)
+    image_bytes = factors.shape[2] * inner * STORAGE[step.storage.accumulator].itemsize * step.parts
+    images = max(1, min(step.batch, _COLUMN_BYTES // image_bytes))
+    for first in range(0, step.batch, images):
+        last = min(first + images, step.batch)
+        for group in range(step.groups):
+            with _precision(step.precision):
+                columns = cupy.matmul(factors[group].T, source[first:last, group])
+            sums = cupy.empty((last - first, step.channels_out, prod(step.size_out)), element)
+            products = cupy.ascontiguousarray(columns).reshape(-1).view(step.storage.accumulator)
+            biases = () if bias is None else (bias.reshape(step.groups, -1)[group],)
+            run_fold(_fold_step(step, last - first), products, *biases, sums.reshape(-1).view(out.dtype))
+            target[first:last, group] = sums
+
+
+def _planes(step: ConvTransposeStep, x: Any, size: tuple[int, int, int]) -> Any:
+    """Return a view of the shape (batch, groups, channels of a group, samples), whatever the layout."""
+    if step.channels_last:
+        return x.reshape(step.batch, prod(size), step.groups, -1).transpose(0, 2, 3, 1)
+    return x.reshape(step.batch, step.groups, -1, prod(size))
+
+
+def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:
+    """Compute a transposed convolution of flat arrays; `rest` is the bias, if there is one, and the output."""
+    *biases, out = rest
+    (_run_direct if step.direct else _run_by_product)(step, x, weight, biases[0] if biases else None, out)

@@ -1,0 +1,43 @@
+"""From a step's arrays and tables to a launch on CuPy's current stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gpu_upsample.cuda import launch, memory
+
+NARROW = 2**32
+"""Flat indices below this need 32 bits."""
+
+_pinned: list[memory.Tables] = []
+
+
+def run_kernel(
+    spec: Any,
+    blocks: int,
+    x: Any,
+    out: Any,
+    tables: memory.Tables,
+    arguments: Callable[[tuple[int, ...]], tuple[Any, ...]],
+) -> None:
+    """Queue a kernel whose first two parameters are the input and the output.
+
+    Parameters
+    ----------
+    spec : Spec
+        Which kernel.
+    blocks : int
+        Number of blocks.
+    x, out : array
+        The arrays, flat.
+    tables : Tables
+        The tables that the kernel reads.
+    arguments : callable
+        Returns the other parameters for the addresses of the tables.
+    """
+    stream = memory.cupy().cuda.get_current_stream()
+    if stream.is_capturing():
+        _pinned.append(tables)  # a captured graph keeps the addresses
+    pointers = (int(x.data.ptr), int(out.data.ptr))
+    launch.launch(spec, x.device.id, int(stream.ptr), blocks, (*pointers, *arguments(tables.pointers(stream))))

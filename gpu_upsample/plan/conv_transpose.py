@@ -1,0 +1,228 @@
+"""The geometry of a transposed convolution, and the route by which it is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from gpu_upsample.plan import shapes
+from gpu_upsample.plan.dtypes import PARTS, STORAGE, Storage, scalars
+from gpu_upsample.plan.steps import Output, Plan
+from gpu_upsample.plan.windows import Reach, integers, reach
+
+RANKS = {1: "conv_transpose1d", 2: "conv_transpose2d", 3: "conv_transpose3d"}
+LAYOUTS = ("channels_first", "channels_last")
+PRECISIONS = ("float32", "tf32")
+
+Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class ConvTransposeStep:
+    """A transposed convolution over three spatial axes, of which the leading ones may have length 1.
+
+    Every output is a sum over the pairs that reach it. Directly, it starts at -0.0 and adds one fused
+    multiply-add per term in the accumulator: taps of the first two axes ascending, then the input channels, then
+    the taps of the last axis; the bias comes last, with weight 1. By way of a matrix product, all products
+    of a tap are formed at once, and the sums gather them.
+
+    Attributes
+    ----------
+    batch, groups : int
+        Number of arrays, and of groups of channels.
+    channels_in, channels_out : int
+        Channels of one group.
+    size_in, size_out, kernel : tuple of 3 int
+        Lengths of the spatial axes.
+    stride, padding, dilation : int
+        Geometry of the last axis.
+    storage : Storage
+        The scalar of all arrays.
+    parts : int
+        Scalars of an element, 2 for complex numbers. Of a complex product, the real part is formed first.
+    bias : bool
+        Whether a bias is added.
+    channels_last : bool
+        Whether the channels are the last axis of input and output.
+    direct : bool
+        The route.
+    precision : str
+        ``"float32"`` or ``"tf32"``: how a GPU may round the factors of a float32 matrix product.
+    axes : tuple of 3 Reach
+        Which pairs of input sample ("window") and kernel tap reach each output of an axis.
+    """
+
+    batch: int
+    groups: int
+    channels_in: int
+    channels_out: int
+    size_in: Triple
+    size_out: Triple
+    kernel: Triple
+    stride: int
+    padding: int
+    dilation: int
+    storage: Storage
+    parts: int
+    bias: bool
+    channels_last: bool
+    direct: bool
+    precision: str
+    axes: tuple[Reach, Reach, Reach]
+
+    def strides(self, size: Triple, channels: int) -> Triple:
+        """Return the distance of arrays, channels and samples of the input or the output, in elements."""
+        whole = prod(size) * channels * self.groups
+        return (whole, 1, channels * self.groups) if self.channels_last else (whole, prod(size), 1)
+
+
+# From this many products per output on, a matrix product outweighs the pass over its columns.
+_LONG_SUM = 32
+
+
+def takes_direct_route(channels_in: int, channels_out: int, kernel: Triple, stride: Triple) -> bool:
+    """Return whether the sums are short enough to be formed one by one.
+
+    Examples
+    --------
+    >>> takes_direct_route(1, 1, (1, 16, 16), (1, 8, 8))      # depthwise
+    True
+    >>> takes_direct_route(512, 256, (1, 4, 4), (1, 2, 2))
+    False
+    """
+    taps = prod(-(-k // s) for k, s in zip(kernel, stride, strict=True))
+    return channels_in == 1 or channels_out == 1 or channels_in * taps < _LONG_SUM
+
+
+def plan_conv_transpose(
+    shape: tuple[int, ...],
+    dtype: str,
+    weight_shape: tuple[int, ...],
+    weight_dtype: str,
+    bias_shape: tuple[int, ...] | None,
+    bias_dtype: str | None,
+    rank: int,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: Any,
+    dilation: Any,
+    data_format: Any,
+    precision: Any,
+    deterministic: Any,
+) -> Plan:
+    """Plan a transposed convolution of `rank` spatial axes, of arrays of these shapes; a bias may be absent."""
+    shapes.as_choice("data_format", data_format, LAYOUTS)
+    shapes.as_choice("precision", precision, PRECISIONS)
+    _check_dtypes(dtype, weight=weight_dtype, bias=bias_dtype)
+    if len(shape) not in (rank + 1, rank + 2):
+        raise ValueError(
+            f"x of {RANKS[rank]} must have {rank + 2} axes, or {rank + 1} without a batch; got shape {shape}"
+        )
+    if len(weight_shape) != rank + 2:
+        raise ValueError(
+            f"weight must have shape (channels in, channels out / groups, {'kernel, ' * rank}); got {weight_shape}"
+        )
+    last = data_format == "channels_last"
+    batch = shape[: len(shape) - rank - 1]
+    n_channels, size_in = (shape[-1], shape[-rank - 1 : -1]) if last else (shape[-rank - 1], shape[-rank:])
+    groups = shapes.as_integer("groups", groups)
+    kernel = weight_shape[2:]
+    geometry = {
+        name: integers(name, value, rank, least)
+        for name, value, least in (
+            ("stride", stride, 1),
+            ("padding", padding, 0),
+            ("output_padding", output_padding, 0),
+            ("dilation", dilation, 1),
+        )
+    }
+    _check_channels(shape, weight_shape, bias_shape, n_channels, groups)
+    if min(size_in) < 1 or min(kernel) < 1 or n_channels < 1:
+        raise ValueError(f"x and weight must not be empty, but for the batch; got shapes {shape} and {weight_shape}")
+    for extra, s, d in zip(geometry["output_padding"], geometry["stride"], geometry["dilation"], strict=True):
+        if extra >= max(s, d):
+            raise ValueError(
+                f"output_padding must be smaller than stride or dilation; got output_padding={output_padding!r}, "
+                f"stride={stride!r}, dilation={dilation!r}"
+            )
+    size_out = tuple(
+        (n - 1) * s - 2 * p + d * (k - 1) + extra + 1
+        for n, k, s, p, extra, d in zip(size_in, kernel, *geometry.values(), strict=True)
+    )
+    if min(size_out) < 1:
+        raise ValueError(f"padding={padding!r} leaves nothing: the output would have spatial sizes {size_out}")
+    n_out = weight_shape[1] * groups
+    shape_out = (*batch, *size_out, n_out) if last else (*batch, n_out, *size_out)
+    step = _step(
+        batch=prod(batch),
+        groups=groups,
+        channels_in=n_channels // groups,
+        channels_out=weight_shape[1],
+        size_in=size_in,
+        size_out=size_out,
+        kernel=kernel,
+        geometry=geometry,
+        dtype=dtype,
+        bias=bias_shape is not None,
+        channels_last=last,
+        precision=precision,
+        deterministic=bool(deterministic),
+    )
+    return Plan((Output(shape_out, dtype),), (step,))
+
+
+def _step(
+    *,
+    batch: int,
+    groups: int,
+    channels_in: int,
+    channels_out: int,
+    size_in: tuple[int, ...],
+    size_out: tuple[int, ...],
+    kernel: tuple[int, ...],
+    geometry: dict[str, tuple[int, ...]],
+    dtype: str,
+    bias: bool,
+    channels_last: bool,
+    precision: str,
+    deterministic: bool,
+) -> ConvTransposeStep:
+    """Return the step, with every rank made three."""
+    n_in, n_out, taps = _three(size_in, 1), _three(size_out, 1), _three(kernel, 1)
+    stride, dilation = _three(geometry["stride"], 1), _three(geometry["dilation"], 1)
+    padding = _three(geometry["padding"], 0)
+    first, second, third = (reach(*axis) for axis in zip(n_in, n_out, taps, stride, padding, dilation, strict=True))
+    direct = deterministic or takes_direct_route(channels_in, channels_out, taps, stride)
+    return ConvTransposeStep(
+        batch, groups, channels_in, channels_out, n_in, n_out, taps, stride[2], padding[2], dilation[2],
+        *scalars(dtype), bias, channels_last, direct, precision, (first, second, third),
+    )  # fmt: skip
+
+
+def _three(values: tuple[int, ...], filler: int) -> Triple:
+    first, second, third = (filler,) * (3 - len(values)) + tuple(values)
+    return first, second, third
+
+
+def _check_dtypes(dtype: str, **others: str | None) -> None:
+    supported = [*(name for name in STORAGE if "float" in name), *PARTS]
+    if dtype not in supported:
+        raise TypeError(f"x must have one of the dtypes {', '.join(supported)}; got {dtype}")
+    for name, other in others.items():
+        if other not in (dtype, None):
+            raise TypeError(f"{name} must have the dtype of x, {dtype}; got {other}")
+
+
+def _check_channels(
+    shape: tuple[int, ...], weight: tuple[int, ...], bias: tuple[int, ...] | None, n_channels: int, groups: int
+) -> None:
+    if groups < 1 or n_channels % groups:
+        raise ValueError(f"groups must be positive and divide the {n_channels} channels of x; got {groups}")
+    if weight[0] != n_channels:
+        raise ValueError(
+            f"weight must begin with the channels of x: x of shape {shape} has {n_channels}, weight has {weight[0]}"
+        )
+    if bias is not None and bias != (weight[1] * groups,):
+        raise ValueError(f"bias must have shape ({weight[1] * groups},), one per output channel; got {bias}")

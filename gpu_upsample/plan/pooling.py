@@ -1,0 +1,248 @@
+"""The geometry of max pooling and unpooling; every error about their arguments is raised here.
+
+Any array is seen as ``(planes, depth, rows, columns)``: what it lacks in spatial axes are axes of length 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpu_upsample.plan.dtypes import PARTS, Storage, scalars
+from gpu_upsample.plan.shapes import LONGEST_AXIS
+from gpu_upsample.plan.steps import Output, Plan
+from gpu_upsample.plan.windows import count_windows, integers
+
+Triple = tuple[int, int, int]
+
+_AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
+_INDEX_DTYPES = ("int32", "int64")
+
+
+@dataclass(frozen=True, eq=False)
+class PoolStep:
+    """The largest sample of every window, and where in its plane it lies.
+
+    A window is read in ascending order of its positions. The first of equal samples wins, and the last NaN if
+    there is any. No window is empty.
+
+    Attributes
+    ----------
+    planes : int
+        Number of arrays that are pooled, each by itself.
+    size_in, size_out : tuple of 3 int
+        Lengths of the spatial axes.
+    kernel, stride, padding, dilation : tuple of 3 int
+        The windows: tap ``k`` of output ``o`` is sample ``o * stride - padding + k * dilation``, if there is one.
+    storage : Storage
+        The scalar of the array.
+    indices : bool
+        Whether the positions are asked for, too.
+    """
+
+    planes: int
+    size_in: Triple
+    size_out: Triple
+    kernel: Triple
+    stride: Triple
+    padding: Triple
+    dilation: Triple
+    storage: Storage
+    indices: bool
+
+
+@dataclass(frozen=True, eq=False)
+class UnpoolStep:
+    """Zeros, but for the samples of the input at the positions that their indices name.
+
+    Of several samples for one position the last in the order of the input wins.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the input and of the indices.
+    planes, n_in, n_out : int
+        Number of planes, and the samples of one of them before and after.
+    storage : Storage
+        The scalar of the array.
+    parts : int
+        How many scalars make a sample.
+    validate : bool
+        Whether a backend that would not wait for the indices has to check them first.
+    """
+
+    shape: tuple[int, ...]
+    planes: int
+    n_in: int
+    n_out: int
+    storage: Storage
+    parts: int
+    validate: bool
+
+
+def index_error(step: UnpoolStep, position: int, index: int) -> ValueError:
+    """Return the error for an index out of range, at a flat position of the indices."""
+    at = ", ".join(str(int(i)) for i in np.unravel_index(position, step.shape))
+    return ValueError(f"indices must lie between 0 and {step.n_out - 1}; indices[{at}] is {index}")
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def _bounded(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
+    numbers = integers(name, value, rank, least)
+    if max(numbers) > LONGEST_AXIS:
+        raise ValueError(f"{name} must be at most {LONGEST_AXIS}, got {value!r}")
+    return numbers
+
+
+def _spatial(operator: str, rank: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the lengths of the spatial axes, the last ones of a batch or of one unbatched array."""
+    axes = _AXES[rank]
+    if len(shape) not in (rank + 1, rank + 2):
+        raise ValueError(f"{operator}{rank}d takes x of shape (N, C, {axes}) or (C, {axes}); got {shape}")
+    if 0 in shape[-rank:]:
+        raise ValueError(f"a spatial axis must not be empty; x has shape {shape}")
+    if max(shape[-rank:]) > LONGEST_AXIS:
+        raise ValueError(f"a spatial axis may have at most {LONGEST_AXIS} samples; x has shape {shape}")
+    return shape[-rank:]
+
+
+def _three(numbers: tuple[int, ...], missing: int) -> Triple:
+    """Return one number for each of three axes."""
+    first, second, third = (missing,) * (3 - len(numbers)) + numbers
+    return first, second, third
+
+
+def _windows_of_axis(n: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+    """Return the number of windows of an axis, as torch counts them.
+
+    With `ceil_mode` a last window may reach beyond the padding, if it begins before its end.
+    """
+    reach = f"a kernel of {kernel} with dilation {dilation} on an axis of {n} with padding {padding}"
+    if 2 * padding > kernel:
+        raise ValueError(f"padding must be at most half of kernel_size; got {reach}")
+    count = count_windows(n + (stride - 1 if ceil_mode else 0), kernel, stride, padding, dilation)
+    if ceil_mode and (count - 1) * stride >= n + padding:
+        count -= 1
+    if count < 1:
+        raise ValueError(f"kernel_size must fit into the padded axis; got {reach}")
+    if count > LONGEST_AXIS:
+        raise ValueError(f"an axis of the result may have at most {LONGEST_AXIS} samples; got {reach}")
+    if dilation > n:  # otherwise no window can step over the whole axis
+        before = np.arange(min(count, -(-padding // stride))) * stride - padding
+        if (before % dilation >= n).any():
+            raise ValueError(f"every window must hold a sample; got {reach}")
+    return count
+
+
+def plan_max_pool(
+    shape: tuple[int, ...],
+    dtype: str,
+    rank: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: Any,
+    return_indices: Any,
+) -> Plan:
+    """Plan the max pooling of an array.
+
+    Examples
+    --------
+    >>> plan = plan_max_pool((2, 3, 5, 5), "float32", 2, 3, 2, 1, 1, False, True)
+    >>> [output.shape for output in plan.outputs], plan.steps[0].planes, plan.steps[0].size_out
+    ([(2, 3, 3, 3), (2, 3, 3, 3)], 6, (1, 3, 3))
+    """
+    storage, _ = scalars(dtype)
+    if dtype in PARTS:
+        raise TypeError(f"max_pool{rank}d needs values with an order; got dtype {dtype}")
+    size = _spatial("max_pool", rank, shape)
+    kernel = _bounded("kernel_size", kernel_size, rank, least=1)
+    strides = kernel if stride is None else _bounded("stride", stride, rank, least=1)
+    paddings = _bounded("padding", padding, rank, least=0)
+    dilations = _bounded("dilation", dilation, rank, least=1)
+    ceil, indices = _flag("ceil_mode", ceil_mode), _flag("return_indices", return_indices)
+    axes = zip(size, kernel, strides, paddings, dilations, strict=True)
+    size_out = tuple(_windows_of_axis(*axis, ceil) for axis in axes)
+    step = PoolStep(
+        prod(shape[:-rank]),
+        _three(size, 1),
+        _three(size_out, 1),
+        _three(kernel, 1),
+        _three(strides, 1),
+        _three(paddings, 0),
+        _three(dilations, 1),
+        storage,
+        indices,
+    )
+    shape_out = (*shape[:-rank], *size_out)
+    outputs = (Output(shape_out, dtype), Output(shape_out, "int64"))
+    return Plan(outputs if indices else outputs[:1], (step,))
+
+
+def _unpooled_size(shape: tuple[int, ...], default: tuple[int, ...], strides: tuple[int, ...], asked: Any) -> Any:
+    """Return the output size, checked against those that pool to the size of the input."""
+    rank = len(default)
+    if asked is None:
+        if min(default) < 1:
+            raise ValueError(f"kernel_size, stride and padding give the output size {default} for x of shape {shape}")
+        return default
+    given = tuple(asked) if isinstance(asked, Iterable) and not isinstance(asked, str) else asked
+    if isinstance(given, tuple) and len(given) in (len(shape), rank + 2):
+        if len(given) == len(shape) and given[:-rank] != shape[:-rank]:
+            raise ValueError(f"output_size {asked!r} must begin like x, of shape {shape}")
+        given = given[-rank:]
+    size = _bounded("output_size", given, rank, least=1)
+    for n, middle, stride in zip(size, default, strides, strict=True):
+        if not middle - stride < n < middle + stride:
+            raise ValueError(
+                f"output_size must be less than one stride {strides} away from {default}, the size that "
+                f"kernel_size, stride and padding give; got {asked!r}"
+            )
+    return size
+
+
+def plan_max_unpool(
+    shape: tuple[int, ...],
+    dtype: str,
+    indices_shape: tuple[int, ...],
+    indices_dtype: str,
+    rank: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    output_size: Any,
+    validate: Any,
+) -> Plan:
+    """Plan the unpooling of an array.
+
+    Examples
+    --------
+    >>> plan = plan_max_unpool((1, 2, 3), "uint8", (1, 2, 3), "int64", 1, 2, None, 0, None, False)
+    >>> plan.outputs[0].shape, plan.steps[0].n_in, plan.steps[0].n_out
+    ((1, 2, 6), 3, 6)
+    """
+    storage, parts = scalars(dtype)
+    if indices_dtype not in _INDEX_DTYPES:
+        raise TypeError(f"indices must have dtype {' or '.join(_INDEX_DTYPES)}, got {indices_dtype}")
+    if indices_shape != shape:
+        raise ValueError(f"indices must have the shape of x, {shape}; got {indices_shape}")
+    size = _spatial("max_unpool", rank, shape)
+    kernel = _bounded("kernel_size", kernel_size, rank, least=1)
+    strides = kernel if stride is None else _bounded("stride", stride, rank, least=1)
+    paddings = _bounded("padding", padding, rank, least=0)
+    axes = zip(size, kernel, strides, paddings, strict=True)
+    default = tuple((n - 1) * s + k - 2 * p for n, k, s, p in axes)
+    size_out = _unpooled_size(shape, default, strides, output_size)
+    planes = prod(shape[:-rank])
+    step = UnpoolStep(shape, planes, prod(size), prod(size_out), storage, parts, _flag("validate", validate))
+    return Plan((Output((*shape[:-rank], *size_out), dtype),), (step,))

@@ -1,0 +1,153 @@
+"""Windows that slide along an axis: how many there are, and which of them reach a sample.
+
+Window ``w`` and kernel tap ``k`` meet the sample ``w * stride + k * dilation - padding``. Read from the windows,
+this is unfolding and pooling; read from the samples, it is folding and the transposed convolution, which gather by
+the table of `reach` instead of scattering.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_upsample.plan.shapes import as_integer, per_axis
+
+Ints = NDArray[np.int64]
+
+
+def integers(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
+    """Return one integer per axis, none below `least`; a single one serves them all.
+
+    Examples
+    --------
+    >>> integers("stride", 2, 3, least=1)
+    (2, 2, 2)
+    """
+    numbers = tuple(as_integer(name, number) for number in per_axis(name, value, rank))
+    if any(number < least for number in numbers):
+        raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    return numbers
+
+
+def count_windows(n: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Return how many windows fit into a padded axis; less than 1 where the kernel is too long.
+
+    Examples
+    --------
+    >>> count_windows(5, kernel=3, stride=2, padding=1, dilation=1)
+    3
+    """
+    return (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """Which (window, kernel tap) pairs reach each sample of an axis, ascending by tap.
+
+    The pairs of a sample form a progression: the taps grow by one step, the windows fall by another. So pair ``t``
+    of sample ``o`` is window ``window[o] - t * window_step`` and tap ``tap[o] + t * tap_step``, for
+    ``t < count[o]``.
+
+    Attributes
+    ----------
+    n_windows, kernel : int
+        How many windows and taps there are.
+    stride, padding, dilation : int
+        The rest of the geometry.
+    window, tap : ndarray of int64, shape (n_out,)
+        The first pair of each sample; zeros where no pair reaches it.
+    count : ndarray of int64, shape (n_out,)
+        Number of pairs, at most ``ceil(kernel / stride)`` if the dilation is 1.
+    """
+
+    n_windows: int
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+    window: Ints
+    tap: Ints
+    count: Ints
+
+    @property
+    def tap_step(self) -> int:
+        """How far the tap grows from one pair of a sample to the next."""
+        return self.stride // gcd(self.stride, self.dilation)
+
+    @property
+    def window_step(self) -> int:
+        """How far the window falls from one pair of a sample to the next."""
+        return self.dilation // gcd(self.stride, self.dilation)
+
+    @property
+    def n_out(self) -> int:
+        """Number of samples."""
+        return len(self.count)
+
+    @property
+    def most(self) -> int:
+        """The largest number of pairs of a sample."""
+        return int(np.max(self.count, initial=0))
+
+
+def reach(n_windows: int, n_out: int, kernel: int, stride: int, padding: int, dilation: int) -> Reach:
+    """Return which windows reach each sample.
+
+    Parameters
+    ----------
+    n_windows, n_out : int
+        Number of windows and of samples.
+    kernel, stride, padding, dilation : int
+        The geometry of the windows.
+
+    Examples
+    --------
+    >>> table = reach(3, 5, kernel=3, stride=2, padding=1, dilation=1)
+    >>> table.count
+    array([1, 2, 1, 2, 1])
+    >>> table.window, table.tap, table.window_step, table.tap_step
+    (array([0, 1, 1, 2, 2]), array([1, 0, 1, 0, 1]), 1, 2)
+    """
+    common = gcd(stride, dilation)
+    tap_step, window_step = stride // common, dilation // common
+    place = np.arange(n_out) + padding
+    # The smallest tap with place - tap * dilation a multiple of stride, and the window where it lies.
+    tap = place // common % tap_step * pow(window_step, -1, tap_step) % tap_step
+    window = (place - tap * dilation) // stride
+    first = np.maximum(0, -(-(window - (n_windows - 1)) // window_step))
+    last = np.minimum((kernel - 1 - tap) // tap_step, window // window_step)
+    count = np.where(place % common == 0, np.maximum(last - first + 1, 0), 0)
+    reached = count > 0
+    window, tap = np.where(reached, window - first * window_step, 0), np.where(reached, tap + first * tap_step, 0)
+    return Reach(n_windows, kernel, stride, padding, dilation, window, tap, count)
+
+
+def reaching_pairs(
+    n_windows: int, n_out: int, kernel: int, stride: int, padding: int, dilation: int
+) -> tuple[Ints, Ints, Ints]:
+    """Return `reach` written out: where the pairs of each sample begin, how many there are, and all pairs.
+
+    Returns
+    -------
+    first, count : ndarray of int64, shape (n_out,)
+        The pairs of sample ``o`` are ``pairs[first[o] : first[o] + count[o]]``, ascending by tap.
+    pairs : ndarray of int64, shape (number of pairs, 2)
+        Each a (window, kernel tap).
+
+    Examples
+    --------
+    >>> first, count, pairs = reaching_pairs(3, 5, kernel=3, stride=2, padding=1, dilation=1)
+    >>> pairs[first[1] : first[1] + count[1]]
+    array([[1, 0],
+           [0, 2]])
+    """
+    table = reach(n_windows, n_out, kernel, stride, padding, dilation)
+    first = np.cumsum(table.count) - table.count
+    sample = np.repeat(np.arange(n_out), table.count)
+    t = np.arange(len(sample)) - first[sample]
+    window = table.window[sample] - t * table.window_step
+    return first, table.count, np.stack([window, table.tap[sample] + t * table.tap_step], axis=1)

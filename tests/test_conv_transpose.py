@@ -1,0 +1,209 @@
+"""Transposed convolution against torch, the sparse matrix `C.T @ x`, zero insertion, a scatter, and the gradient."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import convolve
+
+import gpu_upsample as gu
+from tests.cases import noise
+from tests.tolerances import BANDS, assert_same_bits
+
+torch = pytest.importorskip("torch")
+
+# The sums are of other lengths and orders than the references'.
+CLOSE = 1e-12
+OPERATORS = {1: gu.conv_transpose1d, 2: gu.conv_transpose2d, 3: gu.conv_transpose3d}
+
+
+def assert_close(actual, expected, tolerance=CLOSE):
+    assert actual.shape == expected.shape
+    scale = np.abs(expected).max(initial=0) or 1
+    assert np.abs(actual - expected).max(initial=0) <= tolerance * scale
+
+
+def torch_result(x, weight, bias=None, **options):
+    function = getattr(torch.nn.functional, f"conv_transpose{weight.ndim - 2}d")
+    arrays = (None if a is None else torch.from_numpy(np.ascontiguousarray(a)) for a in (x, weight, bias))
+    return function(*arrays, **options).numpy()
+
+
+def scatter(x, weight, stride, padding, dilation, size_out):
+    """Return the transposed convolution of one image by its definition: every input adds its kernel to the output."""
+    rank = x.ndim - 1
+    out = np.zeros((weight.shape[1], *size_out))
+    for place in np.ndindex(*x.shape[1:]):
+        for tap in np.ndindex(*weight.shape[2:]):
+            target = tuple(place[a] * stride[a] - padding[a] + tap[a] * dilation[a] for a in range(rank))
+            if all(0 <= t < n for t, n in zip(target, size_out, strict=True)):
+                out[(slice(None), *target)] += x[(slice(None), *place)] @ weight[(slice(None), slice(None), *tap)]
+    return out
+
+
+@st.composite
+def calls(draw):
+    """Draw a layer: rank, groups, channels, sizes and geometry, sums short and long."""
+    rank = draw(st.integers(1, 3))
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    axis = lambda low, high: tuple(draw(st.integers(low, high)) for _ in range(rank))  # noqa: E731
+    channels = groups * draw(st.sampled_from([1, 2, 5, 33]))
+    stride, dilation = axis(1, 3), axis(1, 3)
+    extra = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True))
+    shape = (draw(st.integers(1, 2)), channels, *axis(1, 6))
+    weight = (channels, draw(st.integers(1, 3)), *axis(1, 4))
+    options = {"stride": stride, "padding": axis(0, 2), "output_padding": extra, "groups": groups, "dilation": dilation}
+    return rank, shape, weight, draw(st.booleans()), options
+
+
+@settings(max_examples=500)
+@given(calls(), st.booleans(), st.booleans())
+def test_torch(call, last, deterministic):
+    rank, shape, weight_shape, biased, options = call
+    x, weight = noise(shape), noise(weight_shape, seed=1)
+    bias = noise((weight_shape[1] * options["groups"],), seed=2) if biased else None
+    given_x = np.moveaxis(x, 1, -1) if last else x
+    layout = {"data_format": "channels_last" if last else "channels_first", "deterministic": deterministic}
+    try:
+        expected = torch_result(x, weight, bias, **options)
+    except RuntimeError:  # nothing is left of the output
+        with pytest.raises(ValueError, match="padding"):
+            OPERATORS[rank](given_x, weight, bias, **options, **layout)
+        return
+    got = OPERATORS[rank](given_x, weight, bias, **options, **layout)
+    assert_close(np.moveaxis(got, -1, 1) if last else got, expected)
+
+
+def test_the_definition():
+    x, weight = noise((3, 4, 5)), noise((3, 2, 3, 2), seed=1)
+    geometry = {"stride": (2, 3), "padding": (1, 0), "dilation": (2, 1)}
+    got = gu.conv_transpose2d(x, weight, **geometry)
+    assert_close(got, scatter(x, weight, **geometry, size_out=got.shape[1:]))
+
+
+def test_the_sparse_matrix():
+    """A 3x3 kernel on a 4x4 image: y = C x is the convolution, C.T @ y the transposed one."""
+    weight = noise((3, 3))
+    rows, columns, values = [], [], []
+    for (i, j), (a, b) in itertools.product(np.ndindex(2, 2), np.ndindex(3, 3)):
+        rows.append(i * 2 + j)
+        columns.append((i + a) * 4 + j + b)
+        values.append(weight[a, b])
+    matrix = scipy.sparse.csr_array((values, (rows, columns)), shape=(4, 16))
+    x, y = noise((1, 4, 4), seed=1), noise((1, 2, 2), seed=2)
+    convolved = torch.nn.functional.conv2d(torch.from_numpy(x), torch.from_numpy(weight[None, None])).numpy()
+    assert_close(convolved.ravel(), matrix @ x.ravel())
+    assert_close(gu.conv_transpose2d(y, weight[None, None]).ravel(), matrix.T @ y.ravel())
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_zero_insertion_and_convolution(stride):
+    x, weight = noise((1, 6, 7)), noise((1, 1, 3, 4), seed=1)
+    spread = np.zeros(tuple((n - 1) * stride + 1 for n in x.shape[1:]))
+    spread[::stride, ::stride] = x[0]
+    assert_close(gu.conv_transpose2d(x, weight, stride=stride)[0], convolve(spread, weight[0, 0]))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_the_gradient_of_the_convolution(rank):
+    weight = noise((4, 3, *(3, 2, 3)[:rank]))
+    image = torch.from_numpy(noise((2, 3, *(9, 8, 7)[:rank]), seed=1)).requires_grad_()
+    options = {"stride": 2, "padding": 1}
+    result = getattr(torch.nn.functional, f"conv{rank}d")(image, torch.from_numpy(weight), **options)
+    y = noise(tuple(result.shape), seed=2)
+    (expected,) = torch.autograd.grad(result, image, torch.from_numpy(y))
+    rest = tuple((n + 2 - k) % 2 for n, k in zip(image.shape[2:], weight.shape[2:], strict=True))
+    assert_close(OPERATORS[rank](y, weight, output_padding=rest, **options), expected.numpy())
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, (2, 3)])
+def test_bilinear_weight_is_linear_interpolation_inside(scale):
+    x = noise((1, 3, 7, 8))
+    scales = (scale, scale) if isinstance(scale, int) else scale
+    weight = gu.bilinear_weight(3, scale, dtype=np.float64)
+    padding = tuple((k - s + 1) // 2 for k, s in zip(weight.shape[2:], scales, strict=True))
+    got = gu.conv_transpose2d(x, weight, stride=scales, padding=padding, groups=3)
+    expected = gu.interpolate(x, scale_factor=scales, mode="bilinear")
+    inside = tuple(slice(s, n - s) for s, n in zip(scales, expected.shape[2:], strict=True))
+    assert_close(got[(..., *inside)], expected[(..., *inside)])
+
+
+@pytest.mark.parametrize("channels", [2, 40])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "complex64", "complex128"])
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_dtypes(dtype, channels, deterministic):
+    wide = np.complex128 if "complex" in dtype else np.float64
+    x, weight, bias = (noise(s, dtype, i) for i, s in enumerate([(2, channels, 5, 6), (channels, 3, 3, 2), (3,)]))
+    got = gu.conv_transpose2d(x, weight, bias, stride=2, deterministic=deterministic)
+    assert got.dtype == x.dtype
+    expected = torch_result(x.astype(wide), weight.astype(wide), bias.astype(wide), stride=2)
+    last_place = {"float16": 2.0**-11, "bfloat16": 2.0**-8}.get(dtype, 0)
+    assert_close(got.astype(wide), expected, 10 * BANDS[dtype] + last_place)
+
+
+@pytest.mark.parametrize("channels", [3, 40])
+def test_one_thread_and_two_give_the_same_bits(channels, monkeypatch):
+    x, weight = noise((1, channels, 60, 60), "float32"), noise((channels, 4, 3, 3), "float32", 1)
+    results = []
+    for threads in ("1", "2"):
+        monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+        results.append(gu.conv_transpose2d(x, weight, stride=2, deterministic=True))
+    assert_same_bits(*results)
+
+
+def test_large_images_are_cut_into_blocks():
+    x, weight = noise((1, 64, 130, 90)), noise((64, 4, 5, 5), seed=1)
+    assert_close(gu.conv_transpose2d(x, weight, stride=3), torch_result(x, weight, stride=3))
+
+
+def test_unbatched_empty_and_torch_arrays():
+    x, weight = noise((4, 5)), noise((4, 2, 3), seed=1)
+    single = gu.conv_transpose1d(x, weight, stride=2)
+    assert_close(single, gu.conv_transpose1d(x[None], weight, stride=2)[0])
+    assert gu.conv_transpose1d(np.zeros((0, 4, 5)), weight, stride=2).shape == (0, 2, 11)
+    tensor = gu.conv_transpose1d(torch.from_numpy(x), torch.from_numpy(weight), stride=2)
+    assert isinstance(tensor, torch.Tensor)
+    assert_close(tensor.numpy(), single)
+    out = np.zeros_like(single)
+    assert gu.conv_transpose1d(x, weight, stride=2, out=out) is out
+    assert_close(out, single)
+    strided = gu.conv_transpose1d(x[::-1, ::-1], weight, stride=2)
+    assert_close(strided, gu.conv_transpose1d(np.ascontiguousarray(x[::-1, ::-1]), weight, stride=2))
+
+
+X, W = noise((1, 4, 5, 5)), noise((4, 2, 3, 3))
+BAD = {
+    "channels": (ValueError, "weight.*channels", {"weight": noise((3, 2, 3, 3))}),
+    "groups": (ValueError, "groups", {"groups": 3}),
+    "no groups": (ValueError, "groups", {"groups": 0}),
+    "bias": (ValueError, r"bias.*\(2,\)", {"bias": np.zeros(3)}),
+    "output_padding": (ValueError, "output_padding", {"output_padding": 2, "stride": 2}),
+    "negative padding": (ValueError, "padding", {"padding": -1}),
+    "stride": (ValueError, "stride", {"stride": 0}),
+    "fractional stride": (TypeError, "stride", {"stride": 1.5}),
+    "three strides": (ValueError, "stride", {"stride": (1, 2, 3)}),
+    "nothing left": (ValueError, "padding", {"padding": 4}),
+    "dtype": (TypeError, "weight.*float64", {"weight": W.astype(np.float32)}),
+    "integers": (TypeError, "x must have one of the dtypes", {"x": X.astype(np.int32)}),
+    "rank": (ValueError, "axes", {"x": np.zeros((4, 5))}),
+    "weight rank": (ValueError, "weight", {"weight": np.zeros((4, 2, 3))}),
+    "empty axis": (ValueError, "empty", {"x": np.zeros((1, 4, 0, 5))}),
+    "data_format": (ValueError, "data_format", {"data_format": "NCHW"}),
+    "precision": (ValueError, "precision", {"precision": "half"}),
+    "kinds": (TypeError, "one kind", {"weight": torch.from_numpy(W)}),
+    "list": (TypeError, "weight must be", {"weight": W.tolist()}),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name):
+    error, message, change = BAD[name]
+    out = np.full((1, 2, 7, 7), 7.0)
+    with pytest.raises(error, match=message):
+        gu.conv_transpose2d(**{"x": X, "weight": W, "out": out} | change)
+    assert (out == 7).all()

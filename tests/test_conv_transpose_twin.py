@@ -1,0 +1,73 @@
+"""The CUDA route of the transposed convolution on the host, and the machine code of its kernel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.cases import noise
+
+pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
+from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
+from tests import machine_code, twin
+from tests.test_conv_transpose import OPERATORS, assert_close
+from tests.tolerances import assert_same_bits
+
+LAYERS = {
+    "1d": ((2, 3, 9), (3, 2, 4), {"stride": 2, "padding": 1}),
+    "2d": ((2, 4, 5, 7), (4, 3, 3, 2), {"stride": (2, 3), "output_padding": (1, 0), "groups": 2}),
+    "dilated": ((1, 2, 5, 7), (2, 3, 3, 2), {"stride": (2, 1), "dilation": (3, 2), "padding": (2, 1)}),
+    "3d": ((1, 2, 3, 4, 5), (2, 3, 2, 3, 2), {"stride": 2, "padding": (0, 1, 0)}),
+    "depthwise": ((1, 5, 6, 7), (5, 1, 4, 4), {"stride": 2, "padding": 1, "groups": 5}),
+}
+DTYPES = ["float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
+
+
+def both(shape, weight_shape, options, dtype, **more):
+    x, weight = noise(shape, dtype), noise(weight_shape, dtype, 1)
+    bias = noise((weight_shape[1] * options.get("groups", 1),), dtype, 2)
+    if more.get("data_format") == "channels_last":
+        x = np.moveaxis(x, 1, -1)
+    operator = OPERATORS[len(shape) - 2]
+    expected = operator(x, weight, bias, **options, **more)
+    with twin.installed():
+        twin.launched.clear()
+        arrays = map(twin.to_twin, (x, weight, bias))
+        got = operator(*arrays, **options, **more)
+    assert isinstance(got, twin.TwinArray)
+    return np.asarray(got), expected
+
+
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers(layer, data_format):
+    assert_same_bits(*both(*LAYERS[layer], "float32", deterministic=True, data_format=data_format))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dtypes(dtype):
+    assert_same_bits(*both(*LAYERS["2d"], dtype, deterministic=True))
+
+
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_matrix_product(dtype, data_format):
+    options = {"stride": 2, "padding": 1, "groups": 2}
+    got, expected = both((3, 80, 4, 5), (80, 3, 3, 3), options, dtype, data_format=data_format)
+    wide = np.complex128 if "complex" in dtype else np.float64
+    last_place = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float64": 1e-14, "complex128": 1e-14}
+    assert_close(got.astype(wide), expected.astype(wide), last_place.get(dtype, 1e-6))
+    assert not any(isinstance(spec, ConvTransposeSpec) for spec in twin.launched)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_machine_code(dtype, wide):
+    scalar, parts = {"complex64": ("float32", 2), "complex128": ("float64", 2)}.get(dtype, (dtype, 1))
+    spec = ConvTransposeSpec(scalar, parts, True, False, wide)
+    ptx = machine_code.ptx(spec)
+    assert not any(word in ptx for word in (".local", "call", "atom.", "red."))
+    assert ".f64\t" not in ptx or scalar == "float64"
+    used = machine_code.resources(spec)
+    assert used["REG"] <= 64
+    assert used["STACK"] == used["LOCAL"] == 0
