@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 
 from gpu_upsample import arithmetic
 from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.pooling_kernels import PoolSpec, VoteSpec
 from gpu_upsample.cuda.registry import KERNELS
 from tests import twin_memory
 from tests.twin_memory import TwinArray, to_twin
@@ -84,6 +85,11 @@ def _store_lanes(target, index, lanes, count):
         writes[index + np.uint64(lane)] += 1
 
 
+@njit(boundscheck=True)
+def _atomic_max(array, index, value):
+    array[index] = max(array[index], value)
+
+
 def _memory():
     """Return a module whose `local.array` is an ordinary array, as Numba resolves `numba.cuda`'s."""
     module, local = ModuleType("twin_memory"), ModuleType("twin_memory_local")
@@ -100,6 +106,7 @@ HOST = SimpleNamespace(
     load=_load,
     load_lanes=_load_lanes,
     store_lanes=_store_lanes,
+    atomic_max=_atomic_max,
 )
 
 
@@ -130,8 +137,9 @@ def run(spec, device, stream, blocks, arguments, only=None):
     assert blocks < 2**31
     _, signature = KERNELS[type(spec)]
     typed = twin_memory.typed_arguments(signature(spec), arguments)
-    written = np.zeros(typed[1].size, np.uint8)
-    typed[1] = (typed[1], written)  # the second parameter is the output
+    writes = [np.zeros(typed[place].size, np.uint8) for place in _outputs(spec)]
+    for place, written in zip(_outputs(spec), writes, strict=True):
+        typed[place] = (typed[place], written)
     chosen = np.arange(blocks) if only is None else np.asarray(only)
     _kernel(spec)(chosen, THREADS, *typed)
     if only is None and not (written == 1).all():

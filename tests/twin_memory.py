@@ -53,12 +53,19 @@ def to_twin(x):
     return copied.view(TwinArray)
 
 
-_STREAM = SimpleNamespace(ptr=1, is_capturing=lambda: False, wait_event=lambda event: None)
+_STREAM = SimpleNamespace(
+    ptr=1, is_capturing=lambda: False, wait_event=lambda event: None, synchronize=lambda: None
+)
 
 
 @contextmanager
 def _using_allocator(allocator):
     yield
+
+
+@contextmanager
+def _device(number):
+    yield SimpleNamespace(synchronize=lambda: None)
 
 
 CUPY = SimpleNamespace(
@@ -79,6 +86,7 @@ CUPY = SimpleNamespace(
     cuda=SimpleNamespace(
         get_current_stream=lambda: _STREAM,
         using_allocator=_using_allocator,
+        Device=_device,
         Event=lambda disable_timing: SimpleNamespace(record=lambda stream: None),
     ),
 )

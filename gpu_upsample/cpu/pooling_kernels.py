@@ -114,15 +114,14 @@ def pool_kernel(KIND: int, HALF: int, FLOAT: int, INDICES: int, KERNEL: int, STR
 @njit(nogil=True, cache=True, error_model="numpy")
 def first_bad(indices, first, last, n_out):
     """Return the first position from `first` to `last` of an index out of range, or -1."""
-    limit = np.uint64(n_out)
     for begin in range(first, last, CHUNK):
         end = min(last, begin + CHUNK)
-        bad = 0
+        signs = np.int64(0)
         for i in range(begin, end):
-            bad |= np.uint64(indices[i]) >= limit  # a negative index becomes a large one
-        if bad:
+            signs |= indices[i] | (n_out - 1 - indices[i])  # negative if either is
+        if signs < 0:
             for i in range(begin, end):
-                if np.uint64(indices[i]) >= limit:
+                if not 0 <= indices[i] < n_out:
                     return i
     return -1
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from gpu_upsample.cuda.availability import state
-from gpu_upsample.cuda.memory import as_array, copy, empty, from_host, overlap, scratch, to_host, words
+from gpu_upsample.cuda.flags import check_errors, to_host
+from gpu_upsample.cuda.memory import as_array, copy, empty, from_host, overlap, scratch, words
 from gpu_upsample.errors import BackendUnavailableError
 
 __all__ = [
-    "as_array", "copy", "empty", "from_host", "overlap", "require", "run_step", "scratch", "to_host",
+    "as_array", "check_errors", "copy", "empty", "from_host", "overlap", "require", "run_step", "scratch", "to_host",
     "words",
 ]  # fmt: skip
 

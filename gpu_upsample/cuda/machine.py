@@ -103,6 +103,17 @@ def _store_lanes(typingctx: Any, pointer: Any, index: Any, lanes: Any, count: An
     return types.void(pointer, index, lanes, count), codegen
 
 
+@intrinsic
+def _atomic_max(typingctx: Any, pointer: Any, index: Any, value: Any) -> Any:
+    """Put an unsigned integer in the place of a smaller one."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.atomic_rmw("umax", _address(builder, args[0], args[1]), args[2], "monotonic")
+        return context.get_dummy_value()
+
+    return types.void(pointer, index, pointer.dtype), codegen
+
+
 DEVICE = SimpleNamespace(
     **vars(arithmetic.build(intrinsic)),
     block=_special_register("ctaid.x"),
@@ -112,5 +123,6 @@ DEVICE = SimpleNamespace(
     load=_load,
     load_lanes=_load_lanes,
     store_lanes=_store_lanes,
+    atomic_max=_atomic_max,
 )
 """The machine of a GPU."""

@@ -1,0 +1,57 @@
+"""A word per device in which a kernel that must not be waited for leaves word of an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpu_upsample.cuda import memory
+
+_flags: dict[int, Any] = {}
+
+
+def address(device: int) -> int:
+    """Return where the kernels of a device leave word."""
+    if device not in _flags:
+        cuda = memory.cupy().cuda
+        # Without CuPy's pool, like the tables: this memory is never given back.
+        with cuda.Device(device), cuda.using_allocator(None):
+            flag = memory.cupy().empty((1,), "uint32")
+            flag.fill(0)
+            cuda.get_current_stream().synchronize()  # the first kernel may run on another stream
+        _flags.setdefault(device, flag)
+    return int(_flags[device].data.ptr)
+
+
+def _found(device: int) -> bool:
+    """Return whether the current stream, up to here, has left word; and forget it."""
+    flag = _flags.get(device)
+    if flag is None or not int(memory.cupy().asnumpy(flag)[0]):
+        return False
+    flag.fill(0)
+    return True
+
+
+def _raise(devices: list[int]) -> None:
+    if devices:
+        raise ValueError(
+            "max_unpool: an index lay out of range and its sample was passed over, on CUDA device "
+            f"{', '.join(map(str, devices))}; validate=True tells which"
+        )
+
+
+def check_errors() -> None:
+    """Wait for all devices, and raise ValueError if a kernel has left word."""
+    found = []
+    for device in tuple(_flags):
+        with memory.cupy().cuda.Device(device) as current:
+            current.synchronize()
+            if _found(device):
+                found.append(device)
+    _raise(found)
+
+
+def to_host(x: Any) -> Any:
+    """Copy a device array to a NumPy array; waits for the stream, and raises what its kernels have found."""
+    copied = memory.to_host(x)
+    _raise([device for device in (x.device.id,) if _found(device)])
+    return copied

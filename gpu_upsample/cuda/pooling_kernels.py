@@ -1,0 +1,260 @@
+"""The CUDA kernels of max pooling and unpooling (see `kernels.py`).
+
+Unpooling takes two, and no atomic operation on floating-point numbers: the sources of each output vote by an atomic
+maximum of their positions, so the last of them wins in whatever order the threads run, and then every output
+fetches its winner, or is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from gpu_upsample import arithmetic
+from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.plan.dtypes import STORAGE
+
+
+@dataclass(frozen=True)
+class PoolSpec:
+    """A specialisation of the pooling kernel.
+
+    Attributes
+    ----------
+    source : str
+        The stored scalar.
+    indices : bool
+        Whether positions are written, too.
+    columns : int
+        Length of the windows along a row, to be unrolled; 0 for a run-time length.
+    edges : bool
+        Whether some window reaches beyond the array.
+    lanes : int
+        Neighbouring outputs of a thread, all in one row.
+    wide : bool
+        Whether flat indices need 64 bits.
+    """
+
+    source: str
+    indices: bool
+    columns: int
+    edges: bool
+    lanes: int
+    wide: bool
+
+
+@dataclass(frozen=True)
+class VoteSpec:
+    """A specialisation of the first unpooling kernel: the type of the indices, and of its own flat indices."""
+
+    indices: str
+    wide: bool
+
+
+@dataclass(frozen=True)
+class FetchSpec:
+    """A specialisation of the second unpooling kernel: by size, not by type.
+
+    Attributes
+    ----------
+    itemsize, parts : int
+        Bytes of a word, and words of a sample.
+    lanes : int
+        Neighbouring words of a thread; a multiple of `parts`, or 1.
+    wide : bool
+        Whether flat indices need 64 bits.
+    """
+
+    itemsize: int
+    parts: int
+    lanes: int
+    wide: bool
+
+
+def _index(spec: Any) -> Any:
+    return types.uint64 if spec.wide else types.uint32
+
+
+def _lowest(source: str) -> float:
+    """Return what no sample is below: as a number, or as the bits of a half type."""
+    storage = STORAGE[source]
+    if source.endswith("float16"):
+        return storage.bits(-np.inf)
+    return -np.inf if "float" in source else int(np.iinfo(storage.carrier).min)
+
+
+def build_pool(machine: Any, spec: PoolSpec) -> Callable[..., None]:
+    """Return the kernel that finds the largest sample of every window."""
+    plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
+    memory, load, store_lanes, widen = machine.memory, machine.load, machine.store_lanes, machine.widen
+
+    KIND, LOWEST = arithmetic.kind_of(spec.source), _lowest(spec.source)
+    carrier, index = arithmetic.carrier_of(KIND), _index(spec)
+    HALF, FLOAT = spec.source.endswith("float16"), "float" in spec.source
+    compared = arithmetic.accumulator_of(KIND) if HALF else carrier
+    INDICES, COLUMNS, EDGES, LANES = spec.indices, spec.columns, spec.edges, spec.lanes
+    PAIR, NOWHERE = min(2, LANES), 2**64 - 1 if spec.wide else 2**32 - 1
+
+    @machine.inline
+    def inside(place, n):
+        """Say whether a place, which wraps around below zero, lies on an axis."""
+        return not EDGES or place < n
+
+    @machine.inline
+    def look(x, base, begin, place, values, best, at, lane):
+        """Let a sample of a row compete for a lane."""
+        position = plus(begin, place)
+        value = load(x, plus(base, position))
+        if HALF:
+            rank = widen(KIND, value)
+        else:
+            rank = value
+        better = rank > best[lane]
+        if FLOAT:
+            better = better | (rank != rank)
+        if INDICES:
+            better = better | (at[lane] == index(NOWHERE))
+        if better:
+            values[lane], best[lane] = value, rank
+            if INDICES:
+                at[lane] = position
+
+    def kernel(
+        x, y, where, total,
+        depth_in, rows_in, width_in, depth_out, rows_out, width_out,
+        depth_taps, row_taps, column_taps, depth_stride, row_stride, column_stride,
+        depth_padding, row_padding, column_padding, depth_dilation, row_dilation, column_dilation,
+    ):  # fmt: skip
+        one = index(1)
+        unit = mad(index(block()), index(THREADS), index(thread()))
+        q = index(unit * index(LANES))
+        if q >= index(total):
+            return
+        row = quotient(q, index(width_out))
+        j = index(q - index(row * index(width_out)))
+        slab = quotient(row, index(rows_out))
+        o = index(row - index(slab * index(rows_out)))
+        plane = quotient(slab, index(depth_out))
+        level = index(slab - index(plane * index(depth_out)))
+        base = index(plane * index(index(depth_in) * index(index(rows_in) * index(width_in))))
+
+        values, best = memory.local.array(LANES, carrier), memory.local.array(LANES, compared)
+        at, columns = memory.local.array(LANES, index), memory.local.array(LANES, index)
+        for lane in range(LANES):
+            values[lane] = carrier(LOWEST)
+            if HALF:
+                best[lane] = widen(KIND, carrier(LOWEST))
+            else:
+                best[lane] = carrier(LOWEST)
+            at[lane] = index(NOWHERE)
+            columns[lane] = index(index(plus(j, index(lane)) * index(column_stride)) - index(column_padding))
+
+        z, tap_z = index(index(level * index(depth_stride)) - index(depth_padding)), index(0)
+        while tap_z < index(depth_taps):
+            if inside(z, index(depth_in)):
+                r, tap_r = index(index(o * index(row_stride)) - index(row_padding)), index(0)
+                while tap_r < index(row_taps):
+                    if inside(r, index(rows_in)):
+                        begin = index(mad(z, index(rows_in), r) * index(width_in))
+                        if COLUMNS:
+                            for k in range(COLUMNS):
+                                for lane in range(LANES):
+                                    place = mad(index(k), index(column_dilation), columns[lane])
+                                    if inside(place, index(width_in)):
+                                        look(x, base, begin, place, values, best, at, lane)
+                        else:
+                            shift, tap = index(0), index(0)
+                            while tap < index(column_taps):
+                                for lane in range(LANES):
+                                    place = plus(columns[lane], shift)
+                                    if inside(place, index(width_in)):
+                                        look(x, base, begin, place, values, best, at, lane)
+                                shift, tap = plus(shift, index(column_dilation)), plus(tap, one)
+                    r, tap_r = plus(r, index(row_dilation)), plus(tap_r, one)
+            z, tap_z = plus(z, index(depth_dilation)), plus(tap_z, one)
+
+        store_lanes(y, q, values, LANES)
+        if INDICES:
+            pair = memory.local.array(PAIR, types.int64)
+            for half in range(LANES // PAIR):
+                for lane in range(PAIR):
+                    pair[lane] = types.int64(at[half * PAIR + lane])
+                store_lanes(where, plus(q, index(half * PAIR)), pair, PAIR)
+
+    return kernel
+
+
+def pool_signature(spec: PoolSpec) -> Any:
+    """Return the types of the pooling kernel's parameters."""
+    array = types.CPointer(arithmetic.carrier_of(arithmetic.kind_of(spec.source)))
+    return types.void(array, array, types.CPointer(types.int64), *[types.uint64] * 19)
+
+
+def build_vote(machine: Any, spec: VoteSpec) -> Callable[..., None]:
+    """Return the kernel in which every source votes for itself where its index points.
+
+    A vote is the flat position of the source plus one, so zero means nobody.
+    """
+    plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
+    load, atomic_max, index = machine.load, machine.atomic_max, _index(spec)
+
+    def kernel(indices, winners, flag, total, n_in, n_out):
+        q = mad(index(block()), index(THREADS), index(thread()))
+        if q >= index(total):
+            return
+        plane = quotient(q, index(n_in))
+        chosen = types.uint64(types.int64(load(indices, q)))  # a negative index becomes a large one
+        if chosen < n_out:
+            atomic_max(winners, mad(plane, index(n_out), index(chosen)), plus(q, index(1)))
+        else:
+            atomic_max(flag, types.uint32(0), types.uint32(1))
+
+    return kernel
+
+
+def vote_signature(spec: VoteSpec) -> Any:
+    """Return the types of the parameters of the first unpooling kernel."""
+    pointer, size = types.CPointer, types.uint64
+    return types.void(
+        pointer(getattr(types, spec.indices)), pointer(_index(spec)), pointer(types.uint32), *[size] * 3
+    )
+
+
+def build_fetch(machine: Any, spec: FetchSpec) -> Callable[..., None]:
+    """Return the kernel in which every output fetches its winner, or is zero."""
+    mad, quotient, plus, block, thread = machine.mad, machine.quotient, machine.plus, machine.block, machine.thread
+    memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
+    word, index = getattr(types, f"uint{8 * spec.itemsize}"), _index(spec)
+    LANES, PARTS, VECTOR = spec.lanes, spec.parts, spec.parts == 1
+
+    def kernel(x, y, winners, total):
+        unit = mad(index(block()), index(THREADS), index(thread()))
+        q = index(unit * index(LANES))
+        if q >= index(total):
+            return
+        values, votes = memory.local.array(LANES, word), memory.local.array(LANES, index)
+        if VECTOR:
+            load_lanes(winners, q, votes, LANES)
+        for lane in range(LANES):
+            part = index(0)
+            if not VECTOR:
+                place = plus(q, index(lane))
+                sample = quotient(place, index(PARTS))
+                part = index(place - index(sample * index(PARTS)))
+                votes[lane] = load(winners, sample)
+            values[lane] = word(0)
+            if votes[lane] > index(0):
+                values[lane] = load(x, mad(index(votes[lane] - index(1)), index(PARTS), part))
+        store_lanes(y, q, values, LANES)
+
+    return kernel
+
+
+def fetch_signature(spec: FetchSpec) -> Any:
+    """Return the types of the parameters of the second unpooling kernel."""
+    array = types.CPointer(getattr(types, f"uint{8 * spec.itemsize}"))
+    return types.void(array, array, types.CPointer(_index(spec)), types.uint64)
