@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Case
+from benchmarks.cases import Case, ConvTranspose, MaxUnpool
 from benchmarks.peers import OURS, Peer
 from benchmarks.timing import CLOCKS, Effort, interleaved
 from benchmarks.yardstick import copying
@@ -17,7 +17,7 @@ from benchmarks.yardstick import copying
 Record = dict[str, Any]
 
 TOLERANCES = {"uint8": 1.0, "float16": 2e-3, "bfloat16": 1.6e-2, "float32": 2e-5}
-"""dtype -> how far two results may lie apart, for the inputs of `make_input`; a selection must be equal."""
+"""dtype -> how far two results may lie apart, for the inputs of `make_inputs`; where samples only move, none."""
 
 _COPY = "copy"
 
@@ -26,11 +26,11 @@ def tolerance(case: Case) -> float:
     """Return how far results may lie apart."""
     if case.tolerance is not None:
         return case.tolerance
-    return 0.0 if case.work.method == "nearest" else TOLERANCES[case.dtype]
+    return 0.0 if case.work.exact else TOLERANCES[case.dtype]
 
 
-def make_input(case: Case, place: str) -> Any:
-    """Return noise of the case's shape and dtype, on the host or on the device.
+def make_inputs(case: Case, place: str) -> tuple[Any, ...]:
+    """Return noise of the case's shape and dtype, and what else its operation takes, on the host or on the device.
 
     8-bit noise keeps away from both ends of the range: Pillow and torch saturate between their passes, so that
     an overshoot is cut off twice, which shifts results by up to 30 levels.
@@ -41,7 +41,26 @@ def make_input(case: Case, place: str) -> Any:
     else:
         dtype = import_module("ml_dtypes").bfloat16 if case.dtype == "bfloat16" else case.dtype
         x = random.random(case.shape, dtype=np.float32).astype(dtype)
-    return import_module("cupy").asarray(x) if place == "cuda" else x
+    inputs = (x, *_further_inputs(case, random))
+    return tuple(map(import_module("cupy").asarray, inputs)) if place == "cuda" else inputs
+
+
+def _further_inputs(case: Case, random: np.random.Generator) -> tuple[np.ndarray, ...]:
+    work = case.work
+    if isinstance(work, ConvTranspose):
+        shape = (case.channels, work.channels // work.groups, *[work.kernel] * len(case.lengths))
+        weight = random.random(shape, dtype=np.float32) - 0.5
+        # As networks are initialised: results are of the size of the inputs, whatever the channels.
+        weight /= np.float32(case.channels / work.groups * (work.kernel / work.stride) ** len(case.lengths)) ** 0.5
+        return weight.astype(case.dtype), random.random(work.channels, dtype=np.float32).astype(case.dtype)
+    if isinstance(work, MaxUnpool):
+        # One place in every window, counted along the output's rows.
+        place = random.integers(0, work.kernel ** len(case.lengths), case.shape)
+        offsets = np.unravel_index(place, (work.kernel,) * len(case.lengths))
+        corners = np.indices(case.shape)[-len(case.lengths) :] * work.kernel
+        flat = np.ravel_multi_index(tuple(corners + np.stack(offsets)), case.lengths_out)
+        return (flat.astype(np.int64),)
+    return ()
 
 
 def compare(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> Record:
@@ -73,17 +92,17 @@ def compare(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> Re
         "tolerance": tolerance(case),
     }
     try:
-        x = make_input(case, place)
-        job = OURS.builders[type(case.work)](case, x)
+        inputs = make_inputs(case, place)
+        job = OURS.builders[type(case.work)](case, *inputs)
         assert job is not None
         ours = _on_host(job.read(job.run()))
     except Exception as error:  # noqa: BLE001 - the other cases are still worth their time
         return record | {"error": _said(error)}
-    calls, found = {OURS.name: job.run, _COPY: copying(case.copied, x)}, {}
+    calls, found = {OURS.name: job.run, _COPY: copying(case.copied, inputs[0])}, {}
     for peer in peers:
         build = peer.builders.get(type(case.work))
         try:
-            theirs = None if build is None else build(case, x)
+            theirs = None if build is None else build(case, *inputs)
             if theirs is None:
                 continue
             difference = _difference(ours, _on_host(theirs.read(theirs.run())))
@@ -108,14 +127,21 @@ def compare(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> Re
     }
 
 
-def _on_host(array: Any) -> np.ndarray:
-    return array.get() if hasattr(array, "get") else np.asarray(array)
+def _on_host(result: Any) -> tuple[np.ndarray, ...]:
+    """Return the arrays of a result: one, or two of pooling with indices."""
+    arrays = result if isinstance(result, tuple) else (result,)
+    return tuple(array.get() if hasattr(array, "get") else np.asarray(array) for array in arrays)
 
 
-def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+def _difference(ours: tuple[np.ndarray, ...], theirs: tuple[np.ndarray, ...]) -> float:
+    return float(np.max([_gap(*pair) for pair in zip(ours, theirs, strict=True)]))  # NaN if one is NaN
+
+
+def _gap(ours: np.ndarray, theirs: np.ndarray) -> float:
     if ours.shape != theirs.shape:
         raise ValueError(f"result has shape {theirs.shape}, ours {ours.shape}")
-    gap = np.subtract(theirs.astype(np.float32), ours.astype(np.float32))
+    wide = np.float64 if ours.dtype == np.int64 else np.float32
+    gap = np.subtract(theirs.astype(wide), ours.astype(wide))
     return float(np.abs(gap, out=gap).max())
 
 

@@ -1,6 +1,6 @@
 """How each library is asked to compute a case: one table of peers, this package among them.
 
-A peer has one builder per kind of work. A builder gets a case and its input, does once what need not be timed
+A peer has one builder per kind of work. A builder gets a case and its inputs, does once what need not be timed
 (wrapping arrays, allocating the output where the library takes one), and returns the job to time; or None if
 the library has no such operation. A library that is not installed is never imported.
 """
@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import gpu_upsample as gu
-from benchmarks.cases import Case, Resample
+from benchmarks.cases import Case, ConvTranspose, MaxPool, MaxUnpool, PixelShuffle, Resample
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Job:
     read: Callable[[Any], Any] = field(default=lambda result: result)
 
 
-Builder = Callable[[Case, Any], Job | None]
+Builder = Callable[..., Job | None]
+"""(case, input, and what else the operation takes) -> job."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ class Peer:
         return None
 
 
-def _like(x: Any, shape: tuple[int, ...]) -> Any:
+def _like(x: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
     """Return an empty array of the library of `x`: NumPy or CuPy."""
-    return import_module(type(x).__module__.partition(".")[0]).empty(shape, x.dtype)
+    return import_module(type(x).__module__.partition(".")[0]).empty(shape, dtype or x.dtype)
 
 
 # ---- this package -------------------------------------------------------------------------------------------
@@ -89,8 +90,7 @@ def _ours(case: Case, x: Any) -> Job:
     work, out = case.work, _like(x, case.shape_out)
     mode = _MODES.get((work.method, len(work.size)))
     if "N" in case.layout and mode is not None:
-        data_format = "channels_first" if case.layout[1] == "C" else "channels_last"
-        options = {"mode": mode, "antialias": work.antialias, "data_format": data_format}
+        options = {"mode": mode, "antialias": work.antialias, "data_format": _data_format(case)}
         return Job(lambda: gu.interpolate(x, work.size, out=out, **options))
     options = {
         "axes": case.spatial,
@@ -100,6 +100,33 @@ def _ours(case: Case, x: Any) -> Job:
         "cubic_coeff": work.cubic_coeff,
     }
     return Job(lambda: gu.resize(x, work.size, out=out, **options))
+
+
+def _data_format(case: Case) -> str:
+    return "channels_first" if case.layout[1] == "C" else "channels_last"
+
+
+def _ours_conv_transpose(case: Case, x: Any, weight: Any, bias: Any) -> Job:
+    work, out = case.work, _like(x, case.shape_out)
+    call = getattr(gu, f"conv_transpose{len(case.lengths)}d")
+    geometry = {"stride": work.stride, "padding": work.padding, "groups": work.groups}
+    return Job(lambda: call(x, weight, bias, **geometry, data_format=_data_format(case), out=out))
+
+
+def _ours_max_pool(case: Case, x: Any) -> Job:
+    work, shape = case.work, case.shape_out
+    out = _like(x, shape), _like(x, shape, "int64")
+    return Job(lambda: gu.max_pool2d(x, work.kernel, work.stride, work.padding, return_indices=True, out=out))
+
+
+def _ours_max_unpool(case: Case, x: Any, indices: Any) -> Job:
+    kernel, out = case.work.kernel, _like(x, case.shape_out)
+    return Job(lambda: gu.max_unpool2d(x, indices, kernel, out=out))
+
+
+def _ours_pixel_shuffle(case: Case, x: Any) -> Job:
+    factor, out = case.work.factor, _like(x, case.shape_out)
+    return Job(lambda: gu.pixel_shuffle(x, factor, out=out))
 
 
 # ---- torch --------------------------------------------------------------------------------------------------
@@ -137,6 +164,43 @@ def _torch(case: Case, x: Any) -> Job | None:
     scales = (None,) * len(work.size)
     source, target = _tensor(case, x), _tensor(case, out)
     return Job(lambda: call(source, work.size, *switches, *scales, out=target), lambda _: out)
+
+
+def _array(case: Case, tensor: Any) -> Any:
+    """Return a tensor as an array in the layout of the case: what `_tensor` undoes."""
+    axes = [letter for letter in "NCDHW" if letter in case.layout]
+    tensor = tensor.permute([axes.index(letter) for letter in case.layout])
+    return import_module("cupy").from_dlpack(tensor) if tensor.is_cuda else tensor.numpy()
+
+
+def _torch_conv_transpose(case: Case, x: Any, weight: Any, bias: Any) -> Job:
+    torch, work = import_module("torch"), case.work
+    torch.backends.cudnn.allow_tf32 = False  # ours does not round the factors either
+    call = getattr(torch.nn.functional, f"conv_transpose{len(case.lengths)}d")
+    tensors = _tensor(case, x), torch.from_dlpack(weight), torch.from_dlpack(bias)
+    geometry = {"stride": work.stride, "padding": work.padding, "groups": work.groups}
+    return Job(lambda: call(*tensors, **geometry), lambda result: _array(case, result))
+
+
+def _torch_max_pool(case: Case, x: Any) -> Job:
+    work, shape = case.work, case.shape_out
+    call = import_module("torch").ops.aten.max_pool2d_with_indices.out
+    values, indices = _like(x, shape), _like(x, shape, "int64")
+    source, targets = _tensor(case, x), {"out": _tensor(case, values), "indices": _tensor(case, indices)}
+    windows = [work.kernel] * 2, [work.stride] * 2, [work.padding] * 2
+    return Job(lambda: call(source, *windows, **targets), lambda _: (values, indices))
+
+
+def _torch_max_unpool(case: Case, x: Any, indices: Any) -> Job:
+    call = import_module("torch").ops.aten.max_unpool2d.out
+    out = _like(x, case.shape_out)
+    source, places, target = (_tensor(case, array) for array in (x, indices, out))
+    return Job(lambda: call(source, places, case.lengths_out, out=target), lambda _: out)
+
+
+def _torch_pixel_shuffle(case: Case, x: Any) -> Job:
+    call, source, factor = import_module("torch").pixel_shuffle, _tensor(case, x), case.work.factor
+    return Job(lambda: call(source, factor), lambda result: _array(case, result))
 
 
 # ---- image libraries ----------------------------------------------------------------------------------------
@@ -219,10 +283,25 @@ def _ndimage(module: str) -> Builder:
     return build
 
 
-OURS = Peer("gpu_upsample", "gpu_upsample", {Resample: _ours}, ("cpu", "cuda"))
+_OURS: Mapping[type, Builder] = {
+    Resample: _ours,
+    ConvTranspose: _ours_conv_transpose,
+    MaxPool: _ours_max_pool,
+    MaxUnpool: _ours_max_unpool,
+    PixelShuffle: _ours_pixel_shuffle,
+}
+_TORCH: Mapping[type, Builder] = {
+    Resample: _torch,
+    ConvTranspose: _torch_conv_transpose,
+    MaxPool: _torch_max_pool,
+    MaxUnpool: _torch_max_unpool,
+    PixelShuffle: _torch_pixel_shuffle,
+}
+
+OURS = Peer("gpu_upsample", "gpu_upsample", _OURS, ("cpu", "cuda"))
 
 PEERS: tuple[Peer, ...] = (
-    Peer("torch", "torch", {Resample: _torch}, ("cpu", "cuda")),
+    Peer("torch", "torch", _TORCH, ("cpu", "cuda")),
     Peer("OpenCV", "cv2", {Resample: _opencv}),
     Peer("Pillow", "PIL", {Resample: _pillow}),
     Peer("scikit-image", "skimage", {Resample: _skimage}),

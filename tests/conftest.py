@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.backends import BACKENDS
+from tests.devices import DEVICES
 
 # The same examples on every run: a failure is a fact about the code, not about the day.
 settings.register_profile(
@@ -23,4 +24,10 @@ settings.load_profile("suite")
 @pytest.fixture(scope="session", params=[pytest.param(cls, marks=cls.marks, id=cls.name) for cls in BACKENDS])
 def backend(request: pytest.FixtureRequest) -> Any:
     """Every backend in turn."""
+    return request.param()
+
+
+@pytest.fixture(scope="session", params=[pytest.param(cls, marks=cls.marks, id=cls.name) for cls in DEVICES])
+def device(request: pytest.FixtureRequest) -> Any:
+    """Whatever runs the CUDA kernels, in turn."""
     return request.param()

@@ -58,6 +58,7 @@ SIMULATOR = SimpleNamespace(
     load=lambda array, index: array[int(index)],
     load_lanes=_load_lanes,
     store_lanes=_store_lanes,
+    atomic_max=lambda array, index, value: numba.cuda.atomic.max(array, int(index), value),
 )
 
 
@@ -83,7 +84,14 @@ def main():
         with twin_memory.installed(run):
             got = gu.resize(twin_memory.to_twin(array), **options)
         np.testing.assert_array_equal(np.asarray(got), expected)
-    print(f"{len(cases)} kernels ran in the simulator")
+    pooled = gu.max_pool2d(x[None], 3, 2, 1, return_indices=True, backend="cpu")
+    expected = gu.max_unpool2d(*pooled, 3, 2, 1, (7, 40), backend="cpu")
+    with twin_memory.installed(run):
+        got = gu.max_pool2d(twin_memory.to_twin(x[None]), 3, 2, 1, return_indices=True)
+        unpooled = gu.max_unpool2d(*got, 3, 2, 1, (7, 40))
+    for actual, wanted in zip((*got, unpooled), (*pooled, expected), strict=True):
+        np.testing.assert_array_equal(np.asarray(actual), wanted)
+    print(f"{len(cases) + 3} kernels ran in the simulator")
 
 
 if __name__ == "__main__":

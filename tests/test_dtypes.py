@@ -239,16 +239,17 @@ def test_nan_and_inf_stay_within_the_support(backend: Any, arguments: dict[str, 
             assert not finite[np.abs(weighed) > 1e-3].any()
 
 
+@pytest.mark.parametrize("channels", [1, 9])
 @pytest.mark.parametrize("fill", [NAN, INFINITY, -INFINITY])
-def test_an_infinite_fill_value_stays_outside(backend: Any, fill: float) -> None:
-    x = np.ones((4, 4))
+def test_an_infinite_fill_value_stays_outside(backend: Any, fill: float, channels: int) -> None:
+    x = np.ones((4, 4, channels))
     for method in ("nearest", "linear", "cubic"):
         arguments: dict[str, Any] = {"size": (8, 8), "method": method, "border": "constant", "box": [(-2, 6), (-2, 6)]}
         actual = backend.resize(x, fill_value=fill, **arguments)
-        maps = references.resize_maps((4, 4), axes=(0, 1), **arguments)
+        maps = references.resize_maps(x.shape, axes=(0, 1), **arguments)
         rows, columns = (m.outside != 0 for m in maps.values())
-        finite = np.isfinite(actual)
-        assert np.array_equal(finite, ~(rows[:, None] | columns))
+        finite = ~(rows[:, None] | columns)
+        assert np.array_equal(np.isfinite(actual), np.broadcast_to(finite[..., None], actual.shape))
 
 
 def test_infinities_of_one_sign_stay_infinite(backend: Any) -> None:

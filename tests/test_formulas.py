@@ -29,10 +29,17 @@ def assert_like_formula(backend: Any, x: Any, fill_value: float = 0.0, **argumen
 
 
 # ---- the table -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_case(backend: Any, case: Case) -> None:
+SINGLE = [case for case in CASES if case.operator == "interpolate"]
+
+
+@pytest.mark.parametrize(
+    ("case", "dtype"),
+    [*((case, "float64") for case in CASES), *((case, "float32") for case in SINGLE)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_every_case(backend: Any, case: Case, dtype: str) -> None:
     for rank, (n_in, n_out) in product(case.ranks, [(7, 12), (12, 7)]):
-        x = noise(case.shape((n_in, 6, 9)[:rank]))
+        x = noise(case.shape((n_in, 6, 9)[:rank]), dtype)
         size = (n_out, 4, 9)[:rank]
         if case.selects:
             assert_same_bits(case.call(backend, x, size), case.selected(x, size))

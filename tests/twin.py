@@ -131,6 +131,13 @@ launched = []
 """The specialisations that ran since the list was last cleared."""
 
 
+def _outputs(spec):
+    """Return which parameters are outputs, each of whose elements is written once."""
+    if isinstance(spec, PoolSpec):
+        return (1, 2) if spec.indices else (1,)
+    return () if isinstance(spec, VoteSpec) else (1,)
+
+
 def run(spec, device, stream, blocks, arguments, only=None):
     """Run a kernel as `launch.launch` would; `only` names the blocks to run, of all of them."""
     launched.append(spec)
@@ -142,6 +149,7 @@ def run(spec, device, stream, blocks, arguments, only=None):
         typed[place] = (typed[place], written)
     chosen = np.arange(blocks) if only is None else np.asarray(only)
     _kernel(spec)(chosen, THREADS, *typed)
+    written = np.concatenate([np.zeros(0, np.uint8), *writes])
     if only is None and not (written == 1).all():
         raise AssertionError(f"{spec}: elements written {sorted(set(written.tolist()))} times")
     return written

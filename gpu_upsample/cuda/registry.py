@@ -14,17 +14,6 @@ from gpu_upsample.cuda.kernels import (
     filter_signature,
     select_signature,
 )
-from gpu_upsample.cuda.rearrange_kernels import (
-    FoldSpec,
-    ShuffleSpec,
-    UnfoldSpec,
-    build_fold,
-    build_shuffle,
-    build_unfold,
-    fold_signature,
-    shuffle_signature,
-    unfold_signature,
-)
 from gpu_upsample.cuda.pooling_kernels import (
     FetchSpec,
     PoolSpec,
@@ -36,16 +25,27 @@ from gpu_upsample.cuda.pooling_kernels import (
     pool_signature,
     vote_signature,
 )
+from gpu_upsample.cuda.rearrange_kernels import (
+    FoldSpec,
+    ShuffleSpec,
+    UnfoldSpec,
+    build_fold,
+    build_shuffle,
+    build_unfold,
+    fold_signature,
+    shuffle_signature,
+    unfold_signature,
+)
 
 KERNELS: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     ConvTransposeSpec: (build_conv_transpose, conv_transpose_signature),
     FetchSpec: (build_fetch, fetch_signature),
     FilterSpec: (build_filter, filter_signature),
-    PoolSpec: (build_pool, pool_signature),
     FoldSpec: (build_fold, fold_signature),
+    PoolSpec: (build_pool, pool_signature),
     SelectSpec: (build_select, select_signature),
-    VoteSpec: (build_vote, vote_signature),
     ShuffleSpec: (build_shuffle, shuffle_signature),
     UnfoldSpec: (build_unfold, unfold_signature),
+    VoteSpec: (build_vote, vote_signature),
 }
 """Kind of specialisation -> (builder, signature)."""
