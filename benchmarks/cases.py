@@ -9,7 +9,6 @@ from typing import Self
 _SPATIAL = "DHW"
 _SHORTEST = 8
 _DIVISOR = 16  # a quick run is about a sixteenth as long
-_FEW_CHANNELS = 64
 _FULL_HD_FIRST = (1, 3, 1080, 1920)
 _FULL_HD_LAST = (1080, 1920, 3)
 _FEATURES = (8, 64, 64, 64)
@@ -19,7 +18,7 @@ Lengths = tuple[int, ...]
 
 
 def _fewer(channels: int) -> int:
-    return channels if channels <= _FEW_CHANNELS else channels // _DIVISOR
+    return channels if channels % _DIVISOR else channels // _DIVISOR
 
 
 class Work:
@@ -202,7 +201,10 @@ class Case:
         return max(prod(self.shape), prod(self.shape_out))
 
     def small(self) -> Case:
-        """Return the case at about a sixteenth of the length, for a quick run: even lengths, the same ratio."""
+        """Return the case at about a sixteenth of the length, for a quick run: even lengths, the same ratio.
+
+        It has a sixteenth of the channels, too, where these can be divided.
+        """
         shorter = tuple(max(_SHORTEST, n // _DIVISOR // 2 * 2) for n in self.lengths)
         shape = self._shaped(_fewer(self.channels), shorter)
         return replace(self, shape=shape, work=self.work.small(self.lengths, shorter))

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gpu_upsample import nn
     from gpu_upsample.conv_transpose import bilinear_weight, conv_transpose1d, conv_transpose2d, conv_transpose3d
     from gpu_upsample.dispatch import available_backends, check_errors, show_info, use_backend
     from gpu_upsample.errors import BackendUnavailableError
@@ -42,6 +43,8 @@ _HOME = {
     "use_backend": "dispatch",
 }
 
+_ROOMS = ("nn",)
+
 __all__ = [
     "BackendUnavailableError",
     "available_backends",
@@ -58,6 +61,7 @@ __all__ = [
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",
+    "nn",
     "pixel_shuffle",
     "pixel_unshuffle",
     "resize",
@@ -68,6 +72,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
@@ -76,4 +82,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_ROOMS})

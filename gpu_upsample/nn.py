@@ -46,7 +46,7 @@ class Upsample:
     recompute_scale_factor: bool | None = None
 
     def __post_init__(self) -> None:
-        factor = self.scale_factor
+        factor: Any = self.scale_factor
         if isinstance(factor, Iterable) and not isinstance(factor, str):
             factor = tuple(as_number("scale_factor", number) for number in factor)
         elif factor is not None:
@@ -54,6 +54,7 @@ class Upsample:
         object.__setattr__(self, "scale_factor", factor)
 
     def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+        """Resize the spatial axes of `x`."""
         return gu.interpolate(
             x,
             self.size,
@@ -197,30 +198,7 @@ class MaxUnpool3d(_MaxUnpool):
 
 # ---- transposed convolution ---------------------------------------------------------------------------------
 class _ConvTranspose:
-    """Transposed convolution with its parameters, in any rank.
-
-    Parameters
-    ----------
-    in_channels, out_channels : int
-        Numbers of channels.
-    kernel_size, stride, padding, output_padding, groups, dilation
-        As in `conv_transpose2d`.
-    bias : bool or array
-        The bias, shape (out_channels,), or whether there is one.
-    weight : array, optional
-        The weight, shape (in_channels, out_channels / groups, *kernel_size).
-    rng : numpy.random.Generator or seed, optional
-        Draws the parameters that are not given, as torch does: uniformly between ±1 / sqrt(fan), where fan is
-        out_channels / groups times the number of taps.
-    dtype : str
-        dtype of the parameters that are not given.
-
-    Attributes
-    ----------
-    weight, bias : ndarray or None
-        The parameters, read-only: assign a new array to change one. For arrays of another library or on a device
-        they are copied there once.
-    """
+    """Transposed convolution with its parameters, in any rank."""
 
     rank: ClassVar[int]
 
@@ -356,8 +334,30 @@ class ConvTranspose1d(_ConvTranspose):
 
 
 class ConvTranspose2d(_ConvTranspose):
-    __doc__ = f"""Transposed convolution of images.
-{(_ConvTranspose.__doc__ or "").partition(".")[2]}
+    """Transposed convolution of images.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Numbers of channels.
+    kernel_size, stride, padding, output_padding, groups, dilation
+        As in `conv_transpose2d`.
+    bias : bool or array
+        The bias, shape (out_channels,), or whether there is one.
+    weight : array, optional
+        The weight, shape (in_channels, out_channels / groups, *kernel_size).
+    rng : numpy.random.Generator or seed, optional
+        Draws the parameters that are not given, as torch does: uniformly between ±1 / sqrt(fan), where fan is
+        out_channels / groups times the number of taps.
+    dtype : str
+        dtype of the parameters that are not given.
+
+    Attributes
+    ----------
+    weight, bias : ndarray or None
+        The parameters, read-only: assign a new array to change one. For arrays of another library or on a device
+        they are copied there once.
+
     Examples
     --------
     >>> layer = ConvTranspose2d(16, 33, 3, stride=2, rng=0)
@@ -395,6 +395,7 @@ class PixelShuffle:
     ndim: int | None = field(default=None, repr=False, kw_only=True)
 
     def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+        """Shuffle `x`."""
         return gu.pixel_shuffle(x, self.upscale_factor, ndim=self.ndim, out=out, backend=backend)
 
 
@@ -406,6 +407,7 @@ class PixelUnshuffle:
     ndim: int | None = field(default=None, repr=False, kw_only=True)
 
     def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+        """Unshuffle `x`."""
         return gu.pixel_unshuffle(x, self.downscale_factor, ndim=self.ndim, out=out, backend=backend)
 
 
@@ -427,6 +429,7 @@ class Fold:
     ndim: int | None = field(default=None, repr=False, kw_only=True)
 
     def __call__(self, columns: Any, *, out: Any = None, backend: str | None = None) -> Any:
+        """Fold the columns."""
         return gu.fold(
             columns,
             self.output_size,
@@ -451,6 +454,7 @@ class Unfold:
     ndim: int | None = field(default=None, repr=False, kw_only=True)
 
     def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+        """Unfold `x`."""
         return gu.unfold(
             x,
             self.kernel_size,

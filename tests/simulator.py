@@ -36,6 +36,10 @@ def _narrow(kind, value):
     return carrier.type(np.clip(np.rint(value), np.iinfo(carrier).min, np.iinfo(carrier).max))
 
 
+def _wrapped(like, number):
+    return type(like)(number % 2 ** (8 * like.itemsize))
+
+
 def _load_lanes(array, index, lanes, count):
     lanes[:count] = array[int(index) : int(index) + count]
 
@@ -48,8 +52,8 @@ SIMULATOR = SimpleNamespace(
     fma=_fma,
     widen=_widen,
     narrow=_narrow,
-    plus=lambda a, b: type(a)(int(a) + int(b)),
-    mad=lambda a, b, c: type(a)(int(a) * int(b) + int(c)),
+    plus=lambda a, b: _wrapped(a, int(a) + int(b)),
+    mad=lambda a, b, c: _wrapped(a, int(a) * int(b) + int(c)),
     quotient=lambda a, b: type(a)(int(a) // int(b)),
     block=lambda: np.uint32(current_thread().blockIdx.x),
     thread=lambda: np.uint32(current_thread().threadIdx.x),

@@ -13,12 +13,13 @@ import pytest
 
 from benchmarks import __main__ as program
 from benchmarks import report
-from benchmarks.cases import CASES, Case, Resample
-from benchmarks.compare import compare
+from benchmarks.cases import CASES, Case, ConvTranspose, MaxPool, MaxUnpool, PixelShuffle, Resample
+from benchmarks.compare import compare, make_inputs
 from benchmarks.peers import OURS, PEERS, Job, Peer
 from benchmarks.timing import QUICK, Effort, interleaved
 
 TIMING = {"median", "low", "high", "rounds", "calls"}
+WORKS = (ConvTranspose, MaxPool, MaxUnpool, PixelShuffle, Resample)
 SMALL = [case.small() for case in CASES]
 PRESENT = [peer for peer in PEERS if "cpu" in peer.places and peer.missing("cpu") is None]
 
@@ -30,12 +31,16 @@ def case_named(start: str) -> Case:
 def planted(result: Callable[[np.ndarray], Any]) -> Peer:
     """Return a peer that computes what we do, and then changes it."""
 
-    def build(case: Case, x: np.ndarray) -> Job | None:
-        job = OURS.builders[type(case.work)](case, x)
+    def build(case: Case, *inputs: np.ndarray) -> Job | None:
+        job = OURS.builders[type(case.work)](case, *inputs)
         assert job is not None
-        return Job(job.run, lambda out: result(np.array(out)))
 
-    return Peer("planted", "numpy", {Resample: build})
+        def read(out: Any) -> Any:
+            return (out[0], result(np.array(out[1]))) if isinstance(out, tuple) else result(np.array(out))
+
+        return Job(job.run, read)
+
+    return Peer("planted", "numpy", dict.fromkeys(WORKS, build))
 
 
 def shifted(out: np.ndarray) -> np.ndarray:
@@ -58,9 +63,35 @@ def test_a_small_case_is_the_same_case(case: Case) -> None:
     small = case.small()
     assert max(small.shape) <= 128
     assert small.enlarges_evenly == case.enlarges_evenly
-    for axis in case.spatial:
+    axes = [axis for axis, letter in enumerate(case.layout) if letter != "N"]
+    for axis in axes:
         ratio, small_ratio = (c.shape_out[axis] / c.shape[axis] for c in (case, small))
         assert small_ratio == pytest.approx(ratio, rel=0.1)
+
+
+def test_every_operator_has_a_row_and_builders() -> None:
+    torch = next(peer for peer in PEERS if peer.name == "torch")
+    assert {type(case.work) for case in CASES} == set(WORKS) == set(OURS.builders) == set(torch.builders)
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
+def test_our_result_has_the_shape_of_the_case(case: Case) -> None:
+    job = OURS.builders[type(case.work)](case, *make_inputs(case, "cpu"))
+    assert job is not None
+    result = job.read(job.run())
+    shapes = {array.shape for array in (result if isinstance(result, tuple) else (result,))}
+    assert shapes == {case.shape_out}
+
+
+def test_an_unpooled_sample_stays_in_its_window() -> None:
+    case = next(case for case in SMALL if isinstance(case.work, MaxUnpool))
+    x, indices = make_inputs(case, "cpu")
+    assert indices.shape == x.shape
+    rows, columns = np.unravel_index(indices, case.lengths_out)
+    place = np.indices(x.shape)
+    assert np.array_equal(rows // case.work.kernel, place[-2])
+    assert np.array_equal(columns // case.work.kernel, place[-1])
+    assert len(np.unique(indices % case.work.kernel)) == case.work.kernel
 
 
 def test_every_library_agrees_with_us_on_every_case() -> None:
@@ -91,6 +122,17 @@ def test_a_wrong_nearest_neighbour_differs_by_any_amount() -> None:
     case = case_named("nearest x2 float32 NCHW")
     peer = planted(lambda out: np.nextafter(out, np.float32(2)))
     assert compare(case, [peer], "cpu", QUICK)["peers"]["planted"]["status"] == "differs"
+
+
+@pytest.mark.parametrize("name", ["DCGAN", "max_pool", "max_unpool", "pixel_shuffle"])
+def test_a_wrong_operator_differs(name: str) -> None:
+    """Of pooling, only the last index is wrong, by one."""
+    case = case_named(name)
+    found = compare(case, [planted(shifted), replace(planted(lambda out: out), name="good")], "cpu", QUICK)["peers"]
+    assert found["planted"]["status"] == "differs"
+    assert found["planted"]["difference"] == pytest.approx(1, abs=1e-3)
+    assert found["good"]["status"] == "compared"
+    assert found["good"]["difference"] == 0
 
 
 @pytest.mark.parametrize("change", [refused, lambda out: out[..., 1:]])
@@ -147,7 +189,9 @@ def test_the_program_writes_what_it_measured(tmp_path: Path, capsys: pytest.Capt
     assert run["machine"]["threads"]["gpu_upsample"] >= 1
     assert {"python", "numpy", "numba"} <= set(run["versions"])
     assert [case["name"] for case in run["cases"]] == [
-        case.name for case in SMALL if case.layout == "HWC" and case.work.method in ("linear", "area")
+        case.name
+        for case in SMALL
+        if case.layout == "HWC" and isinstance(case.work, Resample) and case.work.method in ("linear", "area")
     ]
     for case in run["cases"]:
         assert {"name", "shape", "dtype", "layout", "operation", "tolerance"} <= set(case)

@@ -82,7 +82,7 @@ def sampled_axis(draw: Any) -> tuple[int, dict[str, Any]]:
     return n, arguments
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(drawn=sampled_axis(), inner=st.sampled_from([1, 9]))
 def test_any_axis(backend: Any, drawn: tuple[int, dict[str, Any]], inner: int) -> None:
     n, arguments = drawn

@@ -12,6 +12,7 @@ from numba import njit
 
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.kernels import fma, narrow, widen
+from gpu_upsample.cpu.rearrange import run_fold
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.dtypes import STORAGE
@@ -160,8 +161,6 @@ def _blocks(step: ConvTransposeStep) -> tuple[_Block, ...]:
 
 def _run_by_product(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
     """Multiply the channels by all taps of the weight at once, then sum the products that reach each output."""
-    from gpu_upsample.cpu.rearrange import run_fold
-
     storage = step.storage
     source = _spatial(step, _numbers(step, x), step.size_in)
     element = out.dtype if step.parts == 1 else np.result_type(out.dtype, np.complex64)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.pooling_kernels import UNROLLED, first_bad, pool_kernel, unpool_kernel
+from gpu_upsample.cpu.pooling_kernels import KERNELS, STRIDES, first_bad, pool_kernel, unpool_kernel
 from gpu_upsample.cpu.threads import num_threads, run_in_parts
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, index_error
 
@@ -27,7 +27,8 @@ def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
     """Find the largest sample of every window; the arrays are flat and of the step's carriers."""
     x, out = x.reshape(-1, step.size_in[2]), out.reshape(-1, step.size_out[2])
     where = np.empty((1, 1), np.int64) if indices is None else indices.reshape(out.shape)
-    taps, stride = (n if n <= UNROLLED else 0 for n in (step.kernel[2], step.stride[2]))
+    taps = step.kernel[2] if step.kernel[2] in KERNELS else 0
+    stride = step.stride[2] if step.stride[2] in STRIDES else 0
     name = step.storage.name
     kernel = pool_kernel(
         kind_of(name), int(name.endswith("float16")), int("float" in name), int(indices is not None), taps, stride

@@ -10,8 +10,8 @@ from numba import njit
 
 from gpu_upsample.cpu.kernels import widen
 
-UNROLLED = 4
-"""The longest kernel along a row, and the largest stride, that get a loop of their own."""
+KERNELS, STRIDES = (2, 3), (1, 2)
+"""The lengths of windows along a row and their strides that get a loop of their own."""
 
 CHUNK = 4096
 """Indices that are checked before looking which one is wrong."""

@@ -13,6 +13,7 @@ import numpy as np
 from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
 from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.rearrange import run_fold
 from gpu_upsample.cuda.run import NARROW, run_kernel
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.dtypes import STORAGE
@@ -77,8 +78,6 @@ def _fold_step(step: ConvTransposeStep, images: int) -> FoldStep:
 
 def _run_by_product(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
     """Multiply the channels by all taps of the weight at once, then sum the products that reach each output."""
-    from gpu_upsample.cuda.rearrange import run_fold
-
     cupy, inner = memory.cupy(), prod(step.size_in)
     element = out.dtype if step.parts == 1 else np.result_type(out.dtype, np.complex64)
     source, target = _planes(step, _numbers(step, x), step.size_in), _planes(step, out.view(element), step.size_out)

@@ -148,9 +148,9 @@ def build_shuffle(machine: Any, spec: ShuffleSpec) -> Callable[..., None]:
                         part[i] = values[(lane // WORDS * FACTOR + q) * WORDS + lane % WORDS]
                     store_lanes(y, plus(mad(index(q), distance, short), index(a * ACCESS)), part, ACCESS)
         else:  # one pixel of every small row
-            q = index(0)
-            while q < count:
-                near, far = mad(q, distance, short), mad(q, index(WORDS), long)
+            turn = index(0)
+            while turn < count:
+                near, far = mad(turn, distance, short), mad(turn, index(WORDS), long)
                 for i in range(WORDS):
                     if ENLARGE:
                         part[0] = load(x, plus(near, index(i)))
@@ -158,7 +158,7 @@ def build_shuffle(machine: Any, spec: ShuffleSpec) -> Callable[..., None]:
                     else:
                         part[0] = load(x, plus(far, index(i)))
                         store_lanes(y, plus(near, index(i)), part, 1)
-                q = plus(q, index(1))
+                turn = plus(turn, index(1))
 
     return kernel
 
@@ -279,11 +279,11 @@ def build_fold(machine: Any, spec: FoldSpec) -> Callable[..., None]:
                                 value = load(columns, mad(index(k), step, here))
                                 sums[lane] = fma(unit, widen(SOURCE, value), sums[lane])
                     else:
-                        k = index(0)
-                        while k < index(count[lane]):
-                            value = load(columns, mad(k, step, here))
+                        pair = index(0)
+                        while pair < index(count[lane]):
+                            value = load(columns, mad(pair, step, here))
                             sums[lane] = fma(unit, widen(SOURCE, value), sums[lane])
-                            k = plus(k, one)
+                            pair = plus(pair, one)
                 b = plus(b, one)
             a = plus(a, one)
 

@@ -1,0 +1,188 @@
+"""The layers: torch's constructor arguments, its text, its results, and the functional forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gpu_upsample as gu
+from tests.cases import noise
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
+
+# (name, arguments, shape of the input)
+LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
+    ("Upsample", {"scale_factor": 2}, (1, 2, 4, 5)),
+    ("Upsample", {"size": (7, 3), "mode": "bilinear", "align_corners": True}, (1, 2, 4, 5)),
+    ("Upsample", {"scale_factor": (2, 1.5), "mode": "bicubic", "recompute_scale_factor": True}, (1, 2, 4, 5)),
+    ("Upsample", {"size": 9, "mode": "linear"}, (1, 2, 4)),
+    ("UpsamplingNearest2d", {"scale_factor": 3}, (1, 2, 4, 5)),
+    ("UpsamplingBilinear2d", {"size": (8, 9)}, (1, 2, 4, 5)),
+    ("MaxPool1d", {"kernel_size": 3, "stride": 2, "padding": 1}, (2, 3, 11)),
+    ("MaxPool2d", {"kernel_size": 2}, (2, 3, 8, 7)),
+    ("MaxPool2d", {"kernel_size": (3, 2), "stride": (2, 1), "dilation": 2, "ceil_mode": True}, (3, 9, 8)),
+    ("MaxPool3d", {"kernel_size": 2, "stride": 1}, (1, 2, 4, 5, 3)),
+    ("ConvTranspose1d", {"in_channels": 4, "out_channels": 6, "kernel_size": 3, "groups": 2}, (2, 4, 9)),
+    ("ConvTranspose2d", {"in_channels": 3, "out_channels": 2, "kernel_size": 4, "stride": 2, "padding": 1}, (3, 5, 6)),
+    (
+        "ConvTranspose2d",
+        {
+            "in_channels": 3, "out_channels": 2, "kernel_size": (2, 3), "stride": (2, 3), "output_padding": (0, 1),
+            "dilation": 2, "bias": False,
+        },
+        (2, 3, 5, 6),
+    ),
+    ("ConvTranspose3d", {"in_channels": 2, "out_channels": 1, "kernel_size": 2, "stride": 2}, (1, 2, 3, 4, 2)),
+    ("PixelShuffle", {"upscale_factor": 3}, (2, 18, 4, 5)),
+    ("PixelUnshuffle", {"downscale_factor": 2}, (2, 3, 4, 6)),
+    ("Fold", {"output_size": (5, 6), "kernel_size": 2, "padding": 1, "stride": 2}, (2, 12, 12)),
+    ("Unfold", {"kernel_size": (2, 3), "dilation": 2}, (2, 3, 7, 8)),
+]  # fmt: skip
+
+
+def pair(name: str, arguments: dict[str, Any]) -> tuple[Any, Any]:
+    """Return a layer and torch's, with the same parameters."""
+    ours, theirs = getattr(gu.nn, name)(**arguments), getattr(torch.nn, name)(**arguments)
+    if hasattr(theirs, "weight"):
+        ours.weight = theirs.weight.detach().numpy()
+        ours.bias = None if theirs.bias is None else theirs.bias.detach().numpy()
+    return ours, theirs
+
+
+@pytest.mark.parametrize(("name", "arguments", "shape"), LAYERS)
+def test_text_and_result_are_torchs(name: str, arguments: dict[str, Any], shape: tuple[int, ...]) -> None:
+    ours, theirs = pair(name, arguments)
+    assert repr(ours) == repr(theirs)
+    x = noise(shape, "float32")
+    with torch.no_grad():
+        expected = theirs(torch.from_numpy(x))
+    got = ours(x)
+    assert (got.shape, got.dtype) == (tuple(expected.shape), x.dtype)
+    np.testing.assert_allclose(got, expected.numpy(), rtol=1e-5, atol=1e-5)
+    tensor = ours(torch.from_numpy(x))
+    assert isinstance(tensor, torch.Tensor)
+    np.testing.assert_array_equal(tensor.numpy(), got)
+    out = np.empty_like(got)
+    assert ours(x, out=out, backend="cpu") is out
+    np.testing.assert_array_equal(out, got)
+
+
+@pytest.mark.parametrize(("rank", "shape"), [(1, (2, 3, 11)), (2, (2, 3, 9, 8)), (3, (3, 6, 7, 8))])
+def test_pool_and_unpool(rank: int, shape: tuple[int, ...]) -> None:
+    x = noise(shape, "float32")
+    pool, torch_pool = pair(f"MaxPool{rank}d", {"kernel_size": 2, "return_indices": True})
+    unpool, torch_unpool = pair(f"MaxUnpool{rank}d", {"kernel_size": 2})
+    assert repr(pool) == repr(torch_pool)
+    assert repr(unpool) == repr(torch_unpool)
+    (values, indices), expected = pool(x), torch_pool(torch.from_numpy(x))
+    np.testing.assert_array_equal(values, expected[0].numpy())
+    np.testing.assert_array_equal(indices, expected[1].numpy())
+    np.testing.assert_array_equal(unpool(values, indices), torch_unpool(*expected).numpy())
+    back = unpool(values, indices, output_size=shape[-rank:])
+    np.testing.assert_array_equal(back, torch_unpool(*expected, output_size=shape[-rank:]).numpy())
+
+
+# ---- the parameters of a transposed convolution -----------------------------------------------------------------
+def test_parameters_are_drawn_as_torch_draws_them() -> None:
+    layer = gu.nn.ConvTranspose2d(32, 48, 3, groups=2, rng=0)
+    assert (layer.weight.shape, layer.weight.dtype) == ((32, 24, 3, 3), np.float32)
+    assert (layer.bias.shape, layer.bias.dtype) == ((48,), np.float32)
+    torch.manual_seed(0)
+    theirs = torch.nn.ConvTranspose2d(32, 48, 3, groups=2)
+    bound = 1 / np.sqrt(24 * 9)
+    for drawn, expected in ((layer.weight, theirs.weight), (layer.bias, theirs.bias)):
+        values = expected.detach().numpy()
+        assert abs(drawn).max() <= bound * (1 + 1e-6)
+        assert abs(values).max() <= bound * (1 + 1e-6)  # torch's rule is the same
+        assert abs(abs(drawn).mean() - bound / 2) < bound / 4
+    assert abs(abs(layer.weight).mean() - theirs.weight.abs().mean().item()) < bound / 20
+    np.testing.assert_array_equal(gu.nn.ConvTranspose2d(32, 48, 3, groups=2, rng=0).weight, layer.weight)
+    assert not np.array_equal(gu.nn.ConvTranspose2d(32, 48, 3, groups=2, rng=1).weight, layer.weight)
+
+
+def test_parameters_may_be_given() -> None:
+    weight, bias = noise((2, 3, 4, 4)), noise((3,))
+    layer = gu.nn.ConvTranspose2d(2, 3, 4, stride=2, weight=weight, bias=bias)
+    x = noise((1, 2, 5, 5))
+    np.testing.assert_array_equal(layer(x), gu.conv_transpose2d(x, weight, bias, stride=2))
+    layer = gu.nn.ConvTranspose2d(2, 3, 4, rng=0, dtype="float64", bias=False)
+    assert layer.weight.dtype == np.float64
+    assert layer.bias is None
+
+
+def test_parameters_change_by_assignment_alone() -> None:
+    layer = gu.nn.ConvTranspose1d(1, 1, 2, rng=0)
+    x = torch.ones((1, 3))
+    before = layer(x)
+    with pytest.raises(ValueError, match="read-only"):
+        layer.weight[...] = 0
+    layer.weight = np.zeros((1, 1, 2), np.float32)
+    layer.bias = np.ones(1, np.float32)
+    assert not torch.equal(layer(x), before)
+    assert torch.equal(layer(x), torch.ones((1, 4)))
+    with pytest.raises(ValueError, match=r"weight must have shape \(1, 1, 2\), got \(1, 2\)"):
+        layer.weight = np.zeros((1, 2))
+    with pytest.raises(ValueError, match=r"bias must have shape \(1,\), got \(2,\)"):
+        layer.bias = np.zeros(2)
+
+
+def test_parameters_follow_the_arrays_to_a_device() -> None:
+    pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
+    from tests import twin
+
+    layer = gu.nn.ConvTranspose2d(2, 3, 3, stride=2, rng=0)
+    x = noise((1, 2, 4, 5), "float32")
+    expected = layer(x)
+    with twin.installed():
+        got = layer(twin.to_twin(x))
+        np.testing.assert_array_equal(np.asarray(layer(twin.to_twin(x))), np.asarray(got))
+    assert isinstance(got, twin.TwinArray)
+    np.testing.assert_allclose(np.asarray(got), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_output_size_settles_the_output_padding() -> None:
+    layer, theirs = pair("ConvTranspose2d", {"in_channels": 1, "out_channels": 1, "kernel_size": 3, "stride": 2})
+    x = noise((1, 1, 4, 5), "float32")
+    for size in [(9, 11), (10, 12), (1, 1, 9, 12)]:
+        got = layer(x, output_size=size)
+        expected = theirs(torch.from_numpy(x), output_size=size).detach().numpy()
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"output_size must lie between \(9, 11\) and \(10, 12\)"):
+        layer(x, output_size=(11, 11))
+
+
+# ---- construction -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("ConvTranspose2d", (3, 4, 2, 1, 0, 0, 2), "in_channels must be a positive multiple of groups=2, got 3"),
+        ("ConvTranspose2d", (4, 3, 2, 1, 0, 0, 2), "out_channels must be a positive multiple of groups=2, got 3"),
+        ("ConvTranspose1d", (4, 4, 2, 1, 0, 0, 0), "groups=0"),
+        ("ConvTranspose2d", (4, 4, (2, 2, 2)), "kernel_size"),
+        ("ConvTranspose2d", (4, 4, 2, 0), "stride must be at least 1, got 0"),
+        ("MaxUnpool2d", (0,), "kernel_size must be at least 1, got 0"),
+        ("MaxUnpool2d", (2, 1, -1), "padding must be at least 0, got -1"),
+        ("Upsample", (None, float("nan")), "scale_factor must be finite, got nan"),
+    ],
+)
+def test_bad_arguments(name: str, arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        getattr(gu.nn, name)(*arguments)
+
+
+def test_layers_without_parameters_are_values() -> None:
+    assert gu.nn.MaxPool2d(2) == gu.nn.MaxPool2d(2, stride=2) != gu.nn.MaxPool1d(2)
+    assert len({gu.nn.PixelShuffle(2), gu.nn.PixelShuffle(2), gu.nn.Unfold(3)}) == 2
+    with pytest.raises(AttributeError):
+        gu.nn.Unfold(3).kernel_size = 2
+
+
+def test_layers_of_other_ranks() -> None:
+    x = noise((1, 8, 2, 2, 2))
+    np.testing.assert_array_equal(gu.nn.PixelShuffle(2, ndim=3)(x), gu.pixel_shuffle(x, (2, 2, 2)))
+    columns = gu.nn.Unfold(2, ndim=1)(x[0, :, 0])
+    np.testing.assert_array_equal(columns, gu.unfold(x[0, :, 0], (2,)))
+    np.testing.assert_array_equal(gu.nn.Fold(2, 2, ndim=1)(columns), x[0, :, 0])
