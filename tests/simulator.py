@@ -6,7 +6,7 @@ A script of its own, because the simulator replaces `numba.cuda` for a whole pro
 
 from __future__ import annotations
 
-from threading import current_thread
+from threading import Lock, current_thread
 from types import SimpleNamespace
 
 import numba.cuda
@@ -48,6 +48,14 @@ def _store_lanes(array, index, lanes, count):
     array[int(index) : int(index) + count] = lanes[:count]
 
 
+_alone = Lock()  # the simulator runs a kernel's threads as threads
+
+
+def _atomic_max(array, index, value):
+    with _alone:
+        array[int(index)] = max(array[int(index)], value)
+
+
 SIMULATOR = SimpleNamespace(
     fma=_fma,
     widen=_widen,
@@ -62,7 +70,7 @@ SIMULATOR = SimpleNamespace(
     load=lambda array, index: array[int(index)],
     load_lanes=_load_lanes,
     store_lanes=_store_lanes,
-    atomic_max=lambda array, index, value: numba.cuda.atomic.max(array, int(index), value),
+    atomic_max=_atomic_max,
 )
 
 

@@ -70,7 +70,7 @@ def test_text_and_result_are_torchs(name: str, arguments: dict[str, Any], shape:
     np.testing.assert_array_equal(out, got)
 
 
-@pytest.mark.parametrize(("rank", "shape"), [(1, (2, 3, 11)), (2, (2, 3, 9, 8)), (3, (3, 6, 7, 8))])
+@pytest.mark.parametrize(("rank", "shape"), [(1, (2, 3, 11)), (2, (2, 3, 9, 8)), (3, (3, 7, 6, 8))])
 def test_pool_and_unpool(rank: int, shape: tuple[int, ...]) -> None:
     x = noise(shape, "float32")
     pool, torch_pool = pair(f"MaxPool{rank}d", {"kernel_size": 2, "return_indices": True})

@@ -44,7 +44,7 @@ def noise(shape, dtype, seed=0):
         return rng.choice(some, shape)
     x = rng.choice([-2.5, -1.0, -0.0, 0.0, 1.0, 3.25, np.inf, -np.inf, -np.inf, np.nan], shape, p=[0.1] * 10)
     if kind.kind == "c":
-        return (x + 1j * rng.permuted(x)).astype(kind)
+        return np.stack([x, rng.permuted(x)], -1).view(np.complex128)[..., 0].astype(kind)
     return x.astype(kind)
 
 
@@ -113,8 +113,8 @@ def geometries(draw, longest=9):
     return rank, (*lead, *size), kernel, stride, padding, dilation, draw(st.booleans())
 
 
-@settings(max_examples=250)
-@given(geometries(longest=7), st.sampled_from(["float32", "uint8"]), st.integers(0, 99))
+@settings(max_examples=120)
+@given(geometries(longest=6), st.sampled_from(["float32", "uint8"]), st.integers(0, 99))
 def test_the_definition(geometry, dtype, seed):
     rank, shape, *arguments = geometry
     x = noise(shape, dtype, seed)

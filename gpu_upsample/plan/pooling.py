@@ -199,7 +199,7 @@ def _unpooled_size(shape: tuple[int, ...], default: tuple[int, ...], strides: tu
     given = tuple(asked) if isinstance(asked, Iterable) and not isinstance(asked, str) else asked
     if isinstance(given, tuple) and len(given) in (len(shape), rank + 2):
         if len(given) == len(shape) and given[:-rank] != shape[:-rank]:
-            raise ValueError(f"output_size {asked!r} must begin like x, of shape {shape}")
+            raise ValueError(f"output_size must begin like x, of shape {shape}; got {asked!r}")
         given = given[-rank:]
     size = _bounded("output_size", given, rank, least=1)
     for n, middle, stride in zip(size, default, strides, strict=True):

@@ -1,0 +1,289 @@
+"""The CUDA kernels of pooling and unpooling: on the host, the CPU backend's bits; and what the compiler makes of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+import gpu_upsample as gu
+
+pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
+from gpu_upsample.cuda import flags, pooling
+from gpu_upsample.cuda.pooling_kernels import FetchSpec, PoolSpec, VoteSpec
+from gpu_upsample.plan.dtypes import STORAGE
+from tests import twin
+from tests.test_pooling import POOL, REAL, UNPOOL, noise
+from tests.test_twin import bits
+
+
+def assert_same(device, host):
+    assert isinstance(device, twin.TwinArray)
+    assert (device.shape, device.dtype) == (host.shape, host.dtype)
+    np.testing.assert_array_equal(np.asarray(device).view(np.uint8), np.ascontiguousarray(host).view(np.uint8))
+
+
+def assert_pool_equals_cpu(x, rank, *arguments):
+    expected = POOL[rank](x, *arguments, return_indices=True, backend="cpu")
+    with twin.installed():
+        got = POOL[rank](twin.to_twin(x), *arguments, return_indices=True)
+        alone = POOL[rank](twin.to_twin(x), *arguments)
+    for device, host in zip((*got, alone), (*expected, expected[0]), strict=True):
+        assert_same(device, host)
+
+
+def assert_unpool_equals_cpu(x, indices, rank, *arguments, run=twin.run):
+    expected = UNPOOL[rank](x, indices, *arguments, backend="cpu")
+    with twin.installed(run):
+        got = UNPOOL[rank](twin.to_twin(x), twin.to_twin(indices), *arguments)
+        gu.check_errors()
+    assert_same(got, expected)
+
+
+# ---- pooling ------------------------------------------------------------------------------------------------
+GEOMETRIES = [
+    ((2, 3, 9), 2, None, 0, 1, False),
+    ((2, 3, 40), 3, 2, 1, 1, True),
+    ((2, 300), 7, 3, 2, 2, False),
+    ((2, 3, 8, 8), 2, None, 0, 1, False),
+    ((2, 3, 9, 12), 3, 2, 1, 1, False),
+    ((2, 3, 9, 12), 3, 1, 1, 1, False),
+    ((2, 3, 9, 11), (2, 5), (3, 1), (1, 2), (2, 1), True),
+    ((3, 13, 24), (4, 6), (1, 3), (2, 0), (1, 2), True),
+    ((2, 2, 5, 6, 8), 2, None, 0, 1, False),
+    ((2, 5, 6, 9), (1, 3, 2), (2, 1, 3), (0, 1, 1), (1, 2, 1), True),
+]
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_pool_geometries(geometry):
+    shape, *arguments = geometry
+    rank = len(shape) - 2 + (len(shape) != 5 and shape in UNBATCHED)
+    assert_pool_equals_cpu(noise(shape, "float32"), rank, *arguments)
+
+
+UNBATCHED = [(2, 300), (3, 13, 24), (2, 5, 6, 9)]
+
+
+@pytest.mark.parametrize("dtype", REAL)
+def test_pool_dtypes(dtype):
+    assert_pool_equals_cpu(noise((2, 3, 9, 16), dtype), 2, 3, 2, 1)
+
+
+def test_every_lowest_sample():
+    for dtype in REAL:
+        low = -np.inf if "float" in dtype else 0 if dtype == "bool" else np.iinfo(dtype).min
+        x = np.full((1, 5, 6), low).astype(noise((1,), dtype).dtype)
+        assert_pool_equals_cpu(x, 2, 3, 2, 1)
+
+
+def test_rows_and_addresses_decide_how_many_outputs_a_thread_owns():
+    x = twin.to_twin(noise((1, 4, 16), "float32"))
+    whole, places = np.zeros(1 + 16, np.float32), np.zeros(16, np.int64)
+    with twin.installed():
+        twin.launched.clear()
+        gu.max_pool2d(x, 2)
+        gu.max_pool2d(x, 2, out=whole[1:].view(twin.TwinArray).reshape(1, 2, 8))
+        gu.max_pool2d(x, (2, 4))
+        gu.max_pool2d(x, 1, 3)
+    assert [spec.lanes for spec in twin.launched] == [4, 1, 4, 2]
+    assert [spec.edges for spec in twin.launched] == [False] * 4
+    with twin.installed():
+        odd = np.zeros(17, np.int64)
+        shift = 1 if odd.__array_interface__["data"][0] % 16 == 0 else 0
+        pair = whole[:16].view(twin.TwinArray).reshape(1, 2, 8), odd[shift : shift + 16].view(twin.TwinArray)
+        twin.launched.clear()
+        gu.max_pool2d(x, 2, return_indices=True, out=(pair[0], pair[1].reshape(1, 2, 8)))
+    assert [spec.lanes for spec in twin.launched] == [1]
+    assert places.sum() == 0
+
+
+def last_blocks(count, seen, spec, device, stream, blocks, arguments):
+    seen.append((spec, twin.run(spec, device, stream, blocks, arguments, only=range(blocks - count, blocks))))
+
+
+@pytest.mark.parametrize(("planes", "wide"), [(2**19 + 1, False), (2**20 + 1, True)])
+def test_pool_beyond_32_bits(planes, wide):
+    # Untouched memory is never backed by pages, so an array of gigabytes costs little.
+    x = np.zeros((planes, 4096), np.uint8).view(twin.TwinArray)
+    tail = noise((1, 4096), "uint8")
+    np.asarray(x)[-1:] = tail
+    seen = []
+    with twin.installed(partial(last_blocks, 2, seen)):
+        values, indices = gu.max_pool1d(x, 64, return_indices=True)
+    assert [spec.wide for spec, _ in seen] == [wide]
+    expected, places = gu.max_pool1d(tail, 64, return_indices=True, backend="cpu")
+    np.testing.assert_array_equal(np.asarray(values[-1:]), expected)
+    np.testing.assert_array_equal(np.asarray(indices[-1:]), places)
+
+
+# ---- unpooling ----------------------------------------------------------------------------------------------
+DTYPES = [*REAL, "complex64", "complex128"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("index", ["int32", "int64"])
+def test_unpool_dtypes_with_duplicates(dtype, index):
+    x = noise((2, 3, 5, 4), dtype)
+    assert_unpool_equals_cpu(x, np.random.default_rng(1).integers(0, 80, x.shape).astype(index), 2, 2)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "complex128"])
+@pytest.mark.parametrize("shape", [(3, 7), (2, 3, 5), (1, 2, 3, 3, 3)])
+def test_unpool_odd_sizes(dtype, shape):
+    rank = {2: 1, 3: 1, 5: 3}[len(shape)]
+    x = noise(shape, dtype)
+    size = tuple(2 * n + 1 for n in shape[-rank:])
+    indices = np.random.default_rng(2).integers(0, np.prod(size), shape)
+    assert_unpool_equals_cpu(x, indices, rank, 2, None, 0, size)
+
+
+def backwards(spec, device, stream, blocks, arguments):
+    """Run the blocks of a kernel in the reverse order."""
+    return twin.run(spec, device, stream, blocks, arguments, only=range(blocks - 1, -1, -1))
+
+
+@pytest.mark.parametrize("run", [twin.run, backwards])
+def test_the_winner_does_not_depend_on_the_order_of_threads(run):
+    x = noise((4, 600), "float64")
+    indices = np.random.default_rng(3).integers(0, 40, x.shape)  # each place is named by some fifteen sources
+    assert_unpool_equals_cpu(x, indices, 1, 2, run=run)
+
+
+def test_planes_in_batches(monkeypatch):
+    monkeypatch.setattr(pooling, "_VOTE_BYTES", 4 * 64 * 3)
+    x = noise((2, 5, 4, 4), "float32")
+    twin.launched.clear()
+    assert_unpool_equals_cpu(x, np.random.default_rng(4).integers(0, 64, x.shape), 2, 2)
+    assert [type(spec) for spec in twin.launched] == [VoteSpec, FetchSpec] * 4
+
+
+def test_wide_votes(monkeypatch):
+    monkeypatch.setattr(pooling, "NARROW", 0)
+    for dtype in ("uint8", "float32", "complex64"):
+        x = noise((2, 5, 4, 4), dtype)
+        assert_unpool_equals_cpu(x, np.random.default_rng(5).integers(0, 64, x.shape), 2, 2)
+        twin.launched.clear()
+        assert all(spec.wide for spec in twin.launched)
+
+
+def test_pool_and_unpool_a_batch():
+    x = noise((2, 3, 9, 12), "float32")
+    pooled = gu.max_pool2d(x, 3, 2, 1, return_indices=True, backend="cpu")
+    assert_unpool_equals_cpu(*pooled, 2, 3, 2, 1, (9, 12))
+
+
+BAD = [64, -1, 2**40, -(2**63), 2**63 - 1]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_an_index_out_of_range_is_passed_over_and_told(bad):
+    x = np.arange(1.0, 33.0).reshape(1, 2, 4, 4)
+    indices = np.arange(0, 64, 4).reshape(1, 1, 4, 4).repeat(2, axis=1)
+    expected = gu.max_unpool2d(x, indices, 2, backend="cpu")
+    expected[0, 1].flat[indices[0, 1, 2, 3]] = 0
+    indices[0, 1, 2, 3] = bad
+    with twin.installed():
+        got = gu.max_unpool2d(twin.to_twin(x), twin.to_twin(indices), 2)
+        np.testing.assert_array_equal(np.asarray(got), expected)
+        with pytest.raises(ValueError, match="out of range"):
+            gu.check_errors()
+        gu.check_errors()  # told once
+        out = twin.to_twin(np.full_like(expected, 7))
+        with pytest.raises(ValueError, match=rf"indices\[0, 1, 2, 3\] is {bad}"):
+            gu.max_unpool2d(twin.to_twin(x), twin.to_twin(indices), 2, validate=True, out=out)
+        assert (np.asarray(out) == 7).all()
+        gu.check_errors()
+
+
+def test_negative_int32_indices_are_out_of_range_in_large_planes():
+    spec = VoteSpec("int32", False)
+    indices, flag = np.array([-1, 5], np.int32).view(twin.TwinArray), np.zeros(1, np.uint32).view(twin.TwinArray)
+    winners = np.zeros(8, np.uint32).view(twin.TwinArray)
+    with twin.installed():
+        # Were -1 taken for 2**32 - 1, it would lie inside such a plane.
+        twin.run(spec, 0, 1, 1, (indices.data.ptr, winners.data.ptr, flag.data.ptr, 2, 2, 2**32))
+    assert np.asarray(winners).tolist() == [0, 0, 0, 0, 0, 2, 0, 0]
+    assert np.asarray(flag).tolist() == [1]
+
+
+def test_data_going_back_to_the_host_raises_and_nothing_is_written():
+    x, indices = np.ones((1, 4)), np.array([[0, 2, 4, 8]])
+    out = np.full((1, 8), 7.0)
+    with twin.installed():
+        with pytest.raises(ValueError, match="out of range"):
+            gu.max_unpool1d(x, indices, 2, backend="cuda", out=out)
+        assert (out == 7).all()
+        with pytest.raises(ValueError, match=r"indices\[0, 3\] is 8"):
+            gu.max_unpool1d(x, indices, 2, backend="cuda", out=out, validate=True)
+        indices[0, 3] = 6
+        assert gu.max_unpool1d(x, indices, 2, backend="cuda", out=out) is out
+    np.testing.assert_array_equal(bits(out), bits(np.array([[1.0, 0, 1, 0, 1, 0, 1, 0]])))
+    assert flags._flags
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 6, 6), (2, 0, 6, 6)])
+def test_empty_batches_launch_nothing(shape):
+    x = twin.to_twin(np.zeros(shape, np.float32))
+    with twin.installed():
+        twin.launched.clear()
+        pooled = gu.max_pool2d(x, 2, return_indices=True)
+        assert gu.max_unpool2d(*pooled, 2).shape == shape
+    assert twin.launched == []
+
+
+# ---- what the compiler makes of the kernels -----------------------------------------------------------------
+REGISTERS = 64
+
+POOL_SPEC = PoolSpec("float32", True, 2, True, 4, False)
+POOLS = [replace(POOL_SPEC, source=source, lanes=min(4, 16 // STORAGE[source].itemsize)) for source in STORAGE]
+POOLS += [
+    replace(POOL_SPEC, indices=False),
+    replace(POOL_SPEC, edges=False),
+    replace(POOL_SPEC, columns=0),
+    replace(POOL_SPEC, columns=4),
+    replace(POOL_SPEC, columns=3, source="float16"),
+    replace(POOL_SPEC, lanes=1),
+    replace(POOL_SPEC, wide=True),
+]
+VOTES = [VoteSpec(index, wide) for index in ("int32", "int64") for wide in (False, True)]
+FETCHES = [FetchSpec(size, 1, min(4, 16 // size), False) for size in (1, 2, 4, 8)]
+FETCHES += [FetchSpec(4, 2, 4, False), FetchSpec(8, 2, 2, False), FetchSpec(1, 1, 1, False), FetchSpec(4, 1, 2, True)]
+
+
+def describe(spec):
+    return "-".join(str(value) for value in (type(spec).__name__, *vars(spec).values()))
+
+
+def check(spec, capability):
+    machine_code = pytest.importorskip("tests.machine_code")
+    code = re.sub(r"//.*", "", machine_code.ptx(spec, capability))
+    assert "call" not in code
+    assert ".local" not in code
+    assert not re.search(r"\b(add|sub|mul|fma)(\.\w+)*\.f(16|32|64)\b", code)  # values are compared and copied
+    if getattr(spec, "source", None) != "float64":
+        assert not re.search(r"\.f64\b", code)
+    if not spec.wide:
+        assert not re.search(r"\b(div|rem)\.[su]64\b", code)
+    atomics = re.findall(r"\b(?:atom|red)\.\S+", code)
+    votes = {"max.u64", "max.u32"} if spec.wide else {"max.u32"}
+    assert {".".join(name.split(".")[-2:]) for name in atomics} == (votes if isinstance(spec, VoteSpec) else set())
+    used = machine_code.resources(spec, capability)
+    assert used["REG"] <= REGISTERS
+    assert used["STACK"] == used["LOCAL"] == 0
+
+
+@pytest.mark.parametrize("spec", [*POOLS, *VOTES, *FETCHES], ids=describe)
+def test_every_kernel_on_sm_90(spec):
+    pytest.importorskip("nvidia.cu13", reason="reading machine code needs nvidia-cuda-cuobjdump")
+    check(spec, (9, 0))
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (10, 0)], ids=lambda c: f"sm_{c[0]}{c[1]}")
+@pytest.mark.parametrize("spec", [POOL_SPEC, POOLS[10], VOTES[2], FETCHES[2]], ids=describe)
+def test_samples_on_other_generations(spec, capability):
+    pytest.importorskip("nvidia.cu13", reason="reading machine code needs nvidia-cuda-cuobjdump")
+    check(spec, capability)
