@@ -86,9 +86,7 @@ def naive_pool(x, rank, kernel, stride, padding, dilation, ceil_mode):
 
 def naive_unpool(x, indices, rank, size_out):
     out = np.zeros((int(np.prod(x.shape[:-rank])), int(np.prod(size_out))), x.dtype)
-    for plane, (values, places) in enumerate(
-        zip(x.reshape(len(out), -1), indices.reshape(len(out), -1), strict=True)
-    ):
+    for plane, (values, places) in enumerate(zip(x.reshape(len(out), -1), indices.reshape(len(out), -1), strict=True)):
         for value, place in zip(values, places, strict=True):
             out[plane, place] = value
     return out.reshape(*x.shape[:-rank], *size_out)
@@ -165,7 +163,8 @@ def assert_equals_torch(geometry, dtype, seed, default_stride):
     if dtype.startswith(("float", "bfloat")) and not arguments[-1]:
         padding = arguments[0]
         default = tuple(
-            (n - 1) * s + k - 2 * p for n, s, k, p in zip(values.shape[-rank:], stride or kernel, kernel, padding, strict=True)
+            (n - 1) * s + k - 2 * p
+            for n, s, k, p in zip(values.shape[-rank:], stride or kernel, kernel, padding, strict=True)
         )
         size = shape[-rank:]
         if all(abs(n - m) < s for n, m, s in zip(size, default, stride or kernel, strict=True)):
@@ -308,7 +307,9 @@ def test_unpool_of_pool_restores_the_maxima(geometry, seed):
     x = noise(shape, "float64", seed)
     values, indices = POOL[rank](x, kernel, stride, padding, dilation, ceil_mode, True)
     size = shape[-rank:]
-    default = [(n - 1) * s + k - 2 * p for n, s, k, p in zip(values.shape[-rank:], stride, kernel, padding, strict=True)]
+    default = [
+        (n - 1) * s + k - 2 * p for n, s, k, p in zip(values.shape[-rank:], stride, kernel, padding, strict=True)
+    ]
     if all(abs(n - m) < s for n, m, s in zip(size, default, stride, strict=True)):
         restored = UNPOOL[rank](values, indices, kernel, stride, padding, size)
         expected = naive_unpool(values, indices, rank, size)
@@ -377,9 +378,7 @@ def test_torch_tensors(dtype):
     assert torch.equal(indices, places)
     restored = gu.max_unpool2d(values, indices, 2)
     assert restored.dtype == x.dtype
-    assert torch.equal(
-        restored.nan_to_num(7), torch.nn.functional.max_unpool2d(expected, places, 2).nan_to_num(7)
-    )
+    assert torch.equal(restored.nan_to_num(7), torch.nn.functional.max_unpool2d(expected, places, 2).nan_to_num(7))
 
 
 # ---- errors: a clear message, and nothing written -----------------------------------------------------------

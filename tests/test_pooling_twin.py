@@ -1,4 +1,4 @@
-"""The CUDA kernels of pooling and unpooling: on the host, the CPU backend's bits; and what the compiler makes of them."""
+"""The CUDA kernels of pooling and unpooling: the CPU backend's bits on the host, and what the compiler makes of them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def assert_pool_equals_cpu(x, rank, *arguments):
     expected = POOL[rank](x, *arguments, return_indices=True, backend="cpu")
     with twin.installed():
         got = POOL[rank](twin.to_twin(x), *arguments, return_indices=True)
-        alone = POOL[rank](twin.to_twin(x), *arguments)
-    for device, host in zip((*got, alone), (*expected, expected[0]), strict=True):
+        if x.dtype in (np.float32, np.int64):  # to save time
+            assert_same(POOL[rank](twin.to_twin(x), *arguments), expected[0])
+    for device, host in zip(got, expected, strict=True):
         assert_same(device, host)
 
 
@@ -45,44 +46,36 @@ def assert_unpool_equals_cpu(x, indices, rank, *arguments, run=twin.run):
 
 # ---- pooling ------------------------------------------------------------------------------------------------
 GEOMETRIES = [
-    ((2, 3, 9), 2, None, 0, 1, False),
-    ((2, 3, 40), 3, 2, 1, 1, True),
-    ((2, 300), 7, 3, 2, 2, False),
-    ((2, 3, 8, 8), 2, None, 0, 1, False),
-    ((2, 3, 9, 12), 3, 2, 1, 1, False),
-    ((2, 3, 9, 12), 3, 1, 1, 1, False),
-    ((2, 3, 9, 11), (2, 5), (3, 1), (1, 2), (2, 1), True),
-    ((3, 13, 24), (4, 6), (1, 3), (2, 0), (1, 2), True),
-    ((2, 2, 5, 6, 8), 2, None, 0, 1, False),
-    ((2, 5, 6, 9), (1, 3, 2), (2, 1, 3), (0, 1, 1), (1, 2, 1), True),
+    (1, (2, 3, 9), 2, None, 0, 1, False),
+    (1, (2, 3, 40), 3, 2, 1, 1, True),
+    (1, (2, 300), 7, 3, 2, 2, False),
+    (2, (2, 3, 8, 8), 2, None, 0, 1, False),
+    (2, (2, 3, 9, 12), 3, 2, 1, 1, False),
+    (2, (2, 3, 9, 12), 3, 1, 1, 1, False),
+    (2, (2, 3, 9, 11), (2, 5), (3, 1), (1, 2), (2, 1), True),
+    (2, (3, 13, 24), (4, 6), (1, 3), (2, 0), (1, 2), True),
+    (3, (2, 2, 5, 6, 8), 2, None, 0, 1, False),
+    (3, (2, 5, 6, 9), (1, 3, 2), (2, 1, 3), (0, 1, 1), (1, 2, 1), True),
 ]
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
 def test_pool_geometries(geometry):
-    shape, *arguments = geometry
-    rank = len(shape) - 2 + (len(shape) != 5 and shape in UNBATCHED)
+    rank, shape, *arguments = geometry
     assert_pool_equals_cpu(noise(shape, "float32"), rank, *arguments)
-
-
-UNBATCHED = [(2, 300), (3, 13, 24), (2, 5, 6, 9)]
 
 
 @pytest.mark.parametrize("dtype", REAL)
 def test_pool_dtypes(dtype):
-    assert_pool_equals_cpu(noise((2, 3, 9, 16), dtype), 2, 3, 2, 1)
-
-
-def test_every_lowest_sample():
-    for dtype in REAL:
-        low = -np.inf if "float" in dtype else 0 if dtype == "bool" else np.iinfo(dtype).min
-        x = np.full((1, 5, 6), low).astype(noise((1,), dtype).dtype)
-        assert_pool_equals_cpu(x, 2, 3, 2, 1)
+    x = noise((2, 3, 9, 16), dtype)
+    low = -np.inf if "float" in dtype else 0 if dtype == "bool" else np.iinfo(dtype).min
+    x[0, 0] = low  # windows of nothing but the lowest sample have a first one, too
+    assert_pool_equals_cpu(x, 2, 3, 2, 1)
 
 
 def test_rows_and_addresses_decide_how_many_outputs_a_thread_owns():
     x = twin.to_twin(noise((1, 4, 16), "float32"))
-    whole, places = np.zeros(1 + 16, np.float32), np.zeros(16, np.int64)
+    whole = np.zeros(1 + 16, np.float32)
     with twin.installed():
         twin.launched.clear()
         gu.max_pool2d(x, 2)
@@ -98,7 +91,6 @@ def test_rows_and_addresses_decide_how_many_outputs_a_thread_owns():
         twin.launched.clear()
         gu.max_pool2d(x, 2, return_indices=True, out=(pair[0], pair[1].reshape(1, 2, 8)))
     assert [spec.lanes for spec in twin.launched] == [1]
-    assert places.sum() == 0
 
 
 def last_blocks(count, seen, spec, device, stream, blocks, arguments):
@@ -131,7 +123,7 @@ def test_unpool_dtypes_with_duplicates(dtype, index):
     assert_unpool_equals_cpu(x, np.random.default_rng(1).integers(0, 80, x.shape).astype(index), 2, 2)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "float32", "complex128"])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
 @pytest.mark.parametrize("shape", [(3, 7), (2, 3, 5), (1, 2, 3, 3, 3)])
 def test_unpool_odd_sizes(dtype, shape):
     rank = {2: 1, 3: 1, 5: 3}[len(shape)]
@@ -164,10 +156,10 @@ def test_planes_in_batches(monkeypatch):
 def test_wide_votes(monkeypatch):
     monkeypatch.setattr(pooling, "NARROW", 0)
     for dtype in ("uint8", "float32", "complex64"):
+        twin.launched.clear()
         x = noise((2, 5, 4, 4), dtype)
         assert_unpool_equals_cpu(x, np.random.default_rng(5).integers(0, 64, x.shape), 2, 2)
-        twin.launched.clear()
-        assert all(spec.wide for spec in twin.launched)
+        assert {(type(spec), spec.wide) for spec in twin.launched} == {(VoteSpec, True), (FetchSpec, True)}
 
 
 def test_pool_and_unpool_a_batch():
@@ -282,7 +274,7 @@ def test_every_kernel_on_sm_90(spec):
     check(spec, (9, 0))
 
 
-@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (10, 0)], ids=lambda c: f"sm_{c[0]}{c[1]}")
+@pytest.mark.parametrize("capability", [(7, 5), (10, 0)], ids=lambda c: f"sm_{c[0]}{c[1]}")
 @pytest.mark.parametrize("spec", [POOL_SPEC, POOLS[10], VOTES[2], FETCHES[2]], ids=describe)
 def test_samples_on_other_generations(spec, capability):
     pytest.importorskip("nvidia.cu13", reason="reading machine code needs nvidia-cuda-cuobjdump")

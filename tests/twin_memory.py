@@ -53,9 +53,7 @@ def to_twin(x):
     return copied.view(TwinArray)
 
 
-_STREAM = SimpleNamespace(
-    ptr=1, is_capturing=lambda: False, wait_event=lambda event: None, synchronize=lambda: None
-)
+_STREAM = SimpleNamespace(ptr=1, is_capturing=lambda: False, wait_event=lambda event: None, synchronize=lambda: None)
 
 
 @contextmanager

@@ -54,7 +54,6 @@ def _beyond(step: PoolStep) -> tuple[bool, int]:
 
 def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
     """Find the largest sample of every window; the arrays are flat and of the step's carriers."""
-    stored = (out,) if indices is None else (out, indices)
     lanes = _lanes(step.size_out[2], out)
     if indices is not None:  # positions are stored two at a time
         lanes = gcd(lanes, max(1, _LANES * (1 - int(indices.data.ptr) // 8 % 2)))

@@ -219,9 +219,7 @@ def build_vote(machine: Any, spec: VoteSpec) -> Callable[..., None]:
 def vote_signature(spec: VoteSpec) -> Any:
     """Return the types of the parameters of the first unpooling kernel."""
     pointer, size = types.CPointer, types.uint64
-    return types.void(
-        pointer(getattr(types, spec.indices)), pointer(_index(spec)), pointer(types.uint32), *[size] * 3
-    )
+    return types.void(pointer(getattr(types, spec.indices)), pointer(_index(spec)), pointer(types.uint32), *[size] * 3)
 
 
 def build_fetch(machine: Any, spec: FetchSpec) -> Callable[..., None]:
