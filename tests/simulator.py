@@ -84,26 +84,30 @@ def run(spec, device, stream, blocks, arguments):
 def main():
     x = (np.arange(7 * 40) % 23 / 4).reshape(7, 40).astype(np.float32)
     words = (x * 40).astype(np.uint8)
-    cases = [
-        (x, {"size": (14, 80), "axes": (0, 1)}),
-        (x, {"size": 3, "axes": 0, "method": "box", "antialias": True}),
-        (x, {"size": 80, "axes": 1}),
-        (words, {"size": (14, 20), "axes": (0, 1), "method": "nearest"}),
-        (words, {"size": 14, "axes": 0, "method": "linear"}),
+    weight = (np.arange(24) % 7 / 4).reshape(4, 1, 2, 3).astype(np.float32)
+    planes = x.reshape(4, 7, 10)
+    pooled = gu.max_pool2d(x[None], 3, 2, 1, return_indices=True)
+    calls = [
+        (gu.resize, (x,), {"size": (14, 80), "axes": (0, 1)}),
+        (gu.resize, (x,), {"size": 3, "axes": 0, "method": "box", "antialias": True}),
+        (gu.resize, (x,), {"size": 80, "axes": 1}),
+        (gu.resize, (words,), {"size": (14, 20), "axes": (0, 1), "method": "nearest"}),
+        (gu.resize, (words,), {"size": 14, "axes": 0, "method": "linear"}),
+        (gu.max_pool2d, (x[None],), {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}),
+        (gu.max_unpool2d, pooled, {"kernel_size": 3, "stride": 2, "padding": 1, "output_size": (7, 40)}),
+        (gu.conv_transpose2d, (planes, weight), {"stride": 2, "groups": 4}),
+        (gu.pixel_shuffle, (planes,), {"upscale_factor": 2}),
+        (gu.unfold, (planes,), {"kernel_size": 3, "padding": 1}),
+        (gu.fold, (gu.unfold(planes, 3, padding=1),), {"output_size": (7, 10), "kernel_size": 3, "padding": 1}),
     ]
-    for array, options in cases:
-        expected = gu.resize(array, backend="cpu", **options)
+    for operator, arrays, options in calls:
+        expected = operator(*arrays, **options)
         with twin_memory.installed(run):
-            got = gu.resize(twin_memory.to_twin(array), **options)
-        np.testing.assert_array_equal(np.asarray(got), expected)
-    pooled = gu.max_pool2d(x[None], 3, 2, 1, return_indices=True, backend="cpu")
-    expected = gu.max_unpool2d(*pooled, 3, 2, 1, (7, 40), backend="cpu")
-    with twin_memory.installed(run):
-        got = gu.max_pool2d(twin_memory.to_twin(x[None]), 3, 2, 1, return_indices=True)
-        unpooled = gu.max_unpool2d(*got, 3, 2, 1, (7, 40))
-    for actual, wanted in zip((*got, unpooled), (*pooled, expected), strict=True):
-        np.testing.assert_array_equal(np.asarray(actual), wanted)
-    print(f"{len(cases) + 3} kernels ran in the simulator")
+            got = operator(*map(twin_memory.to_twin, arrays), **options)
+        pairs = zip(got, expected, strict=True) if isinstance(expected, tuple) else [(got, expected)]
+        for actual, wanted in pairs:
+            np.testing.assert_array_equal(np.asarray(actual), wanted)
+    print(f"{len(calls)} calls ran in the simulator")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import pytest
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 pytest.importorskip("nvidia.cu13", reason="reading machine code needs nvidia-cuda-cuobjdump")
+from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
 from gpu_upsample.cuda.kernels import FilterSpec, SelectSpec
+from gpu_upsample.cuda.rearrange_kernels import FoldSpec, ShuffleSpec, UnfoldSpec
 from gpu_upsample.plan.dtypes import STORAGE
 from tests import machine_code
 
@@ -52,14 +54,22 @@ FILTERS += [spec for name, spec in SHAPES.items() if name not in ("linear", "shr
 FILTERS += [replace(LINEAR, source="float16"), replace(LINEAR, result="uint8", columns=0)]  # between two steps
 OLDER_AND_NEWER = [(7, 5), (8, 0), (10, 0)]
 SAMPLES = [LINEAR, of("bfloat16", CUBIC), of("uint8", SHRINK), SELECTIONS[0]]
+SAMPLES += [
+    ConvTransposeSpec("float32", 1, True, False, False),
+    ConvTransposeSpec("bfloat16", 1, False, True, False),
+    ShuffleSpec(4, 1, 2, True, 4, 4, False),
+    UnfoldSpec(4, 1, 4, 1, False),
+    FoldSpec("float16", "float16", "none", 1, 2, 4, 1, False),
+]
 
 
 def describe(spec):
     return "-".join(str(value) for value in vars(spec).values())
 
 
-def spec_result(spec):
-    return spec.result if isinstance(spec, FilterSpec) else "none"
+def summed(spec):
+    """Return the scalar in which a kernel stores its sums, or "none" if it only copies."""
+    return getattr(spec, "result", getattr(spec, "scalar", "none"))
 
 
 def check(spec, capability):
@@ -67,15 +77,15 @@ def check(spec, capability):
     code = re.sub(r"//.*", "", ptx)
     assert "call" not in code
     assert ".local" not in code
-    if isinstance(spec, FilterSpec) and STORAGE[spec.result].accumulator == "float32":
+    if summed(spec) in STORAGE and STORAGE[summed(spec)].accumulator == "float32":
         assert not re.search(r"\.f64\b", code)
     # Every sum is a fused multiply-add: an addition of its own would round twice, or be contracted with a product
     # behind our back. (The first product of a sum may stand alone.) Rounding to integers adds a constant.
-    if "float" in spec_result(spec):
+    if "float" in summed(spec):
         assert not re.search(r"\b(add|sub)(\.\w+)*\.f(32|64)\b", code)
     if not spec.wide:
         assert not re.search(r"\b(div|rem)\.[su]64\b", code)
-    assert not re.search(r"\b(atom|red)\b", code)
+    assert not re.search(r"\b(atom|red)\.[\w.:]*\.f(16|32|64)", code)
     used = machine_code.resources(spec, capability)
     assert used["REG"] <= REGISTERS
     assert used["STACK"] == used["LOCAL"] == 0

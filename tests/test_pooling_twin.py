@@ -1,4 +1,4 @@
-"""The CUDA kernels of pooling and unpooling: the CPU backend's bits on the host, and what the compiler makes of them."""
+"""The CUDA kernels of pooling and unpooling: the CPU backend's bits on the host twin, and their machine code."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def unpool_kernel(PARTS: int) -> Any:  # noqa: N803
             target[low * PARTS : high * PARTS] = 0
             for i in range(plane * n_in, (plane + 1) * n_in):
                 index = indices[i]
-                if low < index < high:
+                if low <= index < high:
                     for part in range(PARTS):
                         target[index * PARTS + part] = x[i * PARTS + part]
 

@@ -9,13 +9,11 @@ from typing import Any
 from gpu_upsample.plan import shapes
 from gpu_upsample.plan.dtypes import PARTS, STORAGE, Storage, scalars
 from gpu_upsample.plan.steps import Output, Plan
-from gpu_upsample.plan.windows import Reach, integers, reach
+from gpu_upsample.plan.windows import Reach, Triple, integers, reach, three
 
 RANKS = {1: "conv_transpose1d", 2: "conv_transpose2d", 3: "conv_transpose3d"}
 LAYOUTS = ("channels_first", "channels_last")
 PRECISIONS = ("float32", "tf32")
-
-Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,20 +188,15 @@ def _step(
     deterministic: bool,
 ) -> ConvTransposeStep:
     """Return the step, with every rank made three."""
-    n_in, n_out, taps = _three(size_in, 1), _three(size_out, 1), _three(kernel, 1)
-    stride, dilation = _three(geometry["stride"], 1), _three(geometry["dilation"], 1)
-    padding = _three(geometry["padding"], 0)
+    n_in, n_out, taps = three(size_in, 1), three(size_out, 1), three(kernel, 1)
+    stride, dilation = three(geometry["stride"], 1), three(geometry["dilation"], 1)
+    padding = three(geometry["padding"], 0)
     first, second, third = (reach(*axis) for axis in zip(n_in, n_out, taps, stride, padding, dilation, strict=True))
     direct = deterministic or takes_direct_route(channels_in, channels_out, taps, stride)
     return ConvTransposeStep(
         batch, groups, channels_in, channels_out, n_in, n_out, taps, stride[2], padding[2], dilation[2],
         *scalars(dtype), bias, channels_last, direct, precision, (first, second, third),
     )  # fmt: skip
-
-
-def _three(values: tuple[int, ...], filler: int) -> Triple:
-    first, second, third = (filler,) * (3 - len(values)) + tuple(values)
-    return first, second, third
 
 
 def _check_dtypes(dtype: str, **others: str | None) -> None:

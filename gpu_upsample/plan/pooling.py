@@ -15,9 +15,7 @@ import numpy as np
 from gpu_upsample.plan.dtypes import PARTS, Storage, scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS
 from gpu_upsample.plan.steps import Output, Plan
-from gpu_upsample.plan.windows import count_windows, integers
-
-Triple = tuple[int, int, int]
+from gpu_upsample.plan.windows import Triple, count_windows, integers, three
 
 _AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
 _INDEX_DTYPES = ("int32", "int64")
@@ -115,12 +113,6 @@ def _spatial(operator: str, rank: int, shape: tuple[int, ...]) -> tuple[int, ...
     return shape[-rank:]
 
 
-def _three(numbers: tuple[int, ...], missing: int) -> Triple:
-    """Return one number for each of three axes."""
-    first, second, third = (missing,) * (3 - len(numbers)) + numbers
-    return first, second, third
-
-
 def _windows_of_axis(n: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
     """Return the number of windows of an axis, as torch counts them.
 
@@ -175,12 +167,12 @@ def plan_max_pool(
     size_out = tuple(_windows_of_axis(*axis, ceil) for axis in axes)
     step = PoolStep(
         prod(shape[:-rank]),
-        _three(size, 1),
-        _three(size_out, 1),
-        _three(kernel, 1),
-        _three(strides, 1),
-        _three(paddings, 0),
-        _three(dilations, 1),
+        three(size, 1),
+        three(size_out, 1),
+        three(kernel, 1),
+        three(strides, 1),
+        three(paddings, 0),
+        three(dilations, 1),
         storage,
         indices,
     )

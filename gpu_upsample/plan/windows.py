@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gpu_upsample.plan.shapes import as_integer, per_axis
 
 Ints = NDArray[np.int64]
+Triple = tuple[int, int, int]
 
 
 def integers(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
@@ -31,6 +32,18 @@ def integers(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
     if any(number < least for number in numbers):
         raise ValueError(f"{name} must be at least {least}, got {value!r}")
     return numbers
+
+
+def three(numbers: tuple[int, ...], missing: int) -> Triple:
+    """Return up to three numbers as exactly three, `missing` for the axes in front that do not exist.
+
+    Examples
+    --------
+    >>> three((4, 5), 1)
+    (1, 4, 5)
+    """
+    first, second, third = (missing,) * (3 - len(numbers)) + numbers
+    return first, second, third
 
 
 def count_windows(n: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
