@@ -42,7 +42,7 @@ def _direct_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int) -> Any:  # noq
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
         x, weight, bias, out, first, last, sizes, channels, stride, padding, dilation, strides_in, strides_out,
-        depth_table, depth_steps, height_table, height_steps, zero, one, line,
+        depth_table, depth_steps, height_table, height_steps, zero, line,
     ):  # fmt: skip
         height_in, width_in, depth_out, height_out, width_out, kernel_h, kernel_w, taps = sizes
         in_group, out_group, groups = channels
@@ -54,8 +54,10 @@ def _direct_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int) -> Any:  # noq
             od, rest = rest % depth_out, rest // depth_out
             channel, image = rest % (out_group * groups), rest // (out_group * groups)
             group, co = channel // out_group, channel % out_group
-            for ow in range(PARTS * width_out):
-                line[ow] = zero
+            for to in range(PARTS):
+                first_term = widen(KIND, bias[channel * PARTS + to]) if bias.size else zero
+                for ow in range(width_out):
+                    line[ow * PARTS + to] = first_term
             for a in range(depth_table[2, od]):
                 sample_d = depth_table[0, od] - a * depth_steps[0]
                 tap_d = depth_table[1, od] + a * depth_steps[1]
@@ -81,10 +83,6 @@ def _direct_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int) -> Any:  # noq
                                     value = widen(KIND, x[(src + i * between_in) * PARTS + of])
                                     at = (i * step + shift) * PARTS + to
                                     line[at] = fma(factor, value, line[at])
-            for to in range(PARTS if bias.size else 0):
-                extra = widen(KIND, bias[channel * PARTS + to])
-                for ow in range(width_out):
-                    line[ow * PARTS + to] = fma(one, extra, line[ow * PARTS + to])
             dst = image * strides_out[0] + channel * strides_out[1]
             dst += (od * height_out + oh) * width_out * strides_out[2]
             for ow in range(width_out):
@@ -112,7 +110,7 @@ def _run_direct(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: An
     def work(first: int, last: int) -> None:
         kernel(
             x, weight, bias, out, first, last, sizes, channels, step.stride, step.padding, step.dilation,
-            strides_in, strides_out, *tables, real(-0.0), real(1.0), np.empty(step.size_out[2] * step.parts, real),
+            strides_in, strides_out, *tables, real(-0.0), np.empty(step.size_out[2] * step.parts, real),
         )  # fmt: skip
 
     rows = step.batch * step.groups * step.channels_out * prod(step.size_out[:2])

@@ -57,7 +57,8 @@ def cubin_of(spec: Any, capability: Capability) -> tuple[bytes, str]:
     except OSError:
         pass
     ptx = ptx_of(spec, capability)
-    options = LinkerOptions(arch=f"sm_{capability[0]}{capability[1]}")
+    # fma=False: only what a kernel calls a fused multiply-add may become one.
+    options = LinkerOptions(arch=f"sm_{capability[0]}{capability[1]}", fma=False)
     code = bytes(Linker(ObjectCode.from_ptx(ptx.encode()), options=options).link("cubin").code)
     _write(path, entry_of(ptx).encode() + b"\0" + code)
     return code, entry_of(ptx)

@@ -80,6 +80,8 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
         sums = memory.local.array(PARTS, real)
         for part in range(PARTS):
             sums[part] = real(-0.0)
+            if BIAS:
+                sums[part] = widen(KIND, load(bias, mad(channel, index(PARTS), index(part))))
         a = zero
         while a < index(load(count_d, od)):
             sample_d = index(index(load(window_d, od)) - index(a * index(window_step_d)))
@@ -113,13 +115,8 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
             a = plus(a, one)
         packed = memory.local.array(1, carrier)
         for part in range(PARTS):
-            at = mad(place, index(PARTS), index(part))
-            result = sums[part]
-            if BIAS:
-                extra = widen(KIND, load(bias, mad(channel, index(PARTS), index(part))))
-                result = fma(real(1.0), extra, result)
-            packed[0] = narrow(KIND, result)
-            store_lanes(y, at, packed, 1)
+            packed[0] = narrow(KIND, sums[part])
+            store_lanes(y, mad(place, index(PARTS), index(part)), packed, 1)
 
     return kernel
 

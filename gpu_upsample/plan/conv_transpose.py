@@ -20,9 +20,9 @@ PRECISIONS = ("float32", "tf32")
 class ConvTransposeStep:
     """A transposed convolution over three spatial axes, of which the leading ones may have length 1.
 
-    Every output is a sum over the pairs that reach it. Directly, it starts at -0.0 and adds one fused
-    multiply-add per term in the accumulator: taps of the first two axes ascending, then the input channels, then
-    the taps of the last axis; the bias comes last, with weight 1. By way of a matrix product, all products
+    Every output is a sum over the pairs that reach it. Directly, it starts at the bias or -0.0 and adds one
+    fused multiply-add per term in the accumulator: taps of the first two axes ascending, then the input channels, then
+    the taps of the last axis. By way of a matrix product, all products
     of a tap are formed at once, and the sums gather them.
 
     Attributes
