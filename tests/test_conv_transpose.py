@@ -61,7 +61,7 @@ def calls(draw):
     return rank, shape, weight, draw(st.booleans()), options
 
 
-@settings(max_examples=500)
+@settings(max_examples=2000)
 @given(calls(), st.booleans(), st.booleans())
 def test_torch(call, last, deterministic):
     rank, shape, weight_shape, biased, options = call

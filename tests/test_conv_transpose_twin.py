@@ -9,7 +9,8 @@ from tests.cases import noise
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
-from tests import machine_code
+from tests import machine_code, twin
+from tests.devices import Twin
 from tests.test_conv_transpose import OPERATORS, assert_close
 from tests.tolerances import assert_same_bits
 
@@ -52,6 +53,13 @@ def test_the_matrix_product(device, dtype, data_format):
     wide = np.complex128 if "complex" in dtype else np.float64
     last_place = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float64": 1e-14, "complex128": 1e-14}
     assert_close(got.astype(wide), expected.astype(wide), last_place.get(dtype, 1e-6))
+
+
+def test_without_cublas_the_sums_are_formed_directly(monkeypatch):
+    monkeypatch.setattr("gpu_upsample.cuda.conv_transpose._has_matrix_product", lambda: False)
+    twin.launched.clear()
+    both(Twin(), (1, 80, 4, 5), (80, 3, 3, 3), {"stride": 2}, "float32")
+    assert [type(spec) for spec in twin.launched] == [ConvTransposeSpec]
 
 
 @pytest.mark.parametrize("wide", [False, True])

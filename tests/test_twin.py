@@ -10,6 +10,7 @@ import gpu_upsample as gu
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from gpu_upsample.cuda.kernels import FilterSpec, SelectSpec
 from tests import twin
+from tests.cases import CASES
 from tests.devices import Twin
 
 DTYPES = ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
@@ -50,30 +51,12 @@ def assert_equals_cpu(device, operator, x, **options):
     np.testing.assert_array_equal(bits(got), bits(expected))
 
 
-MODES = [
-    (mode, rank, corners, antialias)
-    for mode, ranks, switches in [
-        ("nearest", (1, 2, 3), False),
-        ("nearest-exact", (2,), False),
-        ("area", (1, 2, 3), False),
-        ("linear", (1,), True),
-        ("bilinear", (2,), True),
-        ("trilinear", (3,), True),
-        ("bicubic", (2,), True),
-        ("lanczos", (2,), True),
-    ]
-    for rank in ranks
-    for corners in ([False, True] if switches else [None])
-    for antialias in ([False, True] if switches else [False])
-]
-
-
-@pytest.mark.parametrize(("mode", "rank", "corners", "antialias"), MODES)
-@pytest.mark.parametrize("factor", [2.0, 1.37, 0.2])
-def test_modes(device, mode, rank, corners, antialias, factor):
-    x = sample((2, 3, *(17, 12, 9)[:rank]), "float32")
-    options = {"mode": mode, "align_corners": corners, "antialias": antialias}
-    assert_equals_cpu(device, gu.interpolate, x, scale_factor=factor, **options)
+@pytest.mark.parametrize("size", [(12, 22, 14), (9, 15, 8), (3, 2, 3)], ids=["double", "enlarge", "shrink"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_mode(device, case, size):
+    rank = 2 if 2 in case.ranks else case.ranks[0]
+    x = sample(case.shape((6, 11, 7)[:rank]), "float32")
+    assert_equals_cpu(device, getattr(gu, case.operator), x, **case.arguments(size[:rank]))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
@@ -69,6 +69,17 @@ def _numbers(step: ConvTransposeStep, x: Any) -> Any:
     return x if step.parts == 1 else x.view(np.result_type(x.dtype, np.complex64))
 
 
+@cache
+def _has_matrix_product() -> bool:
+    """Return whether CuPy finds cuBLAS here; without it every sum is formed directly."""
+    try:
+        one = memory.cupy().empty((1, 1), np.float32)
+        memory.cupy().matmul(one, one)
+    except (ImportError, OSError, RuntimeError):
+        return False
+    return True
+
+
 @lru_cache(maxsize=64)
 def _fold_step(step: ConvTransposeStep, images: int) -> FoldStep:
     bias = step.storage if step.bias else None
@@ -106,4 +117,5 @@ def _planes(step: ConvTransposeStep, x: Any, size: tuple[int, int, int]) -> Any:
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:
     """Compute a transposed convolution of flat arrays; `rest` is the bias, if there is one, and the output."""
     *biases, out = rest
-    (_run_direct if step.direct else _run_by_product)(step, x, weight, biases[0] if biases else None, out)
+    direct = step.direct or not _has_matrix_product()
+    (_run_direct if direct else _run_by_product)(step, x, weight, biases[0] if biases else None, out)
