@@ -274,3 +274,16 @@ def test_a_tensor_that_requires_a_gradient() -> None:
 def test_unknown_name() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'resise'"):
         gu.resise  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"size": 1, "box": [(-(2.0**31) + 1, 2.0**31 - 1)], "antialias": True},
+        {"size": 1, "box": [(0, 2.0**31 - 1)], "method": "area"},
+    ],
+    ids=["antialias", "area"],
+)
+def test_a_table_that_no_memory_holds_is_refused(options):
+    with pytest.raises(ValueError, match=r"box.*table may hold"):
+        gu.resize(np.zeros(10), **options)

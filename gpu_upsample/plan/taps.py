@@ -112,6 +112,21 @@ class Taps:
         return dense
 
 
+LARGEST_TABLE = 2**27
+"""Weights that a table may hold: 1 GiB, and a few times that while it is made."""
+
+
+def _offsets(count: Ints) -> Ints:
+    """Return the offsets of the taps of the longest window, or say that the table would not fit into memory."""
+    longest = int(np.max(count))
+    if longest * len(count) > LARGEST_TABLE:
+        raise ValueError(
+            f"size, scale and box ask for {len(count)} windows of up to {longest} samples; a table may hold "
+            f"{LARGEST_TABLE} weights. Resize in two steps, or part by part"
+        )
+    return np.arange(longest)
+
+
 # ---- borders ----------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class _Window:
@@ -192,7 +207,7 @@ def filter_taps(coordinate: Floats, stretch: float, kernel: Filter, n: int, bord
     last = np.floor(high).astype(np.int64)
     if not kernel.closed:  # a sample at the very end of the support has weight zero: not a tap
         last = np.ceil(high).astype(np.int64) - 1
-    index = first[:, None] + np.arange(int(np.max(last - first)) + 1)
+    index = first[:, None] + _offsets(last + 1 - first)
     used = index <= last[:, None]
     weight = np.where(used, kernel.function((index - coordinate[:, None]) / stretch), 0.0)
     weight /= weight.sum(axis=1, keepdims=True)
@@ -252,7 +267,7 @@ def overlap_taps(axis: Axis, border: str) -> Taps:
     p, q = axis.ratio
     edge = (axis.box[0] if axis.box else 0.0) + np.arange(axis.n_out + 1) * p / q
     start, stop = np.floor(edge[:-1]).astype(np.int64), np.ceil(edge[1:]).astype(np.int64)
-    index = start[:, None] + np.arange(int(np.max(stop - start)))
+    index = start[:, None] + _offsets(stop - start)
     used = index < stop[:, None]
     covered = np.minimum(index + 1, edge[1:, None]) - np.maximum(index, edge[:-1, None])
     weight = np.where(used, covered, 0.0)
@@ -274,5 +289,5 @@ def pooling_taps(n_in: int, n_out: int) -> Taps:
     o = np.arange(n_out)
     start = o * n_in // n_out
     count = -(-(o + 1) * n_in // n_out) - start
-    weight = (np.arange(int(np.max(count))) < count[:, None]) / count[:, None]
+    weight = (_offsets(count) < count[:, None]) / count[:, None]
     return Taps(n_in, start, count, weight)
