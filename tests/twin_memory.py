@@ -14,7 +14,7 @@ from numba import types
 
 import gpu_upsample.cuda as backend
 from gpu_upsample import dispatch
-from gpu_upsample.cuda import launch, memory
+from gpu_upsample.cuda import flags, launch, memory
 
 _by_address = {}
 
@@ -112,4 +112,5 @@ def installed(run):
     finally:
         launch.launch, memory.cupy, backend.require = saved
         dispatch.load.cache_clear()
+        flags._flags.clear()  # this memory is no device's
         _by_address.clear()
