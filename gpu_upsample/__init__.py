@@ -9,13 +9,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpu_upsample import nn
+    from gpu_upsample import compat, nn
     from gpu_upsample.conv_transpose import bilinear_weight, conv_transpose1d, conv_transpose2d, conv_transpose3d
+    from gpu_upsample.conv_transpose_backward import (
+        conv_transpose1d_backward,
+        conv_transpose2d_backward,
+        conv_transpose3d_backward,
+    )
     from gpu_upsample.dispatch import available_backends, check_errors, show_info, use_backend
     from gpu_upsample.errors import BackendUnavailableError
-    from gpu_upsample.pooling import max_pool1d, max_pool2d, max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
+    from gpu_upsample.pooling import (
+        max_pool1d,
+        max_pool1d_backward,
+        max_pool2d,
+        max_pool2d_backward,
+        max_pool3d,
+        max_pool3d_backward,
+        max_unpool1d,
+        max_unpool1d_backward,
+        max_unpool2d,
+        max_unpool2d_backward,
+        max_unpool3d,
+        max_unpool3d_backward,
+    )
     from gpu_upsample.rearrange import fold, pixel_shuffle, pixel_unshuffle, unfold
-    from gpu_upsample.resample import interpolate, resize
+    from gpu_upsample.resample import interpolate, interpolate_backward, resize, resize_backward
 
 __version__ = "0.1.0"
 
@@ -25,46 +43,69 @@ _HOME = {
     "bilinear_weight": "conv_transpose",
     "check_errors": "dispatch",
     "conv_transpose1d": "conv_transpose",
+    "conv_transpose1d_backward": "conv_transpose_backward",
     "conv_transpose2d": "conv_transpose",
+    "conv_transpose2d_backward": "conv_transpose_backward",
     "conv_transpose3d": "conv_transpose",
+    "conv_transpose3d_backward": "conv_transpose_backward",
     "fold": "rearrange",
     "interpolate": "resample",
+    "interpolate_backward": "resample",
     "max_pool1d": "pooling",
+    "max_pool1d_backward": "pooling",
     "max_pool2d": "pooling",
+    "max_pool2d_backward": "pooling",
     "max_pool3d": "pooling",
+    "max_pool3d_backward": "pooling",
     "max_unpool1d": "pooling",
+    "max_unpool1d_backward": "pooling",
     "max_unpool2d": "pooling",
+    "max_unpool2d_backward": "pooling",
     "max_unpool3d": "pooling",
+    "max_unpool3d_backward": "pooling",
     "pixel_shuffle": "rearrange",
     "pixel_unshuffle": "rearrange",
     "resize": "resample",
+    "resize_backward": "resample",
     "show_info": "dispatch",
     "unfold": "rearrange",
     "use_backend": "dispatch",
 }
 
-_ROOMS = ("nn",)
+_ROOMS = ("compat", "nn")
 
 __all__ = [
     "BackendUnavailableError",
     "available_backends",
     "bilinear_weight",
     "check_errors",
+    "compat",
     "conv_transpose1d",
+    "conv_transpose1d_backward",
     "conv_transpose2d",
+    "conv_transpose2d_backward",
     "conv_transpose3d",
+    "conv_transpose3d_backward",
     "fold",
     "interpolate",
+    "interpolate_backward",
     "max_pool1d",
+    "max_pool1d_backward",
     "max_pool2d",
+    "max_pool2d_backward",
     "max_pool3d",
+    "max_pool3d_backward",
     "max_unpool1d",
+    "max_unpool1d_backward",
     "max_unpool2d",
+    "max_unpool2d_backward",
     "max_unpool3d",
+    "max_unpool3d_backward",
     "nn",
     "pixel_shuffle",
     "pixel_unshuffle",
     "resize",
+    "resize_backward",
     "show_info",
     "unfold",
     "use_backend",

@@ -17,44 +17,64 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from gpu_upsample.plan.dtypes import STORAGE
+from gpu_upsample.plan.dtypes import FOREIGN, STORAGE, Storage
 
-SCALARS = tuple(STORAGE)
+SCALARS: tuple[Storage, ...] = (*STORAGE.values(), *FOREIGN.values())
 """The scalars by number: a kernel names one by a compile-time integer, because closures over integers can be
 cached on disk and closures over functions cannot."""
 
 FLOAT32, FLOAT64 = ir.FloatType(), ir.DoubleType()
-_IR = {"float32": FLOAT32, "float64": FLOAT64}
+_IR = {"float32": FLOAT32, "float64": FLOAT64, "int32": ir.IntType(32), "int64": ir.IntType(64)}
+_NUMBERS = {storage.name: number for number, storage in enumerate(SCALARS)}
 
 
 def kind_of(name: str) -> int:
     """Return the number of a scalar."""
-    return SCALARS.index(name)
+    return _NUMBERS[name]
 
 
 def accumulator_of(kind: int) -> Any:
     """Return the Numba type in which a scalar is accumulated."""
-    return getattr(types, STORAGE[SCALARS[kind]].accumulator)
+    return getattr(types, SCALARS[kind].accumulator)
 
 
 def carrier_of(kind: int) -> Any:
     """Return the Numba type of a scalar in memory."""
-    return getattr(types, STORAGE[SCALARS[kind]].carrier)
+    return getattr(types, SCALARS[kind].carrier)
 
 
 # ---- stored -> accumulator ----------------------------------------------------------------------------------
-def _widen(builder: Any, name: str, value: Any) -> Any:
-    storage = STORAGE[name]
-    wide = _IR[storage.accumulator]
-    if name == storage.accumulator:
+def _widen(builder: Any, storage: Storage, value: Any) -> Any:
+    wide, carrier = _IR[storage.accumulator], np.dtype(storage.carrier)
+    if storage.carrier == storage.accumulator:
         return value
-    if name == "float16":
+    if storage.name == "float16":
         return builder.fpext(builder.bitcast(value, ir.HalfType()), wide)
-    if name == "bfloat16":
+    if storage.name == "bfloat16":
         word = builder.zext(value, ir.IntType(32))
         return builder.bitcast(builder.shl(word, ir.Constant(word.type, 16)), wide)
-    signed = np.dtype(storage.carrier).kind == "i"
-    return builder.sitofp(value, wide) if signed else builder.uitofp(value, wide)
+    if carrier.kind == "f":
+        return builder.fpext(value, wide)
+    convert = _EXTEND if isinstance(wide, ir.IntType) else _TO_FLOAT
+    return getattr(builder, convert[carrier.kind])(value, wide)
+
+
+# The instruction for a signed and an unsigned integer.
+_EXTEND = {"i": "sext", "u": "zext"}
+_TO_FLOAT = {"i": "sitofp", "u": "uitofp"}
+_FROM_FLOAT = {"i": "fptosi", "u": "fptoui"}
+
+
+# ---- the sum ------------------------------------------------------------------------------------------------
+def _sum(builder: Any, storage: Storage, round_product: Callable[..., Any], a: Any, b: Any, c: Any) -> Any:
+    if isinstance(c.type, ir.IntType):
+        return builder.add(builder.mul(a, b), c)
+    return builder.fma(a, b, c) if storage.fused else round_product(builder, a, b, c)
+
+
+def round_product(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """Add a rounded product: what a target without contraction makes of the two instructions."""
+    return builder.fadd(builder.fmul(a, b), c)
 
 
 # ---- accumulator -> stored ----------------------------------------------------------------------------------
@@ -68,11 +88,30 @@ def _to_bfloat16(builder: Any, value: Any) -> Any:
     return builder.trunc(builder.select(is_nan, constant(0x7FC0), rounded), ir.IntType(16))
 
 
-def _to_integer(builder: Any, name: str, value: Any) -> Any:
-    """Saturate and round to nearest, ties to even; a NaN becomes the lowest value."""
-    storage = STORAGE[name]
+def _range(storage: Storage) -> tuple[int, int]:
     info = np.iinfo(storage.carrier)
-    low, high = (0, 1) if name == "bool" else (int(info.min), int(info.max))
+    return (0, 1) if storage.name == "bool" else (int(info.min), int(info.max))
+
+
+def _shifted(builder: Any, storage: Storage, value: Any) -> Any:
+    """Drop the fraction of an integer sum, and saturate."""
+    low, high = (ir.Constant(value.type, limit) for limit in _range(storage))
+    whole = builder.ashr(value, ir.Constant(value.type, storage.fraction))
+    above = builder.select(builder.icmp_signed(">", whole, low), whole, low)
+    clamped = builder.select(builder.icmp_signed("<", above, high), above, high)
+    return builder.trunc(clamped, ir.IntType(8 * storage.itemsize))
+
+
+def _away_from_zero(builder: Any, value: Any) -> Any:
+    """Add what makes a cut-off fraction a rounding to nearest, ties away from zero."""
+    half = ir.Constant(value.type, 0.5)
+    negative = builder.fcmp_ordered("<", value, ir.Constant(value.type, 0.0))
+    return builder.select(negative, builder.fsub(value, half), builder.fadd(value, half))
+
+
+def _to_integer(builder: Any, storage: Storage, value: Any) -> Any:
+    """Saturate and round to nearest; a NaN becomes the lowest value."""
+    low, high = _range(storage)
     real = np.dtype(storage.accumulator).type
     # The largest float that converts without overflow: 2**63 itself must not.
     below = float(real(high)) if int(real(high)) <= high else float(np.nextafter(real(high), real(0)))
@@ -82,6 +121,10 @@ def _to_integer(builder: Any, name: str, value: Any) -> Any:
 
     floor = builder.select(builder.fcmp_ordered(">", value, constant(low)), value, constant(low))
     clamped = builder.select(builder.fcmp_ordered("<", floor, constant(below)), floor, constant(below))
+    target = ir.IntType(8 * storage.itemsize)
+    convert = getattr(builder, _FROM_FLOAT["u" if low == 0 else "i"])
+    if storage.ties == "away":
+        return convert(_away_from_zero(builder, clamped), target)
     # Adding and subtracting 2**p leaves no fraction and rounds as the addition does; NVVM has no llvm.rint.
     power = 2.0 ** np.finfo(real).nmant
     negative = builder.fcmp_ordered("<", clamped, constant(0))
@@ -93,31 +136,40 @@ def _to_integer(builder: Any, name: str, value: Any) -> Any:
             builder.fcmp_ordered(">", clamped, constant(-power)),
         )
         rounded = builder.select(small, rounded, clamped)
-    target = ir.IntType(8 * storage.itemsize)
-    integer = builder.fptosi(rounded, target) if info.min < 0 else builder.fptoui(rounded, target)
+    integer = convert(rounded, target)
     if int(below) == high:
         return integer
     over = builder.fcmp_ordered(">=", value, constant(high))
     return builder.select(over, ir.Constant(target, high), integer)
 
 
-def _narrow(builder: Any, name: str, value: Any) -> Any:
-    if name == STORAGE[name].accumulator:
+def _narrow(builder: Any, storage: Storage, value: Any) -> Any:
+    if storage.carrier == storage.accumulator:
         return value
-    if name == "float16":
+    if storage.name == "float16":
         return builder.bitcast(builder.fptrunc(value, ir.HalfType()), ir.IntType(16))
-    if name == "bfloat16":
+    if storage.name == "bfloat16":
         return _to_bfloat16(builder, value)
-    return _to_integer(builder, name, value)
+    if np.dtype(storage.carrier).kind == "f":
+        return builder.fptrunc(value, _IR[storage.carrier])
+    return (_shifted if isinstance(value.type, ir.IntType) else _to_integer)(builder, storage, value)
 
 
-def build(intrinsic: Callable[..., Any]) -> SimpleNamespace:
+def build(intrinsic: Callable[..., Any], round_product: Callable[..., Any] = round_product) -> SimpleNamespace:
     """Return the arithmetic as intrinsics of one target.
+
+    Parameters
+    ----------
+    intrinsic : callable
+        The decorator of the target.
+    round_product : callable
+        Emits a rounded product and its sum, on a target that would contract the two instructions.
 
     Returns
     -------
     namespace
-        ``fma(a, b, c)``: a * b + c, rounded once. ``widen(kind, value)``: a stored scalar in its accumulator.
+        ``fma(a, b, c)``: a * b + c, rounded once. ``add_product(kind, a, b, c)``: a * b + c in the accumulator of a
+        scalar, as its storage says. ``widen(kind, value)``: a stored scalar in its accumulator.
         ``narrow(kind, value)``: the accumulator as a stored scalar. ``plus(a, b)``, ``mad(a, b, c)`` and
         ``quotient(a, b)``: unsigned integers that stay as wide as they are, where Python's operators would
         promote them to 64 bits.
@@ -129,6 +181,18 @@ def build(intrinsic: Callable[..., Any]) -> SimpleNamespace:
             return builder.fma(*args)
 
         return c(c, c, c), codegen
+
+    @intrinsic
+    def add_product(typingctx: Any, kind: Any, a: Any, b: Any, c: Any) -> Any:
+        if not isinstance(kind, types.IntegerLiteral):
+            return None  # typed again with the literal
+        number = kind.literal_value
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return _sum(builder, SCALARS[number], round_product, *args[1:])
+
+        real = accumulator_of(number)
+        return real(kind, real, real, real), codegen
 
     def conversion(emit: Callable[..., Any], to_accumulator: bool) -> Any:
         @intrinsic
@@ -168,6 +232,7 @@ def build(intrinsic: Callable[..., Any]) -> SimpleNamespace:
 
     return SimpleNamespace(
         fma=fma,
+        add_product=add_product,
         widen=conversion(_widen, True),
         narrow=conversion(_narrow, False),
         plus=plus,

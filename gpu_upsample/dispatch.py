@@ -105,7 +105,7 @@ def apply(
     first = sources[0]
     _check_one_kind(dict(zip(inputs, sources, strict=True)))
     plan = plan_for(*((source.shape, source.dtype) for source in sources))
-    targets = None if out is None else _targets(out, first, plan)
+    targets = None if out is None else _targets(out, next(iter(inputs)), first, plan)
     engine = load(chosen_backend(backend, first.on_device))
     home = load("cuda" if first.on_device else "cpu")
     arrays = [home.as_array(source.array) for source in sources]
@@ -142,7 +142,7 @@ def _check_one_kind(operands: dict[str, Operand]) -> None:
         raise TypeError(f"all arrays of a call must be of one kind; got {listed}")
 
 
-def _targets(out: Any, first: Operand, plan: Plan) -> list[Operand]:
+def _targets(out: Any, name: str, first: Operand, plan: Plan) -> list[Operand]:
     """Return the checked output arrays."""
     several = len(plan.outputs) > 1
     if several and not (isinstance(out, tuple) and len(out) == len(plan.outputs)):
@@ -150,7 +150,7 @@ def _targets(out: Any, first: Operand, plan: Plan) -> list[Operand]:
     targets = [operand("out", array) for array in (out if several else (out,))]
     for target, expected in zip(targets, plan.outputs, strict=True):
         if target.library != first.library or target.on_device != first.on_device:
-            raise TypeError(f"x and out must be arrays of one kind; got {first.library} and {target.library}")
+            raise TypeError(f"{name} and out must be arrays of one kind; got {first.library} and {target.library}")
         if target.dtype != expected.dtype:
             raise TypeError(f"out must have dtype {expected.dtype}, got {target.dtype}")
         if target.shape != expected.shape:
@@ -210,7 +210,8 @@ def _cuda_state() -> tuple[bool, str]:
 def check_errors() -> None:
     """Wait for the GPUs, and raise what they could not raise while they worked.
 
-    `max_unpool2d` and its kin pass over an index out of range on a GPU, since to look first would mean to wait.
+    `max_unpool2d` and its kin pass over an index out of range on a GPU, since to look first would mean to wait; so do
+    the gradients of pooling and unpooling, which also pass over an index outside of its window.
 
     Raises
     ------

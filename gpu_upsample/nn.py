@@ -197,7 +197,39 @@ class MaxUnpool3d(_MaxUnpool):
 
 
 # ---- transposed convolution ---------------------------------------------------------------------------------
-class _ConvTranspose:
+class Learned:
+    """Weight and bias of a layer, and their copies where its inputs lie."""
+
+    def __init__(self) -> None:
+        self._weight: Any = None
+        self._bias: Any = None
+        self._elsewhere: dict[Any, tuple[Any, Any]] = {}
+
+    def _parameter(self, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+        array = np.array(value)
+        if array.shape != shape:
+            raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+        array.flags.writeable = False  # a copy elsewhere would not follow a change
+        self._elsewhere.clear()
+        return array
+
+    def _parameters(self, x: Any) -> tuple[Any, Any]:
+        """Return weight and bias as arrays of the kind of `x` and where it lies."""
+        held = operand("x", x)
+        if held.library == "numpy":
+            return self._weight, self._bias
+        place = (held.library, str(getattr(x, "device", "")))
+        if place not in self._elsewhere:
+            move = load("cuda").from_host if held.on_device else np.array
+            weight, bias = (
+                None if array is None else held.give_back(move(array), str(array.dtype))
+                for array in (self._weight, self._bias)
+            )
+            self._elsewhere[place] = weight, bias
+        return self._elsewhere[place]
+
+
+class _ConvTranspose(Learned):
     """Transposed convolution with its parameters, in any rank."""
 
     rank: ClassVar[int]
@@ -229,7 +261,7 @@ class _ConvTranspose:
         self.padding = integers("padding", padding, self.rank, least=0)
         self.output_padding = integers("output_padding", output_padding, self.rank, least=0)
         self.dilation = integers("dilation", dilation, self.rank, least=1)
-        self._elsewhere: dict[Any, tuple[Any, Any]] = {}
+        super().__init__()
         rng, shape = np.random.default_rng(rng), self._weight_shape
         bound = 1 / sqrt(prod(shape[1:]))
         self.weight = rng.uniform(-bound, bound, shape).astype(dtype) if weight is None else weight
@@ -245,7 +277,7 @@ class _ConvTranspose:
     @property
     def weight(self) -> NDArray[Any]:
         """The weight."""
-        return self._weight
+        return self._weight  # type: ignore[no-any-return]
 
     @weight.setter
     def weight(self, value: Any) -> None:
@@ -254,34 +286,11 @@ class _ConvTranspose:
     @property
     def bias(self) -> NDArray[Any] | None:
         """The bias, or None."""
-        return self._bias
+        return self._bias  # type: ignore[no-any-return]
 
     @bias.setter
     def bias(self, value: Any) -> None:
         self._bias = None if value is None else self._parameter("bias", value, (self.out_channels,))
-
-    def _parameter(self, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-        array = np.array(value)
-        if array.shape != shape:
-            raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-        array.flags.writeable = False  # a copy elsewhere would not follow a change
-        self._elsewhere.clear()
-        return array
-
-    def _parameters(self, x: Any) -> tuple[Any, Any]:
-        """Return weight and bias as arrays of the kind of `x` and where it lies."""
-        held = operand("x", x)
-        if held.library == "numpy":
-            return self.weight, self.bias
-        place = (held.library, str(getattr(x, "device", "")))
-        if place not in self._elsewhere:
-            move = load("cuda").from_host if held.on_device else np.array
-            weight, bias = (
-                None if array is None else held.give_back(move(array), str(array.dtype))
-                for array in (self.weight, self.bias)
-            )
-            self._elsewhere[place] = weight, bias
-        return self._elsewhere[place]
 
     def __call__(
         self, x: Any, output_size: Sequence[int] | None = None, *, out: Any = None, backend: str | None = None

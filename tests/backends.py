@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,30 +11,21 @@ import gpu_upsample as gu
 
 
 class CPU:
-    """The CPU backend."""
+    """The CPU backend: every public operator as a method."""
 
     name = "cpu"
     marks: tuple[Any, ...] = ()
 
-    def interpolate(self, x: Any, *args: Any, **options: Any) -> Any:
-        return gu.interpolate(x, *args, backend="cpu", **options)
-
-    def resize(self, x: Any, *args: Any, **options: Any) -> Any:
-        return gu.resize(x, *args, backend="cpu", **options)
+    def __getattr__(self, operator: str) -> Any:
+        return partial(getattr(gu, operator), backend=self.name)
 
 
-class CUDA:
+class CUDA(CPU):
     """The CUDA backend on a device; the arrays go there and come back."""
 
     name = "cuda"
     marks: tuple[Any, ...] = (pytest.mark.gpu,)
 
-    def interpolate(self, x: Any, *args: Any, **options: Any) -> Any:
-        return gu.interpolate(x, *args, backend="cuda", **options)
-
-    def resize(self, x: Any, *args: Any, **options: Any) -> Any:
-        return gu.resize(x, *args, backend="cuda", **options)
-
 
 BACKENDS: tuple[type[Any], ...] = (CPU, CUDA)
-"""One class per backend: its `name`, the pytest `marks` of its tests, and the two operators."""
+"""One class per backend: its `name`, the pytest `marks` of its tests, and the operators."""

@@ -84,6 +84,10 @@ class Case:
         """Run the operator on a backend."""
         return getattr(backend, self.operator)(x, **self.arguments(size))
 
+    def backward(self, backend: Any, grad: NDArray[Any], shape: tuple[int, ...], size: tuple[int, ...]) -> Any:
+        """Run the gradient of the operator on a backend, for an input of that shape."""
+        return getattr(backend, f"{self.operator}_backward")(grad, shape, **self.arguments(size))
+
     def expected(self, x: NDArray[Any], size: tuple[int, ...]) -> Expected:
         """Return what the sums have to give, in float64."""
         return getattr(references, self.operator)(x, **self.arguments(size))

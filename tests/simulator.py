@@ -16,7 +16,6 @@ import gpu_upsample as gu
 from gpu_upsample.arithmetic import SCALARS
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.registry import KERNELS
-from gpu_upsample.plan.dtypes import STORAGE
 from tests import twin_memory
 
 
@@ -25,14 +24,20 @@ def _fma(a, b, c):
     return type(c)(float(a) * float(b) + float(c))
 
 
+def _add_product(kind, a, b, c):
+    return _fma(a, b, c) if SCALARS[kind].fused else type(c)(type(c)(a * b) + c)
+
+
 def _widen(kind, value):
-    return np.dtype(STORAGE[SCALARS[kind]].accumulator).type(value)
+    return np.dtype(SCALARS[kind].accumulator).type(value)
 
 
 def _narrow(kind, value):
-    carrier = np.dtype(STORAGE[SCALARS[kind]].carrier)
+    carrier = np.dtype(SCALARS[kind].carrier)
     if carrier.kind == "f":
         return carrier.type(value)
+    if isinstance(value, np.integer):
+        value = int(value) >> SCALARS[kind].fraction
     return carrier.type(np.clip(np.rint(value), np.iinfo(carrier).min, np.iinfo(carrier).max))
 
 
@@ -58,6 +63,7 @@ def _atomic_max(array, index, value):
 
 SIMULATOR = SimpleNamespace(
     fma=_fma,
+    add_product=_add_product,
     widen=_widen,
     narrow=_narrow,
     plus=lambda a, b: _wrapped(a, int(a) + int(b)),

@@ -56,7 +56,7 @@ def test_the_matrix_product(device, dtype, data_format):
 
 
 def test_without_cublas_the_sums_are_formed_directly(monkeypatch):
-    monkeypatch.setattr("gpu_upsample.cuda.conv_transpose._has_matrix_product", lambda: False)
+    monkeypatch.setattr("gpu_upsample.cuda.conv_transpose.has_matrix_product", lambda: False)
     twin.launched.clear()
     both(Twin(), (1, 80, 4, 5), (80, 3, 3, 3), {"stride": 2}, "float32")
     assert [type(spec) for spec in twin.launched] == [ConvTransposeSpec]

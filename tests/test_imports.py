@@ -15,7 +15,7 @@ import pytest
 import gpu_upsample as gu
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("numba", "llvmlite", "cupy", "numba_cuda", "cuda", "torch", "PIL", "click", "rich", "ml_dtypes")
+HEAVY = ("numba", "llvmlite", "cupy", "numba_cuda", "cuda", "torch", "PIL", "click", "rich", "ml_dtypes", "onnx")
 
 LOADED = f"""
 import json, sys
@@ -71,8 +71,9 @@ def test_the_check_can_fail() -> None:
         "import gpu_upsample as gu; dir(gu); gu.__version__; gu.BackendUnavailableError; gu.use_backend",
         "from gpu_upsample import interpolate, resize",
         "import gpu_upsample.plan.resample, gpu_upsample.dispatch, gpu_upsample.arrays",
+        "from gpu_upsample import compat; dir(compat); compat.onnx.resize",
     ],
-    ids=["package", "names", "operators", "plan"],
+    ids=["package", "names", "operators", "plan", "compat"],
 )
 def test_importing_loads_nothing_heavy(code: str) -> None:
     assert loaded_by(code) == []

@@ -42,8 +42,8 @@ def test_arguments_are_packed_as_the_kernel_declares_them(monkeypatch, dtype):
     fill = {"border": "constant", "fill_value": 0.75}
     ((config, arguments),) = launched_by(monkeypatch, lambda: gu.resize(twin.to_twin(x), size=(10, 12), **fill))
     assert config.block[0] == THREADS
-    (step,) = plan_resize(x.shape, dtype, (10, 12), None, None, "linear", False, "half_pixel", "floor", -0.5,
-                          "constant", 0.75, None).steps  # fmt: skip
+    (step,) = plan_resize(x.shape, dtype, 0.75, "constant", (10, 12), None, None, "linear", False, "half_pixel",
+                          "floor", -0.5, None).steps  # fmt: skip
     declared = filter_signature(filter_spec(step, 1, False)).args
     assert len(declared) == len(arguments)
     packer = pytest.importorskip("cuda.core._kernel_arg_handler").ParamHolder(arguments)

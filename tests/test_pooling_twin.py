@@ -240,6 +240,8 @@ POOLS += [
     replace(POOL_SPEC, columns=3, source="float16"),
     replace(POOL_SPEC, lanes=1),
     replace(POOL_SPEC, wide=True),
+    replace(POOL_SPEC, numbered=True),
+    replace(POOL_SPEC, numbered=True, wide=True),
 ]
 VOTES = [VoteSpec(index, wide) for index in ("int32", "int64") for wide in (False, True)]
 FETCHES = [FetchSpec(size, 1, min(4, 16 // size), False) for size in (1, 2, 4, 8)]

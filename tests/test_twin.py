@@ -59,6 +59,28 @@ def test_every_mode(device, case, size):
     assert_equals_cpu(device, getattr(gu, case.operator), x, **case.arguments(size[:rank]))
 
 
+@pytest.mark.parametrize("size", [(12, 22, 14), (3, 2, 3)], ids=["double", "shrink"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_gradient(device, case, size):
+    rank = 2 if 2 in case.ranks else case.ranks[0]
+    shape = case.shape((6, 11, 7)[:rank])
+    operator = getattr(gu, f"{case.operator}_backward")
+    grad = sample(case.shape(size[:rank]), "float32")
+    assert_equals_cpu(device, operator, grad, input_size=shape, **case.arguments(size[:rank]))
+
+
+@pytest.mark.parametrize("size", [(8000, 40), (3, 9000)])
+def test_long_windows_of_gradients(device, size):
+    grad = sample((1, 3, *size), "float32")
+    assert_equals_cpu(device, gu.interpolate_backward, grad, input_size=(1, 3, 2, 5), size=size, mode="bilinear")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64", "complex64", "complex128"])
+def test_dtypes_of_gradients(device, dtype):
+    grad = sample((2, 3, 22, 24), dtype)
+    assert_equals_cpu(device, gu.interpolate_backward, grad, input_size=(2, 3, 11, 12), size=(22, 24), mode="bicubic")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "options",

@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 
 from gpu_upsample import arithmetic
 from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.pooling_backward_kernels import WindowsSpec
 from gpu_upsample.cuda.pooling_kernels import PoolSpec, VoteSpec
 from gpu_upsample.cuda.registry import KERNELS
 from tests import twin_memory
@@ -135,7 +136,7 @@ def _outputs(spec):
     """Return which parameters are outputs, each of whose elements is written once."""
     if isinstance(spec, PoolSpec):
         return (1, 2) if spec.indices else (1,)
-    return () if isinstance(spec, VoteSpec) else (1,)
+    return () if isinstance(spec, VoteSpec | WindowsSpec) else (1,)
 
 
 def run(spec, device, stream, blocks, arguments, only=None):

@@ -11,25 +11,32 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.cpu.conv_transpose import run_conv_transpose
+from gpu_upsample.cpu.conv_transpose_backward import run_conv_transpose_backward
 from gpu_upsample.cpu.pooling import run_pool, run_unpool
+from gpu_upsample.cpu.pooling_backward import run_pool_backward, run_unpool_backward
 from gpu_upsample.cpu.rearrange import run_fold, run_shuffle, run_unfold
 from gpu_upsample.cpu.resample import run_filter, run_select
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
+from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep
 from gpu_upsample.plan.dtypes import Storage
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep
+from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 
 __all__ = ["as_array", "copy", "empty", "overlap", "run_step", "scratch", "words"]
 
 _RUN: dict[type, Any] = {
+    ConvTransposeBackwardStep: run_conv_transpose_backward,
     ConvTransposeStep: run_conv_transpose,
     FilterStep: run_filter,
     FoldStep: run_fold,
+    PoolBackwardStep: run_pool_backward,
     PoolStep: run_pool,
     SelectStep: run_select,
     ShuffleStep: run_shuffle,
     UnfoldStep: run_unfold,
+    UnpoolBackwardStep: run_unpool_backward,
     UnpoolStep: run_unpool,
 }
 

@@ -17,14 +17,14 @@ from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.dtypes import STORAGE
 from gpu_upsample.plan.rearrange import FoldStep
-from gpu_upsample.plan.windows import Reach
+from gpu_upsample.plan.windows import Pairs
 
 # Columns of one matrix product, in bytes: they should still be in the cache when they are summed.
-_COLUMN_BYTES = 1 << 21
+COLUMN_BYTES = 1 << 21
 
 
 @cache
-def _direct_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int) -> Any:  # noqa: N803
+def _direct_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int, ADJOINT: int) -> Any:  # noqa: N803
     """Return the kernel that forms the sums of whole output rows.
 
     Parameters
@@ -37,18 +37,21 @@ def _direct_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int) -> Any:  # noq
         Stride along a row if it is 1 or 2, else 0.
     LAST : int
         1 if channels are the last axis, so that the samples of a row are not neighbours.
+    ADJOINT : int
+        1 if the windows are the output, 0 if they are the input.
     """
 
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
         x, weight, bias, out, first, last, sizes, channels, stride, padding, dilation, strides_in, strides_out,
-        depth_table, depth_steps, height_table, height_steps, zero, line,
+        strides_weight, depth_table, depth_steps, height_table, height_steps, zero, line,
     ):  # fmt: skip
-        height_in, width_in, depth_out, height_out, width_out, kernel_h, kernel_w, taps = sizes
+        height_in, width_in, depth_out, height_out, width_out, kernel_h, kernel_w = sizes
         in_group, out_group, groups = channels
         step = STRIDE if STRIDE else stride
         between_in = strides_in[2] if LAST else 1
         between_out = strides_out[2] if LAST else 1
+        windows, samples = (width_out, width_in) if ADJOINT else (width_in, width_out)
         for row in range(first, last):
             oh, rest = row % height_out, row // height_out
             od, rest = rest % depth_out, rest // depth_out
@@ -59,30 +62,31 @@ def _direct_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int) -> Any:  # noq
                 for ow in range(width_out):
                     line[ow * PARTS + to] = first_term
             for a in range(depth_table[2, od]):
-                sample_d = depth_table[0, od] - a * depth_steps[0]
+                sample_d = depth_table[0, od] + a * depth_steps[0]
                 tap_d = depth_table[1, od] + a * depth_steps[1]
                 for b in range(height_table[2, oh]):
-                    sample_h = height_table[0, oh] - b * height_steps[0]
+                    sample_h = height_table[0, oh] + b * height_steps[0]
                     tap_h = height_table[1, oh] + b * height_steps[1]
                     place = (sample_d * height_in + sample_h) * width_in
                     tap = (tap_d * kernel_h + tap_h) * kernel_w
                     for c in range(in_group):
                         ci = group * in_group + c
                         src = image * strides_in[0] + ci * strides_in[1] + place * strides_in[2]
-                        factors = (ci * out_group + co) * taps + tap
+                        factors = group * strides_weight[0] + c * strides_weight[1] + co * strides_weight[2] + tap
                         for k in range(kernel_w):
                             shift = k * dilation - padding
                             begin = max(0, (-shift + step - 1) // step)
-                            end = min(width_in, (width_out - 1 - shift) // step + 1)
+                            end = min(windows, (samples - 1 - shift) // step + 1)
                             for part in range(PARTS * PARTS):
                                 to, of = part // PARTS, part % PARTS  # (a + bi)(c + di) = (ac - bd) + (ad + bc)i
                                 factor = widen(KIND, weight[(factors + k) * PARTS + (to ^ of)])
-                                if of > to:
+                                if (to > of) if ADJOINT else (of > to):  # the adjoint has a - bi
                                     factor = -factor
-                                for i in range(begin, end):
+                                for w in range(begin, end):
+                                    sample = w * step + shift
+                                    i, at = (sample, w) if ADJOINT else (w, sample)
                                     value = widen(KIND, x[(src + i * between_in) * PARTS + of])
-                                    at = (i * step + shift) * PARTS + to
-                                    line[at] = fma(factor, value, line[at])
+                                    line[at * PARTS + to] = fma(factor, value, line[at * PARTS + to])
             dst = image * strides_out[0] + channel * strides_out[1]
             dst += (od * height_out + oh) * width_out * strides_out[2]
             for ow in range(width_out):
@@ -92,20 +96,24 @@ def _direct_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int) -> Any:  # noq
     return kernel
 
 
-def _table(axis: Reach) -> tuple[Any, tuple[int, int]]:
-    return np.stack([axis.window, axis.tap, axis.count]), (axis.window_step, axis.tap_step)
+def _table(pairs: Pairs) -> tuple[Any, tuple[int, int]]:
+    return np.stack([pairs.place, pairs.tap, pairs.count]), (pairs.place_step, pairs.tap_step)
 
 
 def _run_direct(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
     real = np.dtype(step.storage.accumulator).type
     kernel = _direct_kernel(
-        kind_of(step.storage.name), step.parts, step.stride if step.stride <= 2 else 0, int(step.channels_last)
+        kind_of(step.storage.name),
+        step.parts,
+        step.stride if step.stride <= 2 else 0,
+        int(step.channels_last),
+        int(step.adjoint),
     )
-    sizes = (*step.size_in[1:], *step.size_out, *step.kernel[1:], prod(step.kernel))
+    sizes = (*step.size_in[1:], *step.size_out, *step.kernel[1:])
     channels = (step.channels_in, step.channels_out, step.groups)
     strides_in = step.strides(step.size_in, step.channels_in)
     strides_out = step.strides(step.size_out, step.channels_out)
-    tables = (*_table(step.axes[0]), *_table(step.axes[1]))
+    tables = (step.weight_strides, *_table(step.pairs[0]), *_table(step.pairs[1]))
 
     def work(first: int, last: int) -> None:
         kernel(
@@ -135,7 +143,7 @@ def _blocks(step: ConvTransposeStep) -> tuple[_Block, ...]:
     depth, height, width = step.axes
     accumulator = STORAGE[step.storage.accumulator]
     columns = step.size_in[0] * step.size_in[2] * step.channels_out * prod(step.kernel)
-    windows = max(1, _COLUMN_BYTES // (columns * accumulator.itemsize))
+    windows = max(1, COLUMN_BYTES // (columns * accumulator.itemsize))
     rows = -(-step.size_out[1] * windows // step.size_in[1])
     found = []
     for top in range(0, step.size_out[1], rows):
@@ -160,10 +168,10 @@ def _blocks(step: ConvTransposeStep) -> tuple[_Block, ...]:
 def _run_by_product(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
     """Multiply the channels by all taps of the weight at once, then sum the products that reach each output."""
     storage = step.storage
-    source = _spatial(step, _numbers(step, x), step.size_in)
+    source = _spatial(step, numbers(step, x), step.size_in)
     element = out.dtype if step.parts == 1 else np.result_type(out.dtype, np.complex64)
     target = _spatial(step, out.view(element), step.size_out)
-    factors = _numbers(step, weight).reshape(step.groups, step.channels_in, -1)
+    factors = numbers(step, weight).reshape(step.groups, step.channels_in, -1)
     biases = np.split(bias, step.groups) if step.bias else None
     for image in range(step.batch):
         for block in _blocks(step):
@@ -187,7 +195,7 @@ def _spatial(step: ConvTransposeStep, x: Any, size: tuple[int, int, int]) -> Any
     return np.moveaxis(x.reshape(step.batch, -1, *size), 1, -1)
 
 
-def _numbers(step: ConvTransposeStep, x: Any) -> Any:
+def numbers(step: ConvTransposeStep, x: Any) -> Any:
     """Return stored words as numbers that BLAS can multiply."""
     if step.storage.name == "bfloat16":
         return (x.astype(np.uint32) << 16).view(np.float32)

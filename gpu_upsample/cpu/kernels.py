@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from gpu_upsample import arithmetic
 
 _scalar = arithmetic.build(intrinsic)
-fma, widen, narrow = _scalar.fma, _scalar.widen, _scalar.narrow
+fma, add_product, widen, narrow = _scalar.fma, _scalar.add_product, _scalar.widen, _scalar.narrow
 
 UNROLLED = 10
 """The longest window that gets a loop of its own; longer ones share one with a run-time length."""
@@ -43,7 +43,7 @@ def filter_kernel(SOURCE: int, RESULT: int, ROWS: int, COLUMNS: int, INNER: int,
         x, out, first, last, rows_in, rows_out,
         row_start, row_count, row_weight, row_outside,
         column_start, column_count, column_weight, column_outside, interior, inner,
-        zero, fill, ring, held, line,
+        column_zero, row_zero, fill, ring, held, line,
     ):  # fmt: skip
         width = out.shape[1]
         mask = ring.shape[0] - 1
@@ -64,42 +64,47 @@ def filter_kernel(SOURCE: int, RESULT: int, ROWS: int, COLUMNS: int, INNER: int,
                             at, to = column_start[c] * inner, c * inner
                             if column_count[c] == COLUMNS:
                                 for i in range(inner):
-                                    total = zero
+                                    total = column_zero
                                     for k in range(COLUMNS):
-                                        total = fma(column_weight[k, c], widen(SOURCE, src[at + k * inner + i]), total)
+                                        total = add_product(
+                                            RESULT, column_weight[k, c], widen(SOURCE, src[at + k * inner + i]), total
+                                        )
                                     dst[to + i] = total
                             else:
                                 for i in range(inner):
-                                    dst[to + i] = zero
+                                    dst[to + i] = column_zero
                                 for k in range(column_count[c]):
                                     for i in range(inner):
-                                        dst[to + i] = fma(
+                                        dst[to + i] = add_product(
+                                            RESULT,
                                             column_weight[k, c],
                                             widen(SOURCE, src[at + k * inner + i]),
                                             dst[to + i],
                                         )
                             if FILL and column_outside[c] != 0:
                                 for i in range(inner):
-                                    dst[to + i] = fma(column_outside[c], fill, dst[to + i])
+                                    dst[to + i] = add_product(RESULT, column_outside[c], fill, dst[to + i])
                     else:
                         for side in range(2):  # the windows at both ends may be shorter
                             low = interior[1] if side else 0
                             high = width if side else interior[0]
                             for j in range(low, high):
-                                total = zero
+                                total = column_zero
                                 for k in range(column_count[j]):
-                                    total = fma(
+                                    total = add_product(
+                                        RESULT,
                                         column_weight[k, j],
                                         widen(SOURCE, src[column_start[j] + k * inner]),
                                         total,
                                     )
                                 if FILL and column_outside[j] != 0:
-                                    total = fma(column_outside[j], fill, total)
+                                    total = add_product(RESULT, column_outside[j], fill, total)
                                 dst[j] = total
                         for j in range(interior[0], interior[1]):
-                            total = zero
+                            total = column_zero
                             for k in range(COLUMNS):
-                                total = fma(
+                                total = add_product(
+                                    RESULT,
                                     column_weight[k, j],
                                     widen(SOURCE, src[column_start[j] + k * inner]),
                                     total,
@@ -109,27 +114,27 @@ def filter_kernel(SOURCE: int, RESULT: int, ROWS: int, COLUMNS: int, INNER: int,
             outside = FILL and row_outside[o] != 0
             if count == ROWS and not outside:
                 for j in range(width):
-                    total = zero
+                    total = row_zero
                     for k in range(ROWS):
                         if COLUMNS >= 0:
                             value = ring[(begin + k) & mask, j]
                         else:
                             value = widen(SOURCE, x[begin + k, j])
-                        total = fma(row_weight[o, k], value, total)
+                        total = add_product(RESULT, row_weight[o, k], value, total)
                     target[j] = narrow(RESULT, total)
             else:
                 for j in range(width):
-                    line[j] = zero
+                    line[j] = row_zero
                 for k in range(count):
                     for j in range(width):
                         if COLUMNS >= 0:
                             value = ring[(begin + k) & mask, j]
                         else:
                             value = widen(SOURCE, x[begin + k, j])
-                        line[j] = fma(row_weight[o, k], value, line[j])
+                        line[j] = add_product(RESULT, row_weight[o, k], value, line[j])
                 if outside:
                     for j in range(width):
-                        line[j] = fma(row_outside[o], fill, line[j])
+                        line[j] = add_product(RESULT, row_outside[o], fill, line[j])
                 for j in range(width):
                     target[j] = narrow(RESULT, line[j])
 

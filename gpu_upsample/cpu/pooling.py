@@ -30,9 +30,8 @@ def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
     taps = step.kernel[2] if step.kernel[2] in KERNELS else 0
     stride = step.stride[2] if step.stride[2] in STRIDES else 0
     name = step.storage.name
-    kernel = pool_kernel(
-        kind_of(name), int(name.endswith("float16")), int("float" in name), int(indices is not None), taps, stride
-    )
+    positions = 0 if indices is None else 1 if step.numbering is None else 2
+    kernel = pool_kernel(kind_of(name), int(name.endswith("float16")), int("float" in name), positions, taps, stride)
     # The first sample of each window along a row.
     start = np.arange(step.size_out[2]) * step.stride[2] - step.padding[2]
     start = np.where(start < 0, start % step.dilation[2], start)
@@ -41,13 +40,14 @@ def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
     def work(first: int, last: int) -> None:
         kernel(
             x, out, where, first, last, step.size_in, step.size_out, step.kernel, step.stride, step.padding,
-            step.dilation, start, lowest,
+            step.dilation, step.numbering or (0, 0, 0, 0), start, lowest,
         )  # fmt: skip
 
     run_in_parts(work, len(out), x.nbytes + out.nbytes + where.nbytes, least=8)
 
 
-def _check(step: UnpoolStep, indices: Any) -> None:
+def check_indices(step: UnpoolStep, indices: Any) -> None:
+    """Raise if an index is out of range."""
     found: list[int] = []
 
     def work(first: int, last: int) -> None:
@@ -60,14 +60,19 @@ def _check(step: UnpoolStep, indices: Any) -> None:
         raise index_error(step, min(found), int(indices[min(found)]))
 
 
+def cuts_of_plane(step: UnpoolStep, size: int) -> int:
+    """Return into how many parts each plane is cut, for all threads to have work; `size` is the bytes of all."""
+    wanted = -(-2 * num_threads() // step.planes)
+    return max(1, min(wanted, size // step.planes // _PART))
+
+
 def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
     """Put samples where their indices say, into zeros; `x` and `out` are flat and of the step's carrier."""
-    _check(step, indices)
+    check_indices(step, indices)
     bits = np.dtype(f"u{step.storage.itemsize}")
     x, out = x.view(bits), out.view(bits)
     kernel = unpool_kernel(step.parts)
-    wanted = -(-2 * num_threads() // step.planes)
-    cuts = max(1, min(wanted, out.nbytes // step.planes // _PART))
+    cuts = cuts_of_plane(step, out.nbytes)
 
     def work(first: int, last: int) -> None:
         kernel(x, indices, out, first, last, cuts, step.n_in, step.n_out)

@@ -34,13 +34,15 @@ def pool_kernel(KIND: int, HALF: int, FLOAT: int, INDICES: int, KERNEL: int, STR
     HALF, FLOAT : int
         Whether samples must be widened to be compared, and whether they may be NaN.
     INDICES : int
-        1 if positions are written, too.
+        1 if positions are written, too, and 2 if they are numbered otherwise than flat within their plane.
     KERNEL, STRIDE : int
         Length and stride of the windows along a row if the loop over them is to be unrolled, else 0.
     """
 
     @njit(nogil=True, cache=True, error_model="numpy")
-    def kernel(x, out, where, first, last, size_in, size_out, taps, strides, padding, dilation, start, lowest):
+    def kernel(
+        x, out, where, first, last, size_in, size_out, taps, strides, padding, dilation, numbering, start, lowest,
+    ):  # fmt: skip
         depth, height, width = size_in
         width_out = size_out[2]
         step = STRIDE if STRIDE else strides[2]
@@ -107,6 +109,12 @@ def pool_kernel(KIND: int, HALF: int, FLOAT: int, INDICES: int, KERNEL: int, STR
                             target[j] = best
                             if INDICES:
                                 place[j] = at
+            if INDICES == 2:
+                for j in range(width_out):
+                    line = place[j] // width
+                    level = line // height
+                    row = level * numbering[1] + (line - level * height) * numbering[2]
+                    place[j] = plane * numbering[0] + row + (place[j] - line * width) * numbering[3]
 
     return kernel
 

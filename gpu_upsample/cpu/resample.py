@@ -87,6 +87,9 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     if step.rows is None:
         rows_in = rows_out = 1
     real = tables.accumulator.type
+    column_zero = real(step.result.start)
+    # Where the rows stay as they are, a row is the sum of itself: nothing is added to -0.0 or to an integer 0.
+    row_zero = column_zero if step.rows is not None or real(0) == column_zero else real(0)
 
     def work(first: int, last: int) -> None:
         ring = np.empty((tables.slots, width if step.columns is not None else 1), real)
@@ -94,7 +97,7 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
         line = np.empty(width, real)
         tables.kernel(
             x, out, first, last, rows_in, rows_out, *tables.rows, *tables.columns,
-            real(-0.0), real(step.fill), ring, held, line,
+            column_zero, row_zero, real(step.fill), ring, held, line,
         )  # fmt: skip
 
     # Every part filters the rows of its first window anew.

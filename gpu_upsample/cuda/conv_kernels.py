@@ -28,6 +28,8 @@ class ConvTransposeSpec:
         Whether the channels are the last axis.
     wide : bool
         Whether flat indices need 64 bits.
+    conjugate : bool
+        Whether the weight is conjugated.
     """
 
     scalar: str
@@ -35,6 +37,7 @@ class ConvTransposeSpec:
     bias: bool
     channels_last: bool
     wide: bool
+    conjugate: bool = False
 
 
 def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[..., None]:
@@ -46,8 +49,8 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
 
     KIND = arithmetic.kind_of(spec.scalar)
     real, carrier = arithmetic.accumulator_of(KIND), arithmetic.carrier_of(KIND)
-    index = types.uint64 if spec.wide else types.uint32
-    PARTS, BIAS, LAST = spec.parts, spec.bias, spec.channels_last
+    index, short = types.uint64 if spec.wide else types.uint32, types.uint32
+    PARTS, BIAS, LAST, CONJUGATE = spec.parts, spec.bias, spec.channels_last, spec.conjugate
 
     @machine.inline
     def split(place, length):
@@ -55,12 +58,17 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
         whole = quotient(place, length)
         return whole, index(place - index(whole * length))
 
+    @machine.inline
+    def advanced(place, steps, step):
+        """Return the place that lies so many steps, each maybe negative, behind another: modulo 2**32."""
+        return index(mad(short(steps), short(step), place))
+
     def kernel(
         x, y, weight, bias, total, in_group, out_group, channels, height_in, width_in, depth_out, height_out,
-        width_out, kernel_h, kernel_w, taps, image_in, channel_in, sample_in,
-        window_d, tap_d, count_d, window_step_d, tap_step_d,
-        window_h, tap_h, count_h, window_step_h, tap_step_h,
-        window_w, tap_w, count_w, window_step_w, tap_step_w,
+        width_out, kernel_h, kernel_w, image_in, channel_in, sample_in, group_weight, in_weight, out_weight,
+        place_d, tap_d, count_d, place_step_d, tap_step_d,
+        place_h, tap_h, count_h, place_step_h, tap_step_h,
+        place_w, tap_w, count_w, place_step_w, tap_step_w,
     ):  # fmt: skip
         one, zero = index(1), index(0)
         place = mad(index(block()), index(THREADS), index(thread()))
@@ -75,7 +83,8 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
         if not LAST:
             rest, channel = split(rest, index(channels))
         group, co = split(channel, index(out_group))
-        image = mad(rest, index(image_in), zero)
+        image = index(rest * index(image_in))
+        weights = mad(group, index(group_weight), index(co * index(out_weight)))
 
         sums = memory.local.array(PARTS, real)
         for part in range(PARTS):
@@ -84,29 +93,28 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
                 sums[part] = widen(KIND, load(bias, mad(channel, index(PARTS), index(part))))
         a = zero
         while a < index(load(count_d, od)):
-            sample_d = index(index(load(window_d, od)) - index(a * index(window_step_d)))
+            sample_d = advanced(load(place_d, od), a, place_step_d)
             at_d = mad(a, index(tap_step_d), index(load(tap_d, od)))
             b = zero
             while b < index(load(count_h, oh)):
-                sample_h = index(index(load(window_h, oh)) - index(b * index(window_step_h)))
+                sample_h = advanced(load(place_h, oh), b, place_step_h)
                 at_h = mad(b, index(tap_step_h), index(load(tap_h, oh)))
                 row = index(mad(sample_d, index(height_in), sample_h) * index(width_in))
                 tap = index(mad(at_d, index(kernel_h), at_h) * index(kernel_w))
                 c = zero
                 while c < index(in_group):
-                    ci = mad(group, index(in_group), c)
-                    source = mad(ci, index(channel_in), image)
-                    factors = mad(mad(ci, index(out_group), co), index(taps), tap)
+                    source = mad(mad(group, index(in_group), c), index(channel_in), image)
+                    factors = mad(c, index(in_weight), plus(weights, tap))
                     k = zero
                     while k < index(load(count_w, ow)):
-                        sample_w = index(index(load(window_w, ow)) - index(k * index(window_step_w)))
+                        sample_w = advanced(load(place_w, ow), k, place_step_w)
                         at_w = mad(k, index(tap_step_w), index(load(tap_w, ow)))
                         value = index(mad(plus(row, sample_w), index(sample_in), source) * index(PARTS))
                         factor = index(plus(factors, at_w) * index(PARTS))
                         for part in range(PARTS * PARTS):  # (a + bi)(c + di) = (ac - bd) + (ad + bc)i
                             to, of = part // PARTS, part % PARTS
                             multiplier = widen(KIND, load(weight, plus(factor, index(to ^ of))))
-                            if of > to:
+                            if (to > of) if CONJUGATE else (of > to):
                                 multiplier = -multiplier
                             sums[to] = fma(multiplier, widen(KIND, load(x, plus(value, index(of)))), sums[to])
                         k = plus(k, one)
@@ -125,4 +133,4 @@ def conv_transpose_signature(spec: ConvTransposeSpec) -> Any:
     """Return the types of the kernel's parameters."""
     array, size = types.CPointer(arithmetic.carrier_of(arithmetic.kind_of(spec.scalar))), types.uint64
     axis = (*[types.CPointer(types.uint32)] * 3, size, size)
-    return types.void(*[array] * 4, *[size] * 15, *axis * 3)
+    return types.void(*[array] * 4, *[size] * 17, *axis * 3)

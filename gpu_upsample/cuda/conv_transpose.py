@@ -20,26 +20,28 @@ from gpu_upsample.plan.dtypes import STORAGE
 from gpu_upsample.plan.rearrange import FoldStep
 
 # Columns of one matrix product, in bytes: they should stay in the L2 cache until they are summed.
-_COLUMN_BYTES = 1 << 25
+COLUMN_BYTES = 1 << 25
 
 
 @lru_cache(maxsize=64)
 def _tables(step: ConvTransposeStep, device: int) -> memory.Tables:
-    tables = [table for axis in step.axes for table in (axis.window, axis.tap, axis.count)]
+    tables = [table for pairs in step.pairs for table in (pairs.place, pairs.tap, pairs.count)]
     return memory.upload(tuple(table.astype(np.uint32) for table in tables))
 
 
 def _run_direct(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
     total = out.size // step.parts
     wide = max(x.size, weight.size, out.size) + THREADS >= NARROW
-    spec = ConvTransposeSpec(step.storage.name, step.parts, step.bias, step.channels_last, wide)
+    conjugate = step.adjoint and step.parts > 1
+    spec = ConvTransposeSpec(step.storage.name, step.parts, step.bias, step.channels_last, wide, conjugate)
     sizes = (
         total, step.channels_in, step.channels_out, step.channels_out * step.groups, *step.size_in[1:],
-        *step.size_out, *step.kernel[1:], prod(step.kernel), *step.strides(step.size_in, step.channels_in),
+        *step.size_out, *step.kernel[1:], *step.strides(step.size_in, step.channels_in), *step.weight_strides,
     )  # fmt: skip
 
     def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
-        axes = [(*table[3 * i : 3 * i + 3], axis.window_step, axis.tap_step) for i, axis in enumerate(step.axes)]
+        steps = ((pairs.place_step % NARROW, pairs.tap_step) for pairs in step.pairs)
+        axes = [(*table[3 * i : 3 * i + 3], *pair) for i, pair in enumerate(steps)]
         held = weight if bias is None else bias
         return (int(weight.data.ptr), int(held.data.ptr), *sizes, *(part for axis in axes for part in axis))
 
@@ -48,7 +50,7 @@ def _run_direct(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: An
 
 
 @contextmanager
-def _precision(name: str) -> Iterator[None]:
+def matrix_precision(name: str) -> Iterator[None]:
     """Let cuBLAS round the factors of float32 products, or not, whatever the process has set."""
     linalg = memory.cupy()._core._routines_linalg
     wanted = linalg.COMPUTE_TYPE_TF32 if name == "tf32" else linalg.COMPUTE_TYPE_FP32
@@ -60,7 +62,7 @@ def _precision(name: str) -> Iterator[None]:
         linalg.set_compute_type(np.float32, before)
 
 
-def _numbers(step: ConvTransposeStep, x: Any) -> Any:
+def numbers(step: ConvTransposeStep, x: Any) -> Any:
     """Return stored words as numbers that cuBLAS can multiply."""
     if step.storage.name == "bfloat16":
         return (x.astype(np.uint32) << np.uint32(16)).view(np.float32)
@@ -70,7 +72,7 @@ def _numbers(step: ConvTransposeStep, x: Any) -> Any:
 
 
 @cache
-def _has_matrix_product() -> bool:
+def has_matrix_product() -> bool:
     """Return whether CuPy finds cuBLAS here; without it every sum is formed directly."""
     try:
         one = memory.cupy().empty((1, 1), np.float32)
@@ -91,14 +93,14 @@ def _run_by_product(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out
     """Multiply the channels by all taps of the weight at once, then sum the products that reach each output."""
     cupy, inner = memory.cupy(), prod(step.size_in)
     element = out.dtype if step.parts == 1 else np.result_type(out.dtype, np.complex64)
-    source, target = _planes(step, _numbers(step, x), step.size_in), _planes(step, out.view(element), step.size_out)
-    factors = _numbers(step, weight).reshape(step.groups, step.channels_in, -1)
+    source, target = planes(step, numbers(step, x), step.size_in), planes(step, out.view(element), step.size_out)
+    factors = numbers(step, weight).reshape(step.groups, step.channels_in, -1)
     image_bytes = factors.shape[2] * inner * STORAGE[step.storage.accumulator].itemsize * step.parts
-    images = max(1, min(step.batch, _COLUMN_BYTES // image_bytes))
+    images = max(1, min(step.batch, COLUMN_BYTES // image_bytes))
     for first in range(0, step.batch, images):
         last = min(first + images, step.batch)
         for group in range(step.groups):
-            with _precision(step.precision):
+            with matrix_precision(step.precision):
                 columns = cupy.matmul(factors[group].T, source[first:last, group])
             sums = cupy.empty((last - first, step.channels_out, prod(step.size_out)), element)
             products = cupy.ascontiguousarray(columns).reshape(-1).view(step.storage.accumulator)
@@ -107,7 +109,7 @@ def _run_by_product(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out
             target[first:last, group] = sums
 
 
-def _planes(step: ConvTransposeStep, x: Any, size: tuple[int, int, int]) -> Any:
+def planes(step: ConvTransposeStep, x: Any, size: tuple[int, int, int]) -> Any:
     """Return a view of the shape (batch, groups, channels of a group, samples), whatever the layout."""
     if step.channels_last:
         return x.reshape(step.batch, prod(size), step.groups, -1).transpose(0, 2, 3, 1)
@@ -117,5 +119,5 @@ def _planes(step: ConvTransposeStep, x: Any, size: tuple[int, int, int]) -> Any:
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:
     """Compute a transposed convolution of flat arrays; `rest` is the bias, if there is one, and the output."""
     *biases, out = rest
-    direct = step.direct or not _has_matrix_product()
+    direct = step.direct or not has_matrix_product()
     (_run_direct if direct else _run_by_product)(step, x, weight, biases[0] if biases else None, out)

@@ -34,8 +34,8 @@ def _found(device: int) -> bool:
 def _raise(devices: list[int]) -> None:
     if devices:
         raise ValueError(
-            "max_unpool: an index lay out of range and its sample was passed over, on CUDA device "
-            f"{', '.join(map(str, devices))}; validate=True tells which"
+            "max_unpool or a gradient of pooling: an index lay out of range, or outside of its window, and was "
+            f"passed over, on CUDA device {', '.join(map(str, devices))}; validate=True tells which"
         )
 
 

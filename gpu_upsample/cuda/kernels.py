@@ -91,7 +91,7 @@ def _build_place(machine: Any, lanes: int, index: Any) -> Callable[..., Any]:
 
 def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     """Return the kernel that forms weighted sums along the columns, then along the rows."""
-    fma, widen, narrow = machine.fma, machine.widen, machine.narrow
+    add_product, widen, narrow = machine.add_product, machine.widen, machine.narrow
     plus, mad, quotient = machine.plus, machine.mad, machine.quotient
     memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
 
@@ -101,6 +101,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     RING, DIRECT = spec.rows == "ring", spec.rows == "direct"
     SUMS = DIRECT or spec.rows == "sums"
     DEPTH, COLUMNS, LANES, FILL = spec.depth, spec.columns, spec.lanes, spec.fill
+    START = arithmetic.SCALARS[RESULT].start
     KEPT, WEIGHTS = max(1, DEPTH) * LANES, max(1, COLUMNS) * LANES
     place = _build_place(machine, LANES, index)
 
@@ -141,7 +142,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         raw = memory.local.array(LANES, carrier_in)
         if SUMS:
             for k in range(KEPT):
-                kept[k] = real(-0.0)
+                kept[k] = real(START)
         source = o if DEPTH == 0 else index(load(row_start, o))
         while o < last:
             start, stop = o, plus(o, one)
@@ -152,22 +153,22 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                 begin = index(mad(plane, index(rows_in), source) * index(width_in))
                 if COLUMNS:
                     for lane in range(LANES):
-                        total = real(-0.0)
+                        total = real(START)
                         first = plus(begin, at[lane])
                         if COLUMNS > 0:
                             for k in range(COLUMNS):
                                 if types.uint32(k) < length[lane]:
                                     value = load(x, mad(index(k), inner, first))
-                                    total = fma(weight[lane * COLUMNS + k], widen(SOURCE, value), total)
+                                    total = add_product(RESULT, weight[lane * COLUMNS + k], widen(SOURCE, value), total)
                         else:
                             tap = index(0)
                             while tap < index(length[lane]):
                                 value = load(x, mad(tap, inner, first))
                                 factor = load(column_weight, plus(base[lane], tap))
-                                total = fma(factor, widen(SOURCE, value), total)
+                                total = add_product(RESULT, factor, widen(SOURCE, value), total)
                                 tap = plus(tap, one)
                         if FILL and beyond[lane] != real(0.0):
-                            total = fma(beyond[lane], fill, total)
+                            total = add_product(RESULT, beyond[lane], fill, total)
                         row[lane] = total
                 else:
                     load_lanes(x, plus(begin, j), raw, LANES)
@@ -186,31 +187,32 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                             if source >= begins and source < index(load(row_stop, target)):
                                 factor = load(row_weight, mad(target, row_width, index(source - begins)))
                                 for lane in range(LANES):
-                                    kept[k * LANES + lane] = fma(factor, row[lane], kept[k * LANES + lane])
+                                    k_lane = k * LANES + lane
+                                    kept[k_lane] = add_product(RESULT, factor, row[lane], kept[k_lane])
                 source = plus(source, one)
             if source >= stop:  # the output row is complete
                 if RING:
                     # The window ends where the ring ends, and so do its weights.
                     skipped = index(index(DEPTH) - index(stop - start))
                     for lane in range(LANES):
-                        row[lane] = real(-0.0)
+                        row[lane] = real(START)
                     for k in range(DEPTH):
                         factor = load(row_weight, mad(o, row_width, index(k)))
                         if index(k) >= skipped:
                             for lane in range(LANES):
-                                row[lane] = fma(factor, kept[k * LANES + lane], row[lane])
+                                row[lane] = add_product(RESULT, factor, kept[k * LANES + lane], row[lane])
                 if SUMS:
                     for lane in range(LANES):
                         row[lane] = kept[lane]
                     for k in range(KEPT - LANES):
                         kept[k] = kept[k + LANES]
                     for lane in range(LANES):
-                        kept[KEPT - LANES + lane] = real(-0.0)
+                        kept[KEPT - LANES + lane] = real(START)
                 if FILL and (RING or SUMS):
                     outside = load(row_outside, o)
                     if outside != real(0.0):
                         for lane in range(LANES):
-                            row[lane] = fma(outside, fill, row[lane])
+                            row[lane] = add_product(RESULT, outside, fill, row[lane])
                 for lane in range(LANES):
                     packed[lane] = narrow(RESULT, row[lane])
                 begin = index(mad(plane, index(rows_out), o) * index(width_out))

@@ -114,8 +114,20 @@ def _atomic_max(typingctx: Any, pointer: Any, index: Any, value: Any) -> Any:
     return types.void(pointer, index, pointer.dtype), codegen
 
 
+def _round_product(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    # The instructions with a rounding mode in their names are the ones that NVVM and ptxas do not contract.
+    letter = {"float": "f", "double": "d"}[str(c.type)]
+
+    def rounded(operation: str, *values: Any) -> Any:
+        kind = ir.FunctionType(c.type, [c.type, c.type])
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.nvvm.{operation}.rn.{letter}")
+        return builder.call(function, values)
+
+    return rounded("add", rounded("mul", a, b), c)
+
+
 DEVICE = SimpleNamespace(
-    **vars(arithmetic.build(intrinsic)),
+    **vars(arithmetic.build(intrinsic, _round_product)),
     block=_special_register("ctaid.x"),
     thread=_special_register("tid.x"),
     memory=numba.cuda,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import gcd
 from typing import Any
@@ -24,7 +25,7 @@ _VOTE_BYTES = 1 << 25
 _pinned: list[Any] = []
 
 
-def _lanes(length: int, *arrays: Any) -> int:
+def lanes_of_row(length: int, *arrays: Any) -> int:
     """Return how many neighbours of rows of this length a thread may store at once."""
     lanes = gcd(_LANES, length)
     for array in arrays:
@@ -32,7 +33,8 @@ def _lanes(length: int, *arrays: Any) -> int:
     return lanes
 
 
-def _queue(spec: Any, threads: int, arguments: tuple[Any, ...], device: int) -> None:
+def queue(spec: Any, threads: int, arguments: tuple[Any, ...], device: int) -> None:
+    """Queue a kernel for that many threads at least."""
     stream = memory.cupy().cuda.get_current_stream()
     launch.launch(spec, device, int(stream.ptr), -(-threads // THREADS), arguments)
 
@@ -43,65 +45,83 @@ def _nothing(device: int) -> memory.Tables:
     return memory.upload((np.zeros(1, np.int64),))
 
 
-def _beyond(step: PoolStep) -> tuple[bool, int]:
-    """Return whether a window reaches beyond the array, and the largest padded place that a kernel computes."""
-    axes = zip(
-        step.size_in, step.size_out, step.kernel, step.stride, step.padding, step.dilation, strict=True
-    )  # fmt: skip
-    last = [(n, (m - 1) * s + (k - 1) * d, p) for n, m, k, s, p, d in axes]
-    return any(p or end >= n for n, end, p in last), max(end + p for _, end, p in last)
+def _ends(step: PoolStep) -> list[int]:
+    """Return where the last window of each axis ends, counted from the begin of the first."""
+    axes = zip(step.size_out, step.kernel, step.stride, step.dilation, strict=True)
+    return [(m - 1) * s + (k - 1) * d for m, k, s, d in axes]
+
+
+def furthest_place(step: PoolStep) -> int:
+    """Return the largest padded place that a kernel computes."""
+    return max(end + p for end, p in zip(_ends(step), step.padding, strict=True))
 
 
 def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
     """Find the largest sample of every window; the arrays are flat and of the step's carriers."""
-    lanes = _lanes(step.size_out[2], out)
+    lanes = lanes_of_row(step.size_out[2], out)
     if indices is not None:  # positions are stored two at a time
         lanes = gcd(lanes, max(1, _LANES * (1 - int(indices.data.ptr) // 8 % 2)))
-    edges, furthest = _beyond(step)
+    edges = any(p or end >= n for end, p, n in zip(_ends(step), step.padding, step.size_in, strict=True))
     columns = step.kernel[2] if step.kernel[2] <= _UNROLLED else 0
-    wide = max(x.size, out.size + THREADS * lanes, furthest) >= NARROW
-    spec = PoolSpec(step.storage.name, indices is not None, columns, edges, lanes, wide)
+    wide = max(x.size, out.size + THREADS * lanes, furthest_place(step)) >= NARROW
+    numbered = step.numbering is not None
+    spec = PoolSpec(step.storage.name, indices is not None, columns, edges, lanes, wide, numbered)
     device, stream = x.device.id, memory.cupy().cuda.get_current_stream()
     where = _nothing(device).pointers(stream)[0] if indices is None else int(indices.data.ptr)
     arguments = (
         int(x.data.ptr), int(out.data.ptr), where, out.size, *step.size_in, *step.size_out, *step.kernel, *step.stride,
-        *step.padding, *step.dilation,
+        *step.padding, *step.dilation, *(step.numbering or (0, 0, 0, 0)),
     )  # fmt: skip
-    _queue(spec, out.size // lanes, arguments, device)
+    queue(spec, out.size // lanes, arguments, device)
 
 
 # ---- unpooling ----------------------------------------------------------------------------------------------
-def _check(step: UnpoolStep, indices: Any) -> None:
-    """Wait for the indices, and raise if one is out of range."""
+def check_indices(step: UnpoolStep, indices: Any) -> None:
+    """Wait for the indices if the step says so, and raise if one is out of range."""
+    if not step.validate:
+        return
     bad = ((indices < 0) | (indices >= step.n_out)).nonzero()[0]
     if bad.size:
         position = int(bad[0])
         raise index_error(step, position, int(indices[position]))
 
 
-def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
-    """Put samples where their indices say, into zeros; `x` and `out` are flat and of the step's carrier."""
-    if step.validate:
-        _check(step, indices)
-    bits = np.dtype(f"u{step.storage.itemsize}")
-    x, out, device = x.view(bits), out.view(bits), x.device.id
-    n_in, n_out, parts = step.n_in, step.n_out, step.parts
+def elections(step: UnpoolStep, indices: Any) -> Iterator[tuple[slice, slice, Any, bool]]:
+    """Let the samples of some planes after others vote for themselves.
+
+    Yields
+    ------
+    sources, places : slice
+        The samples that voted, and the places that they voted for.
+    votes : array
+        What `build_vote` left for each of these places.
+    wide : bool
+        Whether flat indices need 64 bits.
+    """
+    n_in, n_out, device = step.n_in, step.n_out, indices.device.id
     planes = min(step.planes, max(1, _VOTE_BYTES // (4 * n_out)))
-    wide = max(planes * n_in * parts, planes * n_out * parts) + THREADS * _LANES >= NARROW
+    wide = planes * max(n_in, n_out) * step.parts + THREADS * _LANES >= NARROW
     winners = memory.cupy().empty((planes * n_out,), "uint64" if wide else "uint32")
     if memory.cupy().cuda.get_current_stream().is_capturing():
         _pinned.append(winners)  # a captured graph keeps the address
-    flag = flags.address(device)
     for first in range(0, step.planes, planes):
-        count = min(planes, step.planes - first)
-        source = x[first * n_in * parts : (first + count) * n_in * parts]
-        chosen = indices[first * n_in : (first + count) * n_in]
-        target = out[first * n_out * parts : (first + count) * n_out * parts]
-        votes = winners[: count * n_out]
+        last = min(first + planes, step.planes)
+        sources, places = slice(first * n_in, last * n_in), slice(first * n_out, last * n_out)
+        chosen, votes = indices[sources], winners[: (last - first) * n_out]
         votes.fill(0)
-        arguments = (int(chosen.data.ptr), int(votes.data.ptr), flag, chosen.size, n_in, n_out)
-        _queue(VoteSpec(str(indices.dtype), wide), chosen.size, arguments, device)
-        lanes = _lanes(target.size, target, votes)
-        pointers = (int(source.data.ptr), int(target.data.ptr), int(votes.data.ptr))
-        spec = FetchSpec(step.storage.itemsize, parts, lanes, wide)
-        _queue(spec, target.size // lanes, (*pointers, target.size), device)
+        arguments = (int(chosen.data.ptr), int(votes.data.ptr), flags.address(device), chosen.size, n_in, n_out)
+        queue(VoteSpec(str(indices.dtype), wide), chosen.size, arguments, device)
+        yield sources, places, votes, wide
+
+
+def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
+    """Put samples where their indices say, into zeros; `x` and `out` are flat and of the step's carrier."""
+    check_indices(step, indices)
+    bits = np.dtype(f"u{step.storage.itemsize}")
+    x, out = (array.view(bits).reshape(-1, step.parts) for array in (x, out))
+    for sources, places, votes, wide in elections(step, indices):
+        source, target = x[sources], out[places]
+        lanes = lanes_of_row(target.size, target, votes)
+        pointers = (int(array.data.ptr) for array in (source, target, votes))
+        spec = FetchSpec(step.storage.itemsize, step.parts, lanes, wide)
+        queue(spec, target.size // lanes, (*pointers, target.size), out.device.id)

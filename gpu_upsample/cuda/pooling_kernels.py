@@ -37,6 +37,8 @@ class PoolSpec:
         Neighbouring outputs of a thread, all in one row.
     wide : bool
         Whether flat indices need 64 bits.
+    numbered : bool
+        Whether positions are numbered otherwise than flat within their plane.
     """
 
     source: str
@@ -45,6 +47,7 @@ class PoolSpec:
     edges: bool
     lanes: int
     wide: bool
+    numbered: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def build_pool(machine: Any, spec: PoolSpec) -> Callable[..., None]:
     HALF, FLOAT = spec.source.endswith("float16"), "float" in spec.source
     compared = arithmetic.accumulator_of(KIND) if HALF else carrier
     INDICES, COLUMNS, EDGES, LANES = spec.indices, spec.columns, spec.edges, spec.lanes
-    PAIR, NOWHERE = min(2, LANES), 2**64 - 1 if spec.wide else 2**32 - 1
+    NUMBERED, PAIR, NOWHERE = spec.numbered, min(2, LANES), 2**64 - 1 if spec.wide else 2**32 - 1
 
     @machine.inline
     def inside(place, n):
@@ -128,6 +131,7 @@ def build_pool(machine: Any, spec: PoolSpec) -> Callable[..., None]:
         depth_in, rows_in, width_in, depth_out, rows_out, width_out,
         depth_taps, row_taps, column_taps, depth_stride, row_stride, column_stride,
         depth_padding, row_padding, column_padding, depth_dilation, row_dilation, column_dilation,
+        plane_step, depth_step, row_step, column_step,
     ):  # fmt: skip
         one = index(1)
         unit = mad(index(block()), index(THREADS), index(thread()))
@@ -182,7 +186,14 @@ def build_pool(machine: Any, spec: PoolSpec) -> Callable[..., None]:
             pair = memory.local.array(PAIR, types.int64)
             for half in range(LANES // PAIR):
                 for lane in range(PAIR):
-                    pair[lane] = types.int64(at[half * PAIR + lane])
+                    position = at[half * PAIR + lane]
+                    if NUMBERED:
+                        line = quotient(position, index(width_in))
+                        slice_in = quotient(line, index(rows_in))
+                        number = mad(plane, index(plane_step), index(slice_in * index(depth_step)))
+                        number = mad(index(line - index(slice_in * index(rows_in))), index(row_step), number)
+                        position = mad(index(position - index(line * index(width_in))), index(column_step), number)
+                    pair[lane] = types.int64(position)
                 store_lanes(where, plus(q, index(half * PAIR)), pair, PAIR)
 
     return kernel
@@ -191,7 +202,7 @@ def build_pool(machine: Any, spec: PoolSpec) -> Callable[..., None]:
 def pool_signature(spec: PoolSpec) -> Any:
     """Return the types of the pooling kernel's parameters."""
     array = types.CPointer(arithmetic.carrier_of(arithmetic.kind_of(spec.source)))
-    return types.void(array, array, types.CPointer(types.int64), *[types.uint64] * 19)
+    return types.void(array, array, types.CPointer(types.int64), *[types.uint64] * 23)
 
 
 def build_vote(machine: Any, spec: VoteSpec) -> Callable[..., None]:

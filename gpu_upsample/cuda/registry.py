@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpu_upsample.cuda.conv_backward_kernels import ReductionSpec, build_reduction, reduction_signature
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec, build_conv_transpose, conv_transpose_signature
 from gpu_upsample.cuda.kernels import (
     FilterSpec,
@@ -13,6 +14,17 @@ from gpu_upsample.cuda.kernels import (
     build_select,
     filter_signature,
     select_signature,
+)
+from gpu_upsample.cuda.pooling_backward_kernels import (
+    PoolBackwardSpec,
+    UnpoolBackwardSpec,
+    WindowsSpec,
+    build_pool_backward,
+    build_unpool_backward,
+    build_windows,
+    pool_backward_signature,
+    unpool_backward_signature,
+    windows_signature,
 )
 from gpu_upsample.cuda.pooling_kernels import (
     FetchSpec,
@@ -42,10 +54,14 @@ KERNELS: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     FetchSpec: (build_fetch, fetch_signature),
     FilterSpec: (build_filter, filter_signature),
     FoldSpec: (build_fold, fold_signature),
+    PoolBackwardSpec: (build_pool_backward, pool_backward_signature),
     PoolSpec: (build_pool, pool_signature),
+    ReductionSpec: (build_reduction, reduction_signature),
     SelectSpec: (build_select, select_signature),
     ShuffleSpec: (build_shuffle, shuffle_signature),
     UnfoldSpec: (build_unfold, unfold_signature),
+    UnpoolBackwardSpec: (build_unpool_backward, unpool_backward_signature),
     VoteSpec: (build_vote, vote_signature),
+    WindowsSpec: (build_windows, windows_signature),
 }
 """Kind of specialisation -> (builder, signature)."""

@@ -52,7 +52,7 @@ def _stop(taps: Taps) -> Any:
 
 
 def _outside(taps: Taps, real: Any) -> Any:
-    return np.zeros(1, real) if taps.outside is None else taps.outside.astype(real)
+    return np.zeros(taps.n_out, real) if taps.outside is None else taps.outside.astype(real)
 
 
 def _rows_form(taps: Taps | None) -> tuple[str, int]:

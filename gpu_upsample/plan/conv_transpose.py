@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
 from gpu_upsample.plan import shapes
 from gpu_upsample.plan.dtypes import PARTS, STORAGE, Storage, scalars
 from gpu_upsample.plan.steps import Output, Plan
-from gpu_upsample.plan.windows import Reach, Triple, integers, reach, three
+from gpu_upsample.plan.windows import Pairs, Reach, Triple, integers, reach, three
 
 RANKS = {1: "conv_transpose1d", 2: "conv_transpose2d", 3: "conv_transpose3d"}
 LAYOUTS = ("channels_first", "channels_last")
@@ -24,6 +25,9 @@ class ConvTransposeStep:
     fused multiply-add per term in the accumulator: taps of the first two axes ascending, then the input channels, then
     the taps of the last axis. By way of a matrix product, all products
     of a tap are formed at once, and the sums gather them.
+
+    The adjoint is the same sum read the other way: input and output change places, the windows gather what their taps
+    see, and complex weights are conjugated. It is always formed directly.
 
     Attributes
     ----------
@@ -49,6 +53,8 @@ class ConvTransposeStep:
         ``"float32"`` or ``"tf32"``: how a GPU may round the factors of a float32 matrix product.
     axes : tuple of 3 Reach
         Which pairs of input sample ("window") and kernel tap reach each output of an axis.
+    adjoint : bool
+        Whether this is the adjoint; then the input has the shape of the transposed convolution's output.
     """
 
     batch: int
@@ -68,6 +74,22 @@ class ConvTransposeStep:
     direct: bool
     precision: str
     axes: tuple[Reach, Reach, Reach]
+    adjoint: bool = False
+
+    @cached_property
+    def pairs(self) -> tuple[Pairs, Pairs, Pairs]:
+        """The pairs (input sample, tap) of each output of an axis."""
+        first, second, third = (axis.seen if self.adjoint else axis.pairs for axis in self.axes)
+        return first, second, third
+
+    @property
+    def weight_strides(self) -> Triple:
+        """Distance of the groups, of the input's channels and of the output's channels within the weight."""
+        taps = prod(self.kernel)
+        whole = self.channels_in * self.channels_out * taps
+        if self.adjoint:
+            return whole, taps, self.channels_in * taps
+        return whole, self.channels_out * taps, taps
 
     def strides(self, size: Triple, channels: int) -> Triple:
         """Return the distance of arrays, channels and samples of the input or the output, in elements."""
@@ -76,7 +98,7 @@ class ConvTransposeStep:
 
 
 # From this many products per output on, a matrix product outweighs the pass over its columns.
-_LONG_SUM = 32
+LONG_SUM = 32
 
 
 def takes_direct_route(channels_in: int, channels_out: int, kernel: Triple, stride: Triple) -> bool:
@@ -90,10 +112,16 @@ def takes_direct_route(channels_in: int, channels_out: int, kernel: Triple, stri
     False
     """
     taps = prod(-(-k // s) for k, s in zip(kernel, stride, strict=True))
-    return channels_in == 1 or channels_out == 1 or channels_in * taps < _LONG_SUM
+    return channels_in == 1 or channels_out == 1 or channels_in * taps < LONG_SUM
 
 
-def plan_conv_transpose(
+def plan_conv_transpose(*arguments: Any) -> Plan:
+    """Plan a transposed convolution; the arguments are those of `conv_transpose_step`."""
+    output, step = conv_transpose_step(*arguments)
+    return Plan((output,), (step,))
+
+
+def conv_transpose_step(
     shape: tuple[int, ...],
     dtype: str,
     weight_shape: tuple[int, ...],
@@ -109,8 +137,8 @@ def plan_conv_transpose(
     data_format: Any,
     precision: Any,
     deterministic: Any,
-) -> Plan:
-    """Plan a transposed convolution of `rank` spatial axes, of arrays of these shapes; a bias may be absent."""
+) -> tuple[Output, ConvTransposeStep]:
+    """Check a transposed convolution of `rank` spatial axes, of arrays of these shapes; a bias may be absent."""
     shapes.as_choice("data_format", data_format, LAYOUTS)
     shapes.as_choice("precision", precision, PRECISIONS)
     _check_dtypes(dtype, weight=weight_dtype, bias=bias_dtype)
@@ -149,6 +177,11 @@ def plan_conv_transpose(
         (n - 1) * s - 2 * p + d * (k - 1) + extra + 1
         for n, k, s, p, extra, d in zip(size_in, kernel, *geometry.values(), strict=True)
     )
+    if max(n + 2 * p for n, p in zip(size_out, geometry["padding"], strict=True)) > shapes.LONGEST_AXIS:
+        raise ValueError(
+            f"stride={stride!r} and dilation={dilation!r} give more than {shapes.LONGEST_AXIS} outputs along an axis, "
+            f"before padding={padding!r} cuts them off"
+        )
     if min(size_out) < 1:
         raise ValueError(f"padding={padding!r} leaves nothing: the output would have spatial sizes {size_out}")
     n_out = weight_shape[1] * groups
@@ -168,7 +201,7 @@ def plan_conv_transpose(
         precision=precision,
         deterministic=bool(deterministic),
     )
-    return Plan((Output(shape_out, dtype),), (step,))
+    return Output(shape_out, dtype), step
 
 
 def _step(

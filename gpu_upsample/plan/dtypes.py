@@ -19,17 +19,38 @@ class Storage:
     carrier : str
         NumPy dtype of the bits in memory: a kernel on float16 reads uint16 words and converts them.
     accumulator : str
-        dtype in which weights are held and sums are formed, ``"float32"`` or ``"float64"``.
+        dtype in which weights are held and sums are formed: ``"float32"``, ``"float64"``, or an integer for weights
+        in fixed point.
+    fraction : int
+        Bits behind the binary point of weights in fixed point: an integer sum starts at half of the last place
+        that stays, and is shifted right by them.
+    floor : bool
+        Whether an integer sum starts at zero instead, and the shift rounds it down.
+    fused : bool
+        Whether a product is added with one rounding, or rounded first.
+    ties : {"even", "away"}
+        How a number halfway between two integers is rounded: to the even one, or away from zero.
     """
 
     name: str
     carrier: str
     accumulator: str
+    fraction: int = 0
+    fused: bool = True
+    ties: str = "even"
+    floor: bool = False
 
     @property
     def itemsize(self) -> int:
         """Bytes of one scalar."""
         return np.dtype(self.carrier).itemsize
+
+    @property
+    def start(self) -> float:
+        """What a sum starts at; to add the first fused product to -0.0 is to round it once."""
+        if "int" in self.accumulator:
+            return 0 if self.floor else 1 << self.fraction >> 1
+        return -0.0 if self.fused else 0.0
 
     def bits(self, value: float) -> int:
         """Return the bits of a number in this storage, as an unsigned integer.
@@ -69,6 +90,31 @@ def _table() -> dict[str, Storage]:
 STORAGE: dict[str, Storage] = _table()
 """Scalar name -> storage."""
 
+FOREIGN: dict[str, Storage] = {
+    storage.name: storage
+    for storage in (
+        Storage("uint8 fixed", "uint8", "int32", fraction=22),
+        Storage("int32 fixed", "int32", "int32"),
+        Storage("uint16 fixed", "uint16", "int64", fraction=32),
+        Storage("int16 fixed", "int16", "int64", fraction=32),
+        Storage("int64 fixed", "int64", "int64"),
+        Storage("float32 double", "float32", "float64", fused=False),
+        Storage("int32 double", "int32", "float64", fused=False, ties="away"),
+        Storage("uint16 double", "uint16", "float64", fused=False, ties="away"),
+        Storage("uint8 wide", "uint8", "int64", fraction=24),
+        Storage("int8 fixed", "int8", "int64", fraction=32),
+        Storage("int16 sixteenth", "int16", "int32", fraction=4, floor=True),
+        Storage("int16 high", "int16", "int32", fraction=16, floor=True),
+        Storage("uint8 quarter", "uint8", "int32", fraction=2),
+        Storage("uint8 plain", "uint8", "float32", fused=False),
+        Storage("uint16 plain", "uint16", "float32", fused=False),
+        Storage("int16 plain", "int16", "float32", fused=False),
+        Storage("float32 plain", "float32", "float32", fused=False),
+        Storage("float64 plain", "float64", "float64", fused=False),
+    )
+}
+"""Name -> storage whose sums are formed as another library does: for `gpu_upsample.compat` alone."""
+
 PARTS = {"complex64": ("float32", 2), "complex128": ("float64", 2)}
 """Dtypes that are several scalars side by side, which every operator here treats alike."""
 
@@ -83,10 +129,18 @@ def scalars(dtype: Any) -> tuple[Storage, int]:
 
     Examples
     --------
-    >>> scalars(np.dtype("complex64"))
-    (Storage(name='float32', carrier='float32', accumulator='float32'), 2)
+    >>> storage, parts = scalars(np.dtype("complex64"))
+    >>> storage.name, storage.accumulator, parts
+    ('float32', 'float32', 2)
     """
     name, parts = PARTS.get(str(dtype), (str(dtype), 1))
     if name not in STORAGE:
         raise TypeError(f"dtype {dtype} is not supported; supported are {', '.join([*STORAGE, *PARTS])}")
     return STORAGE[name], parts
+
+
+def check_gradient(name: str, dtype: str) -> None:
+    """Refuse an array whose dtype can hold no gradient; `name` is what the message calls it."""
+    supported = [*(scalar for scalar in STORAGE if "float" in scalar), *PARTS]
+    if dtype not in supported:
+        raise TypeError(f"{name} must have one of the dtypes {', '.join(supported)}; got {dtype}")

@@ -17,7 +17,9 @@ from gpu_upsample.plan.shapes import LONGEST_AXIS
 from gpu_upsample.plan.steps import Output, Plan
 from gpu_upsample.plan.windows import Triple, count_windows, integers, three
 
-_AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
+AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
+"""The spatial axes of arrays of each rank, as messages call them."""
+
 _INDEX_DTYPES = ("int32", "int64")
 
 
@@ -40,6 +42,9 @@ class PoolStep:
         The scalar of the array.
     indices : bool
         Whether the positions are asked for, too.
+    numbering : tuple of 4 int or None
+        How far apart the positions of neighbouring planes are, and of neighbours along each axis of a plane; None
+        for flat positions within their plane.
     """
 
     planes: int
@@ -51,6 +56,7 @@ class PoolStep:
     dilation: Triple
     storage: Storage
     indices: bool
+    numbering: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,13 +88,31 @@ class UnpoolStep:
     validate: bool
 
 
+def named_index(shape: tuple[int, ...], position: int, index: int) -> str:
+    """Return the words for an index at a flat position of indices of that shape.
+
+    Examples
+    --------
+    >>> named_index((2, 3), 4, -7)
+    'indices[1, 1] is -7'
+    """
+    at = ", ".join(str(int(i)) for i in np.unravel_index(position, shape))
+    return f"indices[{at}] is {index}"
+
+
 def index_error(step: UnpoolStep, position: int, index: int) -> ValueError:
     """Return the error for an index out of range, at a flat position of the indices."""
-    at = ", ".join(str(int(i)) for i in np.unravel_index(position, step.shape))
-    return ValueError(f"indices must lie between 0 and {step.n_out - 1}; indices[{at}] is {index}")
+    return ValueError(f"indices must lie between 0 and {step.n_out - 1}; {named_index(step.shape, position, index)}")
 
 
-def _flag(name: str, value: Any) -> bool:
+def check_index_dtype(dtype: str) -> None:
+    """Refuse indices of a dtype that counts nothing."""
+    if dtype not in _INDEX_DTYPES:
+        raise TypeError(f"indices must have dtype {' or '.join(_INDEX_DTYPES)}, got {dtype}")
+
+
+def as_flag(name: str, value: Any) -> bool:
+    """Return `value` as a bool, or say that it is none."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
@@ -103,7 +127,7 @@ def _bounded(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
 
 def _spatial(operator: str, rank: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the lengths of the spatial axes, the last ones of a batch or of one unbatched array."""
-    axes = _AXES[rank]
+    axes = AXES[rank]
     if len(shape) not in (rank + 1, rank + 2):
         raise ValueError(f"{operator}{rank}d takes x of shape (N, C, {axes}) or (C, {axes}); got {shape}")
     if 0 in shape[-rank:]:
@@ -162,7 +186,7 @@ def plan_max_pool(
     strides = kernel if stride is None else _bounded("stride", stride, rank, least=1)
     paddings = _bounded("padding", padding, rank, least=0)
     dilations = _bounded("dilation", dilation, rank, least=1)
-    ceil, indices = _flag("ceil_mode", ceil_mode), _flag("return_indices", return_indices)
+    ceil, indices = as_flag("ceil_mode", ceil_mode), as_flag("return_indices", return_indices)
     axes = zip(size, kernel, strides, paddings, dilations, strict=True)
     size_out = tuple(_windows_of_axis(*axis, ceil) for axis in axes)
     step = PoolStep(
@@ -224,8 +248,7 @@ def plan_max_unpool(
     ((1, 2, 6), 3, 6)
     """
     storage, parts = scalars(dtype)
-    if indices_dtype not in _INDEX_DTYPES:
-        raise TypeError(f"indices must have dtype {' or '.join(_INDEX_DTYPES)}, got {indices_dtype}")
+    check_index_dtype(indices_dtype)
     if indices_shape != shape:
         raise ValueError(f"indices must have the shape of x, {shape}; got {indices_shape}")
     size = _spatial("max_unpool", rank, shape)
@@ -236,5 +259,5 @@ def plan_max_unpool(
     default = tuple((n - 1) * s + k - 2 * p for n, k, s, p in axes)
     size_out = _unpooled_size(shape, default, strides, output_size)
     planes = prod(shape[:-rank])
-    step = UnpoolStep(shape, planes, prod(size), prod(size_out), storage, parts, _flag("validate", validate))
+    step = UnpoolStep(shape, planes, prod(size), prod(size_out), storage, parts, as_flag("validate", validate))
     return Plan((Output((*shape[:-rank], *size_out), dtype),), (step,))

@@ -278,7 +278,7 @@ def plan_unfold(
     before, spatial = shape[:-rank], shape[-rank:]
     _check_lengths("x", spatial)
     w = _windows(spatial, **given)
-    rows, shift = _unfolded_rows(w)
+    rows, shift = unfolded_rows(w)
     step = UnfoldStep(
         prod(before), prod(spatial[:-1]), spatial[-1], rows, shift, w.count[-1], w.stride[-1], itemsize, words
     )
@@ -286,7 +286,7 @@ def plan_unfold(
     return Plan((Output(after, dtype),), (step,))
 
 
-def _unfolded_rows(w: Windows) -> tuple[Ints, Ints]:
+def unfolded_rows(w: Windows) -> tuple[Ints, Ints]:
     """Return the input row of each output row (taps, then windows of all axes but the last), and its shift."""
     rank = len(w.n)
     row = np.zeros((1,) * (2 * rank - 1), np.int64)

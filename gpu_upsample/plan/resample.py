@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from gpu_upsample.plan import shapes
 from gpu_upsample.plan.coordinates import COORDINATES, Axis, settled, source_coordinates
-from gpu_upsample.plan.dtypes import PARTS, scalars
+from gpu_upsample.plan.dtypes import PARTS, check_gradient, scalars
 from gpu_upsample.plan.filters import FILTERS, named_filter
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
-from gpu_upsample.plan.taps import BORDERS, Taps, filter_taps, overlap_taps, pooling_taps
+from gpu_upsample.plan.taps import BORDERS, Taps, filter_taps, overlap_taps, pooling_taps, selected_taps
 
 ROUNDINGS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "round_prefer_floor": lambda c: np.ceil(c - 0.5),
@@ -87,6 +87,27 @@ def axis_map(axis: Axis, how: Sampling) -> Taps | Index:
     return mapped
 
 
+# ---- gradients ----------------------------------------------------------------------------------------------
+Maps = dict[int, Taps | Index]
+"""The map of every resized axis."""
+
+
+def _transposed(mapping: Taps | Index, n_in: int) -> Taps:
+    return (mapping if isinstance(mapping, Taps) else selected_taps(mapping, n_in)).T
+
+
+def _plan_backward(shape: tuple[int, ...], dtype: str, input_size: tuple[int, ...], maps: Maps) -> Plan:
+    """Plan the transpose of a resampling of an array of shape `input_size`, for a gradient of its result."""
+    check_gradient("grad_output", dtype)
+    transposed = {axis: _transposed(mapping, input_size[axis]) for axis, mapping in maps.items()}
+    expected = tuple(transposed[axis].n_in if axis in maps else n for axis, n in enumerate(input_size))
+    if shape != expected:
+        raise ValueError(
+            f"grad_output must have the shape of the result for input_size={input_size}, {expected}; got {shape}"
+        )
+    return plan_steps(shape, dtype, transposed)
+
+
 # ---- interpolate --------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Mode:
@@ -128,9 +149,8 @@ def _sampling(mode: str, align_corners: bool, antialias: bool) -> Sampling:
     return Sampling(MODES[mode].method, rule, cubic_coeff=-0.75)
 
 
-def plan_interpolate(
+def _interpolate_maps(
     shape: tuple[int, ...],
-    dtype: str,
     size: Any,
     scale_factor: Any,
     mode: Any,
@@ -138,9 +158,8 @@ def plan_interpolate(
     recompute_scale_factor: Any,
     antialias: Any,
     data_format: Any,
-) -> Plan:
-    """Plan `interpolate`; the arguments are its own."""
-    scalars(dtype)
+) -> Maps:
+    """Return the maps of `interpolate` for an array of that shape; the other arguments are its own."""
     shapes.as_choice("mode", mode, MODES)
     shapes.as_choice("data_format", data_format, LAYOUTS)
     if not 3 <= len(shape) <= 5:
@@ -167,14 +186,25 @@ def plan_interpolate(
     if recompute_scale_factor:
         scales = (None,) * len(axes)
     how = _sampling(mode, bool(align_corners), bool(antialias))
-    maps = {a: axis_map(Axis(n, m, s), how) for a, n, m, s in zip(axes, n_in, sizes, scales, strict=True)}
-    return plan_steps(shape, dtype, maps)
+    return {a: axis_map(Axis(n, m, s), how) for a, n, m, s in zip(axes, n_in, sizes, scales, strict=True)}
+
+
+def plan_interpolate(shape: tuple[int, ...], dtype: str, *arguments: Any) -> Plan:
+    """Plan `interpolate`; the arguments are its own."""
+    scalars(dtype)
+    return plan_steps(shape, dtype, _interpolate_maps(shape, *arguments))
+
+
+def plan_interpolate_backward(shape: tuple[int, ...], dtype: str, input_size: Any, *arguments: Any) -> Plan:
+    """Plan `interpolate_backward` for a gradient of that shape; the other arguments are its own."""
+    size = shapes.as_shape("input_size", input_size)
+    return _plan_backward(shape, dtype, size, _interpolate_maps(size, *arguments))
 
 
 # ---- resize -------------------------------------------------------------------------------------------------
-def plan_resize(
+def _resize_maps(
     shape: tuple[int, ...],
-    dtype: str,
+    border: Any,
     size: Any,
     scale: Any,
     axes: Any,
@@ -183,12 +213,9 @@ def plan_resize(
     coordinates: Any,
     nearest_rounding: Any,
     cubic_coeff: Any,
-    border: Any,
-    fill_value: Any,
     box: Any,
-) -> Plan:
-    """Plan `resize`; the arguments are its own."""
-    scalars(dtype)
+) -> Maps:
+    """Return the maps of `resize` for an array of that shape; the other arguments are its own."""
     if not shape:
         raise ValueError("x must have at least one axis; got a 0-d array")
     shapes.check_exactly_one(size, scale, "scale")
@@ -217,10 +244,22 @@ def plan_resize(
             raise ValueError(f"method 'area' needs coordinates='half_pixel', got {coordinates!r}")
     if coordinates in ("align_corners", "half_pixel_corners") and min(lengths) < 1:
         raise ValueError(f"box must span at least one pixel with coordinates={coordinates!r}; got {box!r}")
-    fill = _fill(fill_value, dtype) if border == "constant" else 0.0
     geometry = zip(n_in, sizes, scales, boxes, strict=True)
-    maps = {a: axis_map(Axis(*g), how) for a, g, how in zip(axes, geometry, samplings, strict=True)}
+    return {a: axis_map(Axis(*g), how) for a, g, how in zip(axes, geometry, samplings, strict=True)}
+
+
+def plan_resize(shape: tuple[int, ...], dtype: str, fill_value: Any, border: Any, *arguments: Any) -> Plan:
+    """Plan `resize`; the arguments are its own."""
+    scalars(dtype)
+    maps = _resize_maps(shape, border, *arguments)
+    fill = _fill(fill_value, dtype) if border == "constant" else 0.0
     return plan_steps(shape, dtype, maps, fill)
+
+
+def plan_resize_backward(shape: tuple[int, ...], dtype: str, input_size: Any, *arguments: Any) -> Plan:
+    """Plan `resize_backward` for a gradient of that shape; the other arguments are its own."""
+    size = shapes.as_shape("input_size", input_size)
+    return _plan_backward(shape, dtype, size, _resize_maps(size, *arguments))
 
 
 def _boxes(box: Any, n_in: tuple[int, ...]) -> tuple[tuple[float, float] | None, ...]:

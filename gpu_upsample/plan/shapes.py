@@ -58,6 +58,16 @@ def per_axis(name: str, value: Any, rank: int) -> tuple[Any, ...]:
     return values
 
 
+def as_shape(name: str, value: Any) -> tuple[int, ...]:
+    """Return `value` as the shape of an array, or say why it is none."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be the shape of an array, got {value!r}")
+    shape = tuple(as_integer(name, n) for n in value)
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{name} must have no negative lengths, got {value!r}")
+    return shape
+
+
 def check_exactly_one(size: Any, scale: Any, scale_name: str) -> None:
     """Refuse both of size and scale, and neither."""
     if (size is None) == (scale is None):

@@ -6,8 +6,8 @@ them is planes, what lies behind them is inner. So rank and layout never reach a
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -27,7 +27,8 @@ class FilterStep:
     """Weighted sums along the columns, then along the rows; None leaves an axis as it is.
 
     The sum along a row is formed first. Every sum starts at -0.0 and adds one fused multiply-add per tap, in
-    ascending order, in the accumulator of `result`; a surrounding constant is added last.
+    ascending order, in the accumulator of `result` (or as the storage of `result` says, which is then for one axis
+    alone); a surrounding constant is added last.
     """
 
     shape: Shape4
@@ -118,28 +119,58 @@ def _single_axis(shape: tuple[int, ...], axis: int) -> tuple[Shape4, bool]:
     return (prod(shape[:axis]), shape[axis], 1, inner), False
 
 
-def _filter_steps(shape: tuple[int, ...], taps: dict[int, Taps], storage: Storage, fill: float) -> list[FilterStep]:
+# A window of more samples than this is summed in blocks: a thread sums one block, not all of it.
+_LONG_WINDOW, _BLOCK = 1024, 256
+# From this many products on, and for fewer results than this, one axis at a time gives a GPU more to do at once.
+_LONG_SUM, _FEW = 256, 1 << 16
+
+
+@dataclass(frozen=True)
+class Sums:
+    """How the sums of a plan are stored: what the first step reads, what lies between steps, and the result.
+
+    In `exact` sums another library's roundings are followed: one axis at a time, no sum in blocks.
+    """
+
+    source: Storage
+    between: Storage
+    result: Storage
+    exact: bool = False
+
+
+def _joins(rows: Taps, columns: Taps, results: int) -> bool:
+    """Return whether one step sums along both axes, which spares the array in between."""
+    if max(rows.width, columns.width) > _LONG_WINDOW:
+        return False
+    return rows.width * columns.width < _LONG_SUM or results >= _FEW
+
+
+def _filter_steps(shape: tuple[int, ...], taps: dict[int, Taps], sums: Sums, fill: float) -> list[FilterStep]:
     """Plan the weighted sums: the last axis first, neighbouring axes two at a time."""
     steps: list[FilterStep] = []
-    between = STORAGE[storage.accumulator]
     current, axes = list(shape), sorted(taps)
+
+    def add(folded: Shape4, rows: Taps | None, columns: Taps | None) -> None:
+        steps.append(FilterStep(folded, rows, columns, sums.between if steps else sums.source, sums.between, fill))
+
     while axes:
         axis = axes.pop()
-        source = between if steps else storage
-        if axes and prod(current[axes[-1] + 1 : axis]) == 1:
-            above = axes.pop()
-            folded = _folded(tuple(current), above, axis)
-            step = FilterStep(folded, taps[above], taps[axis], source, between, fill)
-            current[above] = taps[above].n_out
+        above = axes[-1] if axes and prod(current[axes[-1] + 1 : axis]) == 1 else None
+        lengths = {a: taps[a].n_out for a in (above, axis) if a is not None}
+        results = prod(_resized(tuple(current), lengths, lengths))
+        if above is not None and not sums.exact and _joins(taps[above], taps[axis], results):
+            add(_folded(tuple(current), above, axis), taps[above], taps[axis])
+            current[axes.pop()] = taps[above].n_out
+        elif taps[axis].width > _LONG_WINDOW and not sums.exact:
+            for part in taps[axis].blocks(_BLOCK):
+                add(_folded(tuple(current), 0, axis), None, part)
+                current[axis] = part.n_out
         else:
             folded, across = _single_axis(tuple(current), axis)
-            rows, columns = (None, taps[axis]) if across else (taps[axis], None)
-            step = FilterStep(folded, rows, columns, source, between, fill)
+            add(folded, *((None, taps[axis]) if across else (taps[axis], None)))
         current[axis] = taps[axis].n_out
-        steps.append(step)
     if steps:
-        end = steps[-1]
-        steps[-1] = FilterStep(end.shape, end.rows, end.columns, end.source, storage, fill)
+        steps[-1] = replace(steps[-1], result=sums.result)
     return steps
 
 
@@ -167,7 +198,13 @@ def _select_steps(shape: tuple[int, ...], index: dict[int, Index], storage: Stor
     return [SelectStep(folded, rows, columns, storage, fill)]
 
 
-def plan_steps(shape: tuple[int, ...], dtype: str, maps: dict[int, Taps | Index], fill: float = 0.0) -> Plan:
+def plan_steps(
+    shape: tuple[int, ...],
+    dtype: str,
+    maps: Mapping[int, Taps | Index],
+    fill: float = 0.0,
+    sums: Sums | None = None,
+) -> Plan:
     """Plan the resampling of an array.
 
     Parameters
@@ -178,6 +215,8 @@ def plan_steps(shape: tuple[int, ...], dtype: str, maps: dict[int, Taps | Index]
         Per resized axis its taps, or the index that each output selects (-1 for `fill`).
     fill : float
         Value of the surrounding constant, where a map speaks of one.
+    sums : Sums, optional
+        How sums are stored; by default in the array's own storage, and in its accumulator between two steps.
 
     Examples
     --------
@@ -186,6 +225,7 @@ def plan_steps(shape: tuple[int, ...], dtype: str, maps: dict[int, Taps | Index]
     ((2, 6, 5), [(1, 2, 3, 5)])
     """
     storage, parts = scalars(dtype)
+    sums = sums or Sums(storage, STORAGE[storage.accumulator], storage)
     maps = {a: m for a, m in maps.items() if not _is_identity(m, shape[a])}
     taps = {a: m for a, m in maps.items() if isinstance(m, Taps)}
     index = {a: m for a, m in maps.items() if not isinstance(m, Taps)}
@@ -196,9 +236,9 @@ def plan_steps(shape: tuple[int, ...], dtype: str, maps: dict[int, Taps | Index]
     # Selections and sums along different axes commute: select first where that leaves less to sum.
     if prod(lengths[a] for a in index) <= prod(shape[a] for a in index):
         steps += _select_steps(whole, index, storage, fill)
-        steps += _filter_steps(_resized(whole, lengths, index), taps, storage, fill)
+        steps += _filter_steps(_resized(whole, lengths, index), taps, sums, fill)
     else:
-        steps += _filter_steps(whole, taps, storage, fill)
+        steps += _filter_steps(whole, taps, sums, fill)
         steps += _select_steps(_resized(whole, lengths, taps), index, storage, fill)
     return Plan((Output(shape_out, dtype),), tuple(steps))
 

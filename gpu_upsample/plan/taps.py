@@ -25,7 +25,7 @@ class Taps:
     """A linear map along one axis, as one window of weights per output sample.
 
     Windows, not index lists: a list padded with index 0 and weight 0 would turn an infinite first sample into
-    NaN everywhere. Both ends of the windows never decrease from one output to the next.
+    NaN everywhere. Both ends of the windows never decrease from one output to the next, but in `blocks`.
 
     Attributes
     ----------
@@ -97,7 +97,32 @@ class Taps:
         stop = np.maximum(np.maximum.accumulate(stop), start)
         weight = np.zeros((self.n_in, int(np.max(stop - start, initial=1))))
         weight[columns, rows - start[columns]] = self.weight[rows, k]
-        return Taps(self.n_out, start, stop - start, weight)
+        # The sum over an empty window is -0.0: a constant of 0 makes it +0.0.
+        outside = (start == stop).astype(np.float64) if (start == stop).any() else None
+        return Taps(self.n_out, start, stop - start, weight, outside)
+
+    def blocks(self, length: int) -> tuple[Taps, Taps]:
+        """Return two maps that do as this one: sums over at most `length` samples each, and the sums of those.
+
+        The windows of the first follow one another output by output, so their ends may decrease.
+
+        Examples
+        --------
+        >>> parts, sums = Taps(5, np.array([0, 1]), np.array([3, 4]), np.ones((2, 4))).blocks(2)
+        >>> parts.start, parts.count
+        (array([0, 2, 1, 3]), array([2, 1, 2, 2]))
+        >>> sums.start, sums.count
+        (array([0, 2]), array([2, 2]))
+        """
+        number = -(-self.count // length)
+        first = np.cumsum(number) - number
+        output = np.repeat(np.arange(self.n_out), number)
+        begin = (np.arange(len(output)) - first[output]) * length
+        k = begin[:, None] + np.arange(length)
+        used = k < self.count[output, None]
+        weight = np.where(used, self.weight[output[:, None], np.minimum(k, self.width - 1)], 0)
+        parts = Taps(self.n_in, self.start[output] + begin, used.sum(axis=1), weight)
+        return parts, Taps(len(output), first, number, np.ones((self.n_out, int(np.max(number)))), self.outside)
 
     def __getitem__(self, part: slice) -> Taps:
         """Return the taps of a slice of the outputs."""
@@ -116,7 +141,7 @@ LARGEST_TABLE = 2**27
 """Weights that a table may hold: 1 GiB, and a few times that while it is made."""
 
 
-def _offsets(count: Ints) -> Ints:
+def offsets(count: Ints) -> Ints:
     """Return the offsets of the taps of the longest window, or say that the table would not fit into memory."""
     longest = int(np.max(count))
     if longest * len(count) > LARGEST_TABLE:
@@ -179,6 +204,18 @@ BORDERS: dict[str, Callable[[_Window, int], _Window]] = {
 """Rule name -> what the samples outside the axis stand for, written as weights of samples inside it."""
 
 
+def selected_taps(index: Ints, n_in: int) -> Taps:
+    """Return a selection as taps: one sample of weight 1 per output, none where the index is -1.
+
+    Examples
+    --------
+    >>> selected_taps(np.array([0, 0, 1]), 2).T.matrix()
+    array([[1., 1., 0.],
+           [0., 0., 1.]])
+    """
+    return Taps(n_in, np.maximum(index, 0), (index >= 0).astype(np.int64), np.ones((len(index), 1)))
+
+
 def filter_taps(coordinate: Floats, stretch: float, kernel: Filter, n: int, border: str) -> Taps:
     """Return the taps of a filter placed at each coordinate.
 
@@ -207,7 +244,7 @@ def filter_taps(coordinate: Floats, stretch: float, kernel: Filter, n: int, bord
     last = np.floor(high).astype(np.int64)
     if not kernel.closed:  # a sample at the very end of the support has weight zero: not a tap
         last = np.ceil(high).astype(np.int64) - 1
-    index = first[:, None] + _offsets(last + 1 - first)
+    index = first[:, None] + offsets(last + 1 - first)
     used = index <= last[:, None]
     weight = np.where(used, kernel.function((index - coordinate[:, None]) / stretch), 0.0)
     weight /= weight.sum(axis=1, keepdims=True)
@@ -267,7 +304,7 @@ def overlap_taps(axis: Axis, border: str) -> Taps:
     p, q = axis.ratio
     edge = (axis.box[0] if axis.box else 0.0) + np.arange(axis.n_out + 1) * p / q
     start, stop = np.floor(edge[:-1]).astype(np.int64), np.ceil(edge[1:]).astype(np.int64)
-    index = start[:, None] + _offsets(stop - start)
+    index = start[:, None] + offsets(stop - start)
     used = index < stop[:, None]
     covered = np.minimum(index + 1, edge[1:, None]) - np.maximum(index, edge[:-1, None])
     weight = np.where(used, covered, 0.0)
@@ -289,5 +326,5 @@ def pooling_taps(n_in: int, n_out: int) -> Taps:
     o = np.arange(n_out)
     start = o * n_in // n_out
     count = -(-(o + 1) * n_in // n_out) - start
-    weight = (_offsets(count) < count[:, None]) / count[:, None]
+    weight = (offsets(count) < count[:, None]) / count[:, None]
     return Taps(n_in, start, count, weight)

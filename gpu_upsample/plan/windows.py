@@ -58,6 +58,49 @@ def count_windows(n: int, kernel: int, stride: int, padding: int, dilation: int)
 
 
 @dataclass(frozen=True, eq=False)
+class Pairs:
+    """The pairs (place on another axis, kernel tap) over which each element of an axis is a sum, ascending by tap.
+
+    Pair ``t`` of element ``e`` is place ``place[e] + t * place_step`` and tap ``tap[e] + t * tap_step``, for
+    ``t < count[e]``.
+    """
+
+    place: Ints
+    tap: Ints
+    count: Ints
+    place_step: int
+    tap_step: int
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """The windows in which each tap of a kernel sees a sample: from ``begin[k]`` up to ``end[k]``.
+
+    There, tap ``k`` of window ``w`` sees the sample ``w * stride + shift[k]``.
+    """
+
+    shift: Ints
+    begin: Ints
+    end: Ints
+    stride: int
+
+
+def spans(n_windows: int, n_samples: int, kernel: int, stride: int, padding: int, dilation: int) -> Spans:
+    """Return in which windows each tap sees a sample.
+
+    Examples
+    --------
+    >>> table = spans(3, 5, kernel=3, stride=2, padding=1, dilation=1)
+    >>> table.shift, table.begin, table.end
+    (array([-1,  0,  1]), array([1, 0, 0]), array([3, 3, 2]))
+    """
+    shift = np.arange(kernel) * dilation - padding
+    begin = np.clip(-(shift // stride), 0, n_windows)
+    end = np.clip((n_samples - 1 - shift) // stride + 1, begin, n_windows)
+    return Spans(shift, begin, end, stride)
+
+
+@dataclass(frozen=True, eq=False)
 class Reach:
     """Which (window, kernel tap) pairs reach each sample of an axis, ascending by tap.
 
@@ -105,6 +148,28 @@ class Reach:
     def most(self) -> int:
         """The largest number of pairs of a sample."""
         return int(np.max(self.count, initial=0))
+
+    @property
+    def pairs(self) -> Pairs:
+        """The pairs (window, tap) of each sample."""
+        return Pairs(self.window, self.tap, self.count, -self.window_step, self.tap_step)
+
+    @property
+    def seen(self) -> Pairs:
+        """The pairs (sample, tap) of each window: the same pairs, read from the windows.
+
+        Examples
+        --------
+        >>> seen = reach(3, 5, kernel=3, stride=2, padding=1, dilation=1).seen
+        >>> seen.place, seen.tap, seen.count
+        (array([0, 1, 3]), array([1, 0, 0]), array([2, 3, 2]))
+        """
+        sample = np.arange(self.n_windows) * self.stride - self.padding
+        first = np.maximum(0, -(sample // self.dilation))
+        last = np.minimum(self.kernel - 1, (self.n_out - 1 - sample) // self.dilation)
+        count = np.maximum(last - first + 1, 0)
+        place, tap = np.where(count > 0, sample + first * self.dilation, 0), np.where(count > 0, first, 0)
+        return Pairs(place, tap, count, self.dilation, 1)
 
 
 def reach(n_windows: int, n_out: int, kernel: int, stride: int, padding: int, dilation: int) -> Reach:

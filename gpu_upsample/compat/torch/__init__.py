@@ -1,0 +1,95 @@
+"""torch's upsampling functions and modules, for torch tensors: differentiable, deterministic, the same on CPU and GPU.
+
+The functions of ``torch.nn.functional`` and the modules of ``torch.nn`` with their own names, arguments and defaults
+(PyTorch 2.13). They work on tensors on the CPU and on CUDA without copying them, on torch's current stream, and are
+registered with ``torch.library``: autograd, ``torch.compile`` and ``gradcheck`` know them. Gradients gather and never
+scatter, so the same call gives the same bits on every run, on a GPU too, where torch's own gradients of
+interpolation do not. Gradients of 8- to 64-bit integers do not exist, as in torch.
+
+Sums of a transposed convolution go through a matrix product where they are long, unless
+``torch.use_deterministic_algorithms(True)`` is set: then they, too, have one order everywhere.
+
+Importing this module imports torch; nothing else in the package does.
+
+Examples
+--------
+>>> import torch
+>>> from gpu_upsample.compat import torch as gut
+>>> x = torch.tensor([[[1.0, 3.0]]], requires_grad=True)
+>>> y = gut.interpolate(x, scale_factor=2, mode="linear")
+>>> y.tolist()
+[[[1.0, 1.5, 2.5, 3.0]]]
+>>> y.sum().backward()
+>>> x.grad
+tensor([[[2., 2.]]])
+>>> gut.ConvTranspose2d(3, 8, kernel_size=4, stride=2, padding=1)(torch.zeros(1, 3, 8, 8)).shape
+torch.Size([1, 8, 16, 16])
+"""
+
+from gpu_upsample.compat.torch.functional import (
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    fold,
+    interpolate,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
+)
+from gpu_upsample.compat.torch.modules import (
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    Fold,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    MaxUnpool1d,
+    MaxUnpool2d,
+    MaxUnpool3d,
+    PixelShuffle,
+    PixelUnshuffle,
+    Unfold,
+    Upsample,
+    UpsamplingBilinear2d,
+    UpsamplingNearest2d,
+)
+
+__all__ = [
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "Fold",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "Unfold",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "fold",
+    "interpolate",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "unfold",
+]

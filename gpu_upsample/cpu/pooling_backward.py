@@ -1,0 +1,73 @@
+"""Runs the gradients of max pooling and unpooling on the CPU."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.pooling import check_indices, cuts_of_plane
+from gpu_upsample.cpu.pooling_backward_kernels import pool_backward_kernel, unpool_backward_kernel, windows_kernel
+from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep, window_error
+
+
+def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
+    """Raise if an index names no sample of its own window."""
+    pool = step.forward
+    where = indices.reshape(-1, pool.size_out[2])
+    kernel = windows_kernel(int(pool.dilation[2] > 1))
+    start = np.arange(pool.size_out[2]) * pool.stride[2] - pool.padding[2]
+    end = np.minimum(start + (pool.kernel[2] - 1) * pool.dilation[2], pool.size_in[2] - 1)
+    bad: list[bool] = []
+
+    def work(first: int, last: int) -> None:
+        inside = kernel(
+            where, first, last, pool.size_in, pool.size_out, pool.kernel, pool.stride, pool.padding, pool.dilation,
+            start, end,
+        )  # fmt: skip
+        if not inside:
+            bad.append(True)
+
+    run_in_parts(work, len(where), where.nbytes, least=8)
+    if bad:
+        raise window_error(step, indices)
+
+
+@lru_cache(maxsize=256)
+def _covers(step: PoolBackwardStep) -> tuple[Any, ...]:
+    """Return which windows reach the samples of the two axes that are read row by row."""
+    return tuple((cover.first, cover.count, cover.step) for cover in map(step.cover, (0, 1)))
+
+
+def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any) -> None:
+    """Add up the gradients of the windows that chose each sample; the arrays are flat, `grad` and `out` carriers."""
+    _check_windows(step, indices)
+    pool = step.forward
+    width, windows = pool.size_in[2], pool.size_out[2]
+    grad, where, out = grad.reshape(-1, windows), indices.reshape(-1, windows), out.reshape(-1, width)
+    kernel = pool_backward_kernel(kind_of(pool.storage.name))
+    real = np.dtype(pool.storage.accumulator).type
+
+    def work(first: int, last: int) -> None:
+        line = np.empty(width + windows, real)
+        kernel(grad, where, out, first, last, pool.size_out, *_covers(step), real(0.0), real(1.0), line)
+
+    run_in_parts(work, len(out), grad.nbytes + where.nbytes + out.nbytes, least=8)
+
+
+def run_unpool_backward(step: UnpoolBackwardStep, grad: Any, indices: Any, out: Any) -> None:
+    """Fetch the gradient of every sample that was not replaced; `grad` and `out` are flat and carriers."""
+    unpool = step.forward
+    check_indices(unpool, indices)
+    bits = np.dtype(f"u{unpool.storage.itemsize}")
+    grad, out = grad.view(bits), out.view(bits)
+    kernel = unpool_backward_kernel(unpool.parts)
+    cuts = cuts_of_plane(unpool, grad.nbytes)
+
+    def work(first: int, last: int) -> None:
+        kernel(grad, indices, out, first, last, cuts, unpool.n_in, unpool.n_out)
+
+    run_in_parts(work, unpool.planes * cuts, grad.nbytes + indices.nbytes + out.nbytes, least=1)

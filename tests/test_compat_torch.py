@@ -1,0 +1,269 @@
+"""torch's functions and modules over our kernels: equality, gradients, the compiler, determinism."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
+
+from gpu_upsample.compat import torch as gut  # noqa: E402
+
+functional = torch.nn.functional
+
+
+def tensor(*shape: int, dtype: Any = torch.float64, seed: int = 0) -> Any:
+    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+# ---- functions: name, inputs, arguments ---------------------------------------------------------------------
+CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
+    "nearest": ("interpolate", (tensor(2, 3, 5),), {"size": 9}),
+    "bilinear": ("interpolate", (tensor(2, 3, 4, 5),), {"scale_factor": 2.0, "mode": "bilinear"}),
+    "bicubic": ("interpolate", (tensor(1, 2, 4, 5),), {"size": (7, 3), "mode": "bicubic", "align_corners": True}),
+    "antialias": ("interpolate", (tensor(1, 2, 9, 8),), {"size": (4, 5), "mode": "bilinear", "antialias": True}),
+    "trilinear": ("interpolate", (tensor(1, 2, 3, 4, 5),), {"scale_factor": (2.0, 1.5, 1.0), "mode": "trilinear"}),
+    "area": ("interpolate", (tensor(1, 2, 7, 6),), {"size": 3, "mode": "area"}),
+    "conv1": ("conv_transpose1d", (tensor(2, 4, 5), tensor(4, 3, 3), tensor(3)), {"stride": 2, "padding": 1}),
+    "conv2": (
+        "conv_transpose2d",
+        (tensor(2, 4, 3, 5), tensor(4, 2, 3, 2), tensor(4)),
+        {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2), "groups": 2, "dilation": 2},
+    ),
+    "conv3": ("conv_transpose3d", (tensor(4, 3, 2, 3), tensor(4, 2, 2, 2, 2)), {"stride": 2}),
+    "unbatched": ("conv_transpose2d", (tensor(3, 4, 4), tensor(3, 1, 4, 4)), {"stride": 2, "padding": 1}),
+    "pool1": ("max_pool1d", (tensor(2, 3, 9),), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    "pool2": ("max_pool2d", (tensor(2, 3, 8, 9),), {"kernel_size": (3, 2), "ceil_mode": True}),
+    "pool3": ("max_pool3d", (tensor(3, 5, 6, 4),), {"kernel_size": 2, "stride": 1, "dilation": 2}),
+    "shuffle": ("pixel_shuffle", (tensor(2, 3, 8, 2, 3),), {"upscale_factor": 2}),
+    "unshuffle": ("pixel_unshuffle", (tensor(2, 4, 6),), {"downscale_factor": 2}),
+    "unfold": ("unfold", (tensor(2, 3, 5, 6),), {"kernel_size": (2, 3), "padding": 1, "stride": 2}),
+    "fold": ("fold", (tensor(2, 12, 12),), {"output_size": (4, 5), "kernel_size": 2}),
+}
+
+
+def of(library: Any, name: str) -> Any:
+    """Return a function of torch or ours, by name."""
+    return getattr(library, name) if hasattr(library, name) else getattr(torch, name)
+
+
+def leaves(inputs: Any) -> Any:
+    return tuple(x.detach().clone().requires_grad_() for x in inputs)
+
+
+@pytest.mark.parametrize(("name", "inputs", "options"), CALLS.values(), ids=CALLS)
+def test_results_and_gradients_are_those_of_torch(name: str, inputs: Any, options: dict[str, Any]) -> None:
+    ours, theirs = leaves(inputs), leaves(inputs)
+    actual, expected = getattr(gut, name)(*ours, **options), of(functional, name)(*theirs, **options)
+    assert (actual.shape, actual.dtype) == (expected.shape, expected.dtype)
+    assert (actual - expected).abs().max() <= 1e-13 * max(1, expected.abs().max())
+    grad = tensor(*expected.shape, seed=1)
+    actual.backward(grad)
+    expected.backward(grad)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert (mine.grad - other.grad).abs().max() <= 1e-13 * max(1, other.grad.abs().max())
+
+
+@pytest.mark.parametrize(("name", "inputs", "options"), CALLS.values(), ids=CALLS)
+def test_gradcheck(name: str, inputs: Any, options: dict[str, Any]) -> None:
+    def function(*tensors: Any) -> Any:
+        return getattr(gut, name)(*tensors, **options)
+
+    assert torch.autograd.gradcheck(function, leaves(inputs), fast_mode=True)
+    assert torch.autograd.gradgradcheck(function, leaves(inputs), fast_mode=True)
+
+
+@pytest.mark.parametrize(("name", "inputs", "options"), CALLS.values(), ids=CALLS)
+def test_the_compiler_knows_shapes_and_gradients(name: str, inputs: Any, options: dict[str, Any]) -> None:
+    def loss(*tensors: Any) -> Any:
+        return getattr(gut, name)(*tensors, **options).square().sum()
+
+    ours, theirs = leaves(inputs), leaves(inputs)
+    torch.compile(loss, backend="aot_eager", fullgraph=True)(*ours).backward()
+    loss(*theirs).backward()
+    for compiled, eager in zip(ours, theirs, strict=True):
+        assert torch.equal(compiled.grad, eager.grad)
+    torch._dynamo.reset()
+
+
+def test_unpooling() -> None:
+    x = tensor(2, 3, 8, 9)
+    values, indices = functional.max_pool2d(x, 2, return_indices=True)
+    actual = gut.max_unpool2d(values, indices, 2, output_size=(8, 9))
+    assert torch.equal(actual, functional.max_unpool2d(values, indices, 2, output_size=(8, 9)))
+    assert torch.equal(actual, gut.max_unpool2d(values, indices, 2, output_size=x.shape))
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (3, 2)], ids=["distinct", "windows that share their maxima"])
+def test_gradients_of_unpooling(kernel: int, stride: int) -> None:
+    values, indices = functional.max_pool2d(tensor(2, 3, 8, 9), kernel, stride, return_indices=True)
+
+    def unpool(v: Any) -> Any:
+        return gut.max_unpool2d(v, indices, kernel, stride, output_size=(8, 9))
+
+    assert torch.autograd.gradcheck(unpool, leaves((values,)))
+    assert torch.autograd.gradgradcheck(unpool, leaves((values,)))
+
+
+def test_gradients_of_a_complex_convolution() -> None:
+    inputs = (tensor(2, 4, 3, dtype=torch.complex128), tensor(4, 1, 3, dtype=torch.complex128))
+    ours, theirs = leaves(inputs), leaves(inputs)
+    actual = gut.conv_transpose1d(*ours, stride=2, groups=2)
+    expected = functional.conv_transpose1d(*theirs, stride=2, groups=2)
+    grad = tensor(*expected.shape, dtype=torch.complex128, seed=1)
+    actual.backward(grad)
+    expected.backward(grad)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert (mine.grad - other.grad).abs().max() <= 1e-13 * other.grad.abs().max()
+    assert torch.autograd.gradgradcheck(lambda x, w: gut.conv_transpose1d(x, w, stride=2, groups=2), leaves(inputs))
+
+
+def test_only_what_is_needed_gets_a_gradient() -> None:
+    x, weight, bias = (tensor(2, 4, 5), tensor(4, 3, 3), tensor(3))
+    weight.requires_grad_()
+    gut.conv_transpose1d(x, weight, bias).sum().backward()
+    assert x.grad is None
+    assert bias.grad is None
+    assert weight.grad.shape == weight.shape
+
+
+# ---- layouts and dtypes -------------------------------------------------------------------------------------
+FORMATS = {
+    "4d": (tensor(2, 6, 5, 4), torch.channels_last, {"mode": "bilinear"}),
+    "5d": (tensor(2, 6, 3, 5, 4), torch.channels_last_3d, {"mode": "trilinear"}),
+}
+
+
+@pytest.mark.parametrize(("x", "form", "options"), FORMATS.values(), ids=FORMATS)
+def test_the_memory_format_stays(x: Any, form: Any, options: dict[str, Any]) -> None:
+    last = x.to(memory_format=form).requires_grad_()
+    result = gut.interpolate(last, scale_factor=2, **options)
+    assert result.is_contiguous(memory_format=form)
+    assert torch.equal(result, gut.interpolate(x, scale_factor=2, **options))
+    (gradient,) = torch.autograd.grad(result, last, torch.ones_like(result))
+    assert gradient.is_contiguous(memory_format=form)
+    compiled = torch.compile(lambda t: gut.interpolate(t, scale_factor=2, **options), backend="aot_eager")(last)
+    assert compiled.stride() == result.stride()
+    torch._dynamo.reset()
+
+
+def test_channels_last_convolution() -> None:
+    x, weight = tensor(2, 4, 5, 6).to(memory_format=torch.channels_last), tensor(4, 3, 3, 3)
+    result = gut.conv_transpose2d(x, weight, stride=2)
+    assert result.is_contiguous(memory_format=torch.channels_last)
+    assert (result - functional.conv_transpose2d(x, weight, stride=2)).abs().max() < 1e-13
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_16384_summands(dtype: Any) -> None:
+    """Sums of half types in torch lost most of them (pytorch#104157)."""
+    x = torch.zeros(1, 1, 1, 1, dtype=dtype, requires_grad=True)
+    gut.interpolate(x, size=(128, 128), mode="bilinear").backward(torch.ones(1, 1, 128, 128, dtype=dtype))
+    assert x.grad.item() == 16384
+
+
+@pytest.mark.parametrize("name", ["nearest", "bicubic", "conv2", "pool2", "shuffle", "fold", "unfold"])
+def test_the_registration_is_complete(name: str) -> None:
+    from gpu_upsample.compat.torch import operators
+
+    function, inputs, options = CALLS[name]
+    seen = []
+
+    def watch(operator: Any) -> Any:
+        return lambda *arguments: (seen.append((operator, arguments)), operator(*arguments))[1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in ("interpolate", "conv_transpose", "max_pool", "pixel_shuffle", "fold", "unfold"):
+            patch.setattr(operators, kind, watch(getattr(operators, kind)))
+        getattr(gut, function)(*inputs, **options)
+    ((operator, arguments),) = seen
+    given = tuple(a.requires_grad_() if isinstance(a, torch.Tensor) else a for a in arguments)
+    torch.library.opcheck(operator, given)
+
+
+# ---- modules ------------------------------------------------------------------------------------------------
+MODULES: dict[str, tuple[tuple[Any, ...], dict[str, Any], Any]] = {
+    "Upsample": ((), {"scale_factor": 2, "mode": "bicubic", "align_corners": True}, tensor(1, 2, 4, 5)),
+    "UpsamplingNearest2d": ((), {"scale_factor": 3}, tensor(1, 2, 4, 5)),
+    "UpsamplingBilinear2d": ((), {"size": (7, 9)}, tensor(1, 2, 4, 5)),
+    "MaxPool1d": ((3,), {"stride": 2}, tensor(1, 2, 9)),
+    "MaxPool2d": ((2,), {"ceil_mode": True}, tensor(1, 2, 5, 5)),
+    "MaxPool3d": ((2,), {"padding": 1}, tensor(1, 2, 4, 4, 4)),
+    "ConvTranspose1d": ((4, 3, 3), {"stride": 2}, tensor(2, 4, 5)),
+    "ConvTranspose2d": ((4, 6, 3), {"stride": 2, "padding": 1, "groups": 2, "bias": False}, tensor(2, 4, 5, 5)),
+    "ConvTranspose3d": ((4, 2, 2), {"stride": 2}, tensor(2, 4, 2, 2, 2)),
+    "PixelShuffle": ((2,), {}, tensor(2, 8, 3, 3)),
+    "PixelUnshuffle": ((2,), {}, tensor(2, 2, 4, 4)),
+    "Fold": ((4, 2), {}, tensor(2, 8, 9)),
+    "Unfold": ((2,), {"stride": 2}, tensor(2, 3, 4, 4)),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_are_drop_ins(name: str) -> None:
+    arguments, options, x = MODULES[name]
+    ours, theirs = getattr(gut, name)(*arguments, **options), getattr(torch.nn, name)(*arguments, **options)
+    assert repr(ours) == repr(theirs)
+    ours.double().load_state_dict(theirs.double().state_dict())
+    assert (ours(x) - theirs(x)).abs().max() < 1e-13
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_unpooling_modules(rank: int) -> None:
+    x = tensor(2, 3, *[4] * rank)
+    pool, unpool = (getattr(gut, f"Max{kind}{rank}d") for kind in ("Pool", "Unpool"))
+    values, indices = pool(2, return_indices=True)(x)
+    expected = getattr(torch.nn, f"MaxUnpool{rank}d")(2)(values, indices)
+    assert torch.equal(unpool(2)(values, indices), expected)
+    assert torch.equal(unpool(2)(values, indices, output_size=x.shape), expected)
+
+
+def test_an_output_size_of_a_convolution() -> None:
+    layer = gut.ConvTranspose2d(2, 2, 3, stride=2)
+    assert layer(torch.zeros(1, 2, 4, 4), output_size=(10, 9)).shape == (1, 2, 10, 9)
+
+
+# ---- determinism and errors ---------------------------------------------------------------------------------
+@pytest.fixture
+def deterministic() -> Any:
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(before)
+
+
+def test_training_does_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch, deterministic: Any) -> None:
+    x, goal = tensor(4, 8, 16, 16, dtype=torch.float32), tensor(4, 8, 64, 64, dtype=torch.float32, seed=1)
+    ends = []
+    for threads in ("1", "2", "2"):
+        monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+        weight = tensor(8, 8, 4, 4, dtype=torch.float32, seed=2).requires_grad_()
+        for _ in range(3):
+            y = gut.interpolate(gut.conv_transpose2d(x, weight, stride=2, padding=1), scale_factor=2, mode="bilinear")
+            loss = (y - goal).square().mean()
+            (gradient,) = torch.autograd.grad(loss, weight)
+            weight = (weight - gradient).detach().requires_grad_()
+        ends.append(weight)
+    assert torch.equal(ends[0], ends[1])
+    assert torch.equal(ends[1], ends[2])
+
+
+BAD: dict[str, tuple[Any, type[Exception], str]] = {
+    "list": (lambda: gut.interpolate([[1.0]], size=2), TypeError, "input must be a torch tensor, got builtins.list"),
+    "mode": (lambda: gut.interpolate(tensor(1, 1, 4), size=2, mode="bicubicc"), ValueError, "mode must be one of"),
+    "indices": (lambda: gut.max_unpool1d(tensor(1, 4), [0], 2), TypeError, "indices must be a torch tensor"),
+    "weight": (lambda: gut.conv_transpose1d(tensor(1, 4, 4), tensor(3, 1, 2)), ValueError, "weight must begin with"),
+    "kind": (
+        lambda: gut.conv_transpose1d(tensor(1, 4, 4), tensor(4, 1, 2, dtype=torch.float32)),
+        TypeError,
+        "weight must have the dtype of x, float64; got float32",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "error", "message"), BAD.values(), ids=BAD)
+def test_bad_input(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
