@@ -107,7 +107,7 @@ def layers(keras: Any, rank: int, arguments: dict[str, Any], channels: int) -> t
 
 
 def test_conv_transpose(keras: Any) -> None:
-    draws = [draw for draw in geometries(24) if draw[-1] is None or draw[-2] == "valid" or draw[0] > 1]
+    draws = [draw for draw in geometries(18) if draw[-1] is None or draw[-2] == "valid" or draw[0] > 1]
     for number, (n, kernel, stride, dilation, padding, extra) in enumerate(draws):
         rank = 1 + number % 3
         arguments = {

@@ -29,7 +29,10 @@ def plan(x: Any, **arguments: Any) -> Any:
 def allowed(x: Any, arguments: dict[str, Any]) -> float:
     """Return how far a result may be off, relative to the largest sample."""
     weights = {"bicubic": 16 * ULP}.get(arguments["mode"], 3 * ULP)
-    shifted = arguments["mode"] not in ("nearest", "area") and not arguments["align_corners"]
+    linear = arguments["mode"] in ("linear", "bilinear", "trilinear")
+    shifted = (arguments["mode"] == "bicubic" or (linear and arguments["align_mode"] == 0)) and not arguments[
+        "align_corners"
+    ]
     # Paddle may round a shifted coordinate once instead of twice; neighbours differ by up to twice the largest sample.
     return weights + shifted * 4 * float(np.spacing(np.float32(max(x.shape))))
 

@@ -267,3 +267,22 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
 def test_bad_input(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+# ---- on a device --------------------------------------------------------------------------------------------
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "inputs", "options"), CALLS.values(), ids=CALLS)
+def test_cuda_tensors_give_the_bits_of_the_cpu(
+    name: str, inputs: Any, options: dict[str, Any], deterministic: Any
+) -> None:
+    here, there = leaves(inputs), leaves(x.cuda() for x in inputs)
+    results = [getattr(gut, name)(*tensors, **options) for tensors in (here, there)]
+    grad = tensor(*results[0].shape, seed=1)
+    results[0].backward(grad)
+    with torch.cuda.stream(torch.cuda.Stream()):
+        torch.cuda.current_stream().wait_stream(torch.cuda.default_stream())
+        results[1].backward(grad.cuda())
+    torch.cuda.synchronize()
+    assert torch.equal(results[1].cpu(), results[0])
+    for one, other in zip(here, there, strict=True):
+        assert torch.equal(other.grad.cpu(), one.grad)

@@ -1,0 +1,272 @@
+"""Paddle's interpolation: ``from gpu_upsample.compat import paddle; paddle.interpolate(...)``.
+
+The numerics are those of the CPU kernels of PaddlePaddle 3.3.1, which compute coordinates in float32. (Parts of their
+loops round a coordinate once instead of twice, as their compiler arranged it; its last place is not reproduced.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_upsample.compat.spans import window_taps
+from gpu_upsample.dispatch import apply
+from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.plan.dtypes import scalars
+from gpu_upsample.plan.filters import keys_cubic
+from gpu_upsample.plan.shapes import as_choice, output_sizes
+from gpu_upsample.plan.steps import Index, Plan, plan_steps
+from gpu_upsample.plan.taps import Taps, pooling_taps
+
+Numbers = float | Sequence[float]
+Integers = int | Sequence[int]
+_single = np.float32
+
+
+# ---- one axis -----------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Axis:
+    """How one axis is resized; `scale` is None where the sizes decide."""
+
+    n_in: int
+    n_out: int
+    scale: float | None
+    align_corners: bool
+    align_mode: int
+    rank: int
+
+    @property
+    def step(self) -> np.float32:
+        """Input samples per output sample."""
+        if self.align_corners:
+            return _single(self.n_in - 1) / _single(self.n_out - 1) if self.n_out > 1 else _single(0)
+        if self.n_out == 1 and self.rank == 2:  # the kernels for images leave it at that
+            return _single(0)
+        if self.scale is not None:
+            return _single(1 / self.scale)
+        return _single(self.n_in) / _single(self.n_out)
+
+    def coordinates(self, shifted: bool) -> NDArray[np.float32]:
+        """Return where each output lies, centres on centres where they are `shifted`, else corner on corner."""
+        o, half = np.arange(self.n_out, dtype=_single), _single(0.5)
+        position: NDArray[np.float32] = (o + half) * self.step - half if shifted else o * self.step
+        return position
+
+
+def _nearest(axis: _Axis) -> Index:
+    index: Index = np.floor(axis.coordinates(shifted=False)).astype(np.int64)
+    return np.minimum(index, axis.n_in - 1)
+
+
+def _linear(axis: _Axis) -> Taps:
+    shifted = axis.align_mode == 0 and not axis.align_corners
+    position = np.clip(axis.coordinates(shifted), 0, None)
+    index = np.minimum(np.floor(position).astype(np.int64), axis.n_in - 1)
+    part = position - index
+    both = np.minimum(np.stack([index, index + 1], axis=1), axis.n_in - 1)
+    return window_taps(both, np.stack([1 - part, part], axis=1), np.ones(both.shape, bool), axis.n_in)
+
+
+def _cubic(axis: _Axis) -> Taps:
+    position = axis.coordinates(shifted=not axis.align_corners)
+    index = np.floor(position)[:, None] + np.arange(-1.0, 3)
+    weight = keys_cubic(index - position[:, None], -0.75)
+    inside = np.clip(index.astype(np.int64), 0, axis.n_in - 1)
+    return window_taps(inside, weight, np.ones(index.shape, bool), axis.n_in)
+
+
+@dataclass(frozen=True)
+class _Mode:
+    """One mode: the ranks that it works in, and the map of one axis."""
+
+    ranks: tuple[int, ...]
+    map: Callable[[_Axis], Taps | Index]
+
+
+_MODES: dict[str, _Mode] = {
+    "nearest": _Mode((2, 3), _nearest),
+    "linear": _Mode((1,), _linear),
+    "bilinear": _Mode((2,), _linear),
+    "trilinear": _Mode((3,), _linear),
+    "bicubic": _Mode((2,), _cubic),
+    "area": _Mode((1, 2, 3), lambda axis: pooling_taps(axis.n_in, axis.n_out)),
+}
+
+_FORMATS: dict[str, tuple[int, ...]] = {
+    "NCW": (2,),
+    "NWC": (1,),
+    "NCHW": (2, 3),
+    "NHWC": (1, 2),
+    "NCDHW": (2, 3, 4),
+    "NDHWC": (1, 2, 3),
+}
+"""Data format -> spatial axes."""
+
+
+# ---- plan ---------------------------------------------------------------------------------------------------
+def _spatial_axes(shape: tuple[int, ...], data_format: Any) -> tuple[int, ...]:
+    """Return the spatial axes of `x`."""
+    fitting = [name for name in _FORMATS if len(name) == len(shape)]
+    if not fitting:
+        raise ValueError(f"x must have 3, 4 or 5 axes; got shape {shape}")
+    name = data_format.upper() if isinstance(data_format, str) else data_format
+    return _FORMATS[as_choice("data_format", fitting[0] if name is None else name, fitting)]
+
+
+def _plan_interpolate(
+    shape: tuple[int, ...],
+    dtype: str,
+    size: Any,
+    scale_factor: Any,
+    mode: Any,
+    align_corners: Any,
+    align_mode: Any,
+    data_format: Any,
+    recompute_scale_factor: Any,
+) -> Plan:
+    """Plan `interpolate`; the arguments are its own."""
+    scalars(dtype)
+    axes = _spatial_axes(shape, data_format)
+    mode = as_choice("mode", mode.lower() if isinstance(mode, str) else mode, _MODES)
+    if len(axes) not in _MODES[mode].ranks:
+        fitting = [name for name, other in _MODES.items() if len(axes) in other.ranks]
+        raise ValueError(f"mode must be one of {', '.join(map(repr, fitting))} for x of shape {shape}; got {mode!r}")
+    if not isinstance(align_corners, bool):
+        raise TypeError(f"align_corners must be True or False, got {align_corners!r}")
+    if align_corners and mode == "nearest":
+        raise ValueError("align_corners=True has no meaning for mode 'nearest'")
+    if align_mode not in (0, 1):
+        raise ValueError(f"align_mode must be 0 or 1, got {align_mode!r}")
+    if mode == "area" and size is None:
+        raise ValueError("mode 'area' needs size, not scale_factor")
+    if recompute_scale_factor and size is not None:
+        raise ValueError("recompute_scale_factor=True needs scale_factor, not size")
+    n_in = tuple(shape[axis] for axis in axes)
+    sizes, scales = output_sizes(n_in, size, scale_factor, "scale_factor")
+    if recompute_scale_factor:
+        scales = (None,) * len(axes)
+    maps = {
+        axis: _MODES[mode].map(_Axis(n, m, scale, align_corners, align_mode, len(axes)))
+        for axis, n, m, scale in zip(axes, n_in, sizes, scales, strict=True)
+    }
+    return plan_steps(shape, dtype, maps)
+
+
+_cached_interpolate = cached(_plan_interpolate)
+
+
+# ---- paddle.nn.functional, paddle.nn ------------------------------------------------------------------------
+def interpolate(
+    x: Any,
+    size: Integers | None = None,
+    scale_factor: Numbers | None = None,
+    mode: str = "nearest",
+    align_corners: bool = False,
+    align_mode: int = 0,
+    data_format: str | None = None,
+    recompute_scale_factor: bool | None = None,
+    name: str | None = None,
+    *,
+    out: Any = None,
+    backend: str | None = None,
+) -> Any:
+    """Resize the spatial axes of a batch, as ``paddle.nn.functional.interpolate`` does.
+
+    Parameters
+    ----------
+    x : array, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
+        The batch, or one of another `data_format`. Dtypes and sums as in `gpu_upsample.interpolate`, which are more
+        than Paddle's.
+    size : int or sequence of int, optional
+        Output size of the spatial axes.
+    scale_factor : float or sequence of float, optional
+        Output size by a factor, which also fixes the coordinates. Exactly one of `size` and `scale_factor` is given.
+    mode : str
+        ``"nearest"`` (2 and 3 spatial axes), ``"linear"``, ``"bilinear"``, ``"trilinear"``, ``"bicubic"``
+        (coefficient -0.75) or ``"area"`` (adaptive average pooling; needs `size`).
+    align_corners : bool
+        Whether the centres of the corner samples stay in place.
+    align_mode : {0, 1}
+        Whether linear coordinates are ``(o + 0.5) / scale - 0.5`` or ``o / scale``; unused with `align_corners`.
+    data_format : {"NCW", "NWC", "NCHW", "NHWC", "NCDHW", "NDHWC"}, optional
+        The order of the axes; by default the channels come second. ``"area"`` follows it too, where Paddle itself
+        pools the last axes.
+    recompute_scale_factor : bool, optional
+        Whether coordinates follow the output size instead of `scale_factor` as given.
+    name : str, optional
+        Accepted and ignored.
+    out, backend
+        As in `gpu_upsample.interpolate`.
+
+    Returns
+    -------
+    array
+        Of the kind, dtype and place of `x`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `gpu_upsample.interpolate`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[[1.0, 2.0]]])
+    >>> interpolate(x, size=[4], mode="linear")
+    array([[[1.  , 1.25, 1.75, 2.  ]]])
+    >>> interpolate(x, scale_factor=2, mode="linear", align_mode=1)
+    array([[[1. , 1.5, 2. , 2. ]]])
+    """
+    arguments = (size, scale_factor, mode, align_corners, align_mode, data_format, recompute_scale_factor)
+    return apply(partial(planned, _cached_interpolate, arguments), {"x": x}, out, backend)
+
+
+@dataclass(frozen=True, repr=False)
+class Upsample:
+    """A layer that resizes; the arguments are those of `interpolate`.
+
+    Examples
+    --------
+    >>> layer = Upsample(scale_factor=2, mode="bilinear")
+    >>> layer
+    Upsample(scale_factor=2, mode=bilinear, align_corners=False, align_mode=0, data_format=None)
+    >>> layer(np.zeros((1, 3, 4, 5))).shape
+    (1, 3, 8, 10)
+    """
+
+    size: Integers | None = None
+    scale_factor: Numbers | None = None
+    mode: str = "nearest"
+    align_corners: bool = False
+    align_mode: int = 0
+    data_format: str | None = None
+    recompute_scale_factor: bool | None = None
+    name: str | None = None
+
+    def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+        """Resize the spatial axes of `x`."""
+        return interpolate(
+            x,
+            self.size,
+            self.scale_factor,
+            self.mode,
+            self.align_corners,
+            self.align_mode,
+            self.data_format,
+            self.recompute_scale_factor,
+            out=out,
+            backend=backend,
+        )
+
+    def __repr__(self) -> str:
+        given = f"size={self.size}" if self.scale_factor is None else f"scale_factor={self.scale_factor}"
+        named = f", name={self.name}" if self.name else ""
+        return (
+            f"{type(self).__name__}({given}, mode={self.mode}, align_corners={self.align_corners}, "
+            f"align_mode={self.align_mode}, data_format={self.data_format}{named})"
+        )

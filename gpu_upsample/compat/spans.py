@@ -1,0 +1,130 @@
+"""What the dialects of JAX, Keras, TensorFlow and Paddle share: coordinates in float32, and results that are floats.
+
+These libraries compute in float32 where an output lies. On a long axis that moves a sample by far more than the last
+place of a result, so it is part of their numerics: the tables here start from coordinates as they round them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_upsample.plan.dtypes import scalars
+from gpu_upsample.plan.filters import FILTERS, Filter
+from gpu_upsample.plan.steps import FilterStep, Index, Output, Plan, plan_steps
+from gpu_upsample.plan.taps import Floats, Ints, Taps, offsets
+
+Reals = NDArray[np.float32] | Floats
+
+
+def _flat_top(function: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
+    """Return a filter that is 1 within 0.001 of its centre, where its formula divides by nearly nothing."""
+    return lambda d: np.where(np.abs(d) <= 1e-3, 1.0, function(d))
+
+
+LANCZOS: dict[str, Filter] = {
+    name: replace(FILTERS[name], function=_flat_top(FILTERS[name].function)) for name in ("lanczos3", "lanczos5")
+}
+"""The Lanczos filters as JAX and TensorFlow write them."""
+
+
+def window_taps(index: Ints, weight: Reals, used: NDArray[np.bool_], n: int) -> Taps:
+    """Return the taps of windows given as one row of indices and weights per output.
+
+    Parameters
+    ----------
+    index, weight : ndarray, shape (n_out, taps)
+        The samples and their weights; an index that repeats in a row adds its weights.
+    used : ndarray of bool, shape (n_out, taps)
+        Which of them count. An output without any is zero.
+    n : int
+        Length of the input axis; every index that counts lies inside.
+
+    Examples
+    --------
+    >>> window_taps(np.array([[0, 0], [0, 1]]), np.full((2, 2), 0.5), np.ones((2, 2), bool), 2).matrix()
+    array([[1. , 0. ],
+           [0.5, 0.5]])
+    """
+    empty = np.logical_not(used.any(axis=1))
+    start = np.where(used, index, n).min(axis=1)
+    stop = np.where(used, index, -1).max(axis=1) + 1
+    # An empty window lies where its neighbours keep the order.
+    stop = np.maximum.accumulate(stop)
+    start = np.minimum.accumulate(np.where(empty, stop, start)[::-1])[::-1]
+    count = np.where(empty, 0, stop - start)
+    table = np.zeros((len(index), int(np.max(count, initial=1))))
+    rows, k = np.nonzero(used)
+    np.add.at(table, (rows, index[rows, k] - start[rows]), weight[rows, k])
+    # The sum over nothing is -0.0: a constant of 0 makes it +0.0.
+    outside: Floats | None = empty.astype(np.float64) if empty.any() else None
+    return Taps(n, start, count, table, outside)
+
+
+def span_taps(centre: Reals, origin: float, stretch: float, kernel: Filter, n: int) -> Taps:
+    """Return the taps of a filter that sees nothing beyond the axis, and is zero where it is centred outside.
+
+    Parameters
+    ----------
+    centre : ndarray of float32 or float64, shape (n_out,)
+        Where each output lies on the input axis; never decreasing.
+    origin : float
+        The coordinate of the first sample's centre.
+    stretch : float
+        Factor by which the filter is widened.
+    kernel : Filter
+        The filter. Its weights are divided by their sum.
+    n : int
+        Length of the input axis.
+
+    Examples
+    --------
+    >>> span_taps(np.array([-0.25, 0.5, 2.0]), 0.0, 1.0, FILTERS["linear"], 2).matrix()
+    array([[1. , 0. ],
+           [0.5, 0.5],
+           [0. , 0. ]])
+    """
+    real: Any = centre.dtype.type
+    reach = real(kernel.support * stretch)
+    first = np.clip(np.ceil(centre - reach - real(origin)), 0, n - 1).astype(np.int64)
+    last = np.clip(np.floor(centre + reach - real(origin)), 0, n - 1).astype(np.int64)
+    index = first[:, None] + offsets(last + 1 - first)
+    away = (index + origin - centre[:, None].astype(np.float64)).astype(real)
+    distance: Floats = (away * (1 / real(stretch))).astype(np.float64)
+    inside = (centre >= origin - 0.5) & (centre <= n + origin - 0.5)
+    used = (index <= last[:, None]) & inside[:, None]
+    weight = np.where(used, kernel.function(distance), 0.0)
+    total = weight.sum(axis=1, keepdims=True)
+    return window_taps(index, weight / np.where(total == 0, 1, total), used, n)
+
+
+def plan_floats(shape: tuple[int, ...], dtype: str, result: str, maps: dict[int, Taps | Index]) -> Plan:
+    """Plan weighted sums whose result is of a floating-point dtype, whatever the input's.
+
+    Parameters
+    ----------
+    shape, dtype
+        The input array's.
+    result : str
+        dtype of the result.
+    maps : dict
+        Per resized axis its taps.
+
+    Examples
+    --------
+    >>> plan_floats((4,), "uint8", "float32", {}).outputs
+    (Output(shape=(4,), dtype='float32'),)
+    """
+    plan = plan_steps(shape, result, maps)
+    if dtype == result:
+        return plan
+    source, _ = scalars(dtype)
+    # Where no axis is resized, a step without taps converts.
+    nothing = FilterStep((prod(shape[:-1]), 1, prod(shape[-1:]), 1), None, None, source, scalars(result)[0])
+    first, *others = plan.steps or (nothing,)
+    return Plan((Output(plan.outputs[0].shape, result),), (replace(first, source=source), *others))
