@@ -65,6 +65,56 @@ def save(image: Image.Image, path: Path, **options: object) -> Path:
     return path
 
 
+# ---- other libraries' pixels ---------------------------------------------------------------------------------
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK", "I;16"])
+def test_like_pillow(tmp_path: Path, mode: str) -> None:
+    source, target = save(picture(mode, (17, 15)), tmp_path / "a.tif"), tmp_path / "b.tif"
+    resized(source, "-o", target, "--size", "9x8", "--like", "pillow")
+    expected = Image.open(source).resize((9, 8), Image.Resampling.BICUBIC)
+    result = Image.open(target)
+    assert result.mode == expected.mode
+    assert np.array_equal(np.asarray(result), np.asarray(expected))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_like_opencv(tmp_path: Path, mode: str) -> None:
+    cv2 = pytest.importorskip("cv2")
+    source, target = save(picture(mode, (18, 16)), tmp_path / "a.png"), tmp_path / "b.png"
+    resized(source, "-o", target, "--size", "9x8", "--like", "opencv", "--method", "area")
+    expected = cv2.resize(np.asarray(Image.open(source)), (9, 8), interpolation=cv2.INTER_AREA)
+    assert np.array_equal(np.asarray(Image.open(target)), expected)
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_like_torch(tmp_path: Path, mode: str, smooth: bool) -> None:
+    torch = pytest.importorskip("torch")
+    source, target = save(picture(mode, (17, 15)), tmp_path / "a.png"), tmp_path / "b.png"
+    switch = [] if smooth else ["--no-antialias"]
+    resized(source, "-o", target, "--size", "9x8", "--like", "torch", "--method", "linear", *switch)
+    pixels = np.asarray(Image.open(source)).reshape(15, 17, -1)
+    batch = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
+    expected = torch.nn.functional.interpolate(batch, size=(8, 9), mode="bilinear", antialias=smooth)
+    actual = np.asarray(Image.open(target)).reshape(8, 9, -1)
+    assert np.array_equal(actual, expected[0].permute(1, 2, 0).numpy())
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--like", "opencv", "--method", "lanczos3"], "nearest, linear, cubic, area, lanczos4"),
+        (["--like", "opencv", "--antialias"], "opencv never widens"),
+        (["--like", "pillow", "--no-antialias"], "pillow always widens"),
+    ],
+)
+def test_what_a_library_does_not_have(tmp_path: Path, options: list[str], hint: str) -> None:
+    source = save(picture("L"), tmp_path / "a.png")
+    result = run("resize", source, "-o", tmp_path / "b.png", "--scale", 2, *options)
+    assert result.exit_code == 2
+    assert hint in " ".join(result.output.replace("│", " ").split())
+    assert not (tmp_path / "b.png").exists()
+
+
 # ---- modes -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("mode", "source", "target", "mode_out"),

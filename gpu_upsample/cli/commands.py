@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -81,12 +82,17 @@ def main() -> None:
 )
 @click.option("--scale", type=_factor, metavar="FACTOR", help="How many times as wide and as high.")
 @click.option("--size", type=_size, metavar="WIDTHxHEIGHT", help="Size of the result, in pixels.")
-@click.option("--method", type=click.Choice(METHODS), default="lanczos3", show_default=True, help="Filter.")
+@click.option("--method", type=click.Choice(METHODS), help="Filter.  [default: lanczos3; cubic with --like]")
 @click.option(
     "--antialias/--no-antialias",
     default=None,
     help="Widen the filter when shrinking, so that fine detail does not turn into false patterns. "
     "[default: on, except for nearest, which has no filter]",
+)
+@click.option(
+    "--like",
+    type=click.Choice(["pillow", "opencv", "torch"]),
+    help="Give the pixels that this library would, by its own filter and rounding.",
 )
 @_backend_option
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
@@ -95,8 +101,9 @@ def resize(
     output: Path,
     scale: float | None,
     size: tuple[int, int] | None,
-    method: str,
+    method: str | None,
     antialias: bool | None,
+    like: str | None,
     backend: str,
     overwrite: bool,
 ) -> None:
@@ -107,10 +114,7 @@ def resize(
     """
     if (scale is None) == (size is None):
         raise click.UsageError("Give either --scale or --size.")
-    if antialias is None:
-        antialias = method != "nearest"
-    elif antialias and method == "nearest":
-        raise click.UsageError("--antialias has no meaning for method nearest.")
+    resample = _resampler(method, antialias, like, backend)
     factor = 1.0 if scale is None else scale
     jobs = _jobs(inputs, output)
 
@@ -129,7 +133,7 @@ def resize(
                     raise FileExistsError(f"{target} exists; --overwrite replaces it")
                 image = images.read(source)
                 wanted = size or (math.floor(image.width * factor), math.floor(image.height * factor))
-                result = images.resample(image, wanted, method=method, antialias=antialias, backend=backend)
+                result = resample(image, wanted)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 images.write(result, target)
             except gu.BackendUnavailableError as error:
@@ -140,6 +144,24 @@ def resize(
     click.echo(f"{len(jobs) - failures} of {len(jobs)} written")
     if failures:
         raise SystemExit(1)
+
+
+def _resampler(method: str | None, antialias: bool | None, like: str | None, backend: str) -> Callable[..., Any]:
+    """Return the function that gives a picture its new size."""
+    from gpu_upsample.cli import images
+
+    if like is not None:
+        from gpu_upsample.cli.like import likeness
+
+        try:
+            return likeness(like, method or "cubic", antialias, backend)
+        except ValueError as error:
+            raise click.UsageError(f"{error}.") from error
+    method = method or "lanczos3"
+    if antialias and method == "nearest":
+        raise click.UsageError("--antialias has no meaning for method nearest.")
+    smooth = method != "nearest" if antialias is None else antialias
+    return partial(images.resample, method=method, antialias=smooth, backend=backend)
 
 
 def _jobs(inputs: tuple[Path, ...], output: Path) -> list[tuple[Path, Path]]:

@@ -90,11 +90,16 @@ def resample(image: Image.Image, size: tuple[int, int], *, method: str, antialia
         result = _straight(resized(_premultiplied(pixels)))
     else:
         result = resized(pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
+    return as_image(result, image)
+
+
+def as_image(pixels: NDArray[Any], like: Image.Image) -> Image.Image:
+    """Return `pixels` as an image of the mode and colour profile of another."""
     # CMYK is the one mode that shape and dtype do not tell.
-    resampled = Image.fromarray(result, "CMYK" if image.mode == "CMYK" else None)
-    if profile := image.info.get("icc_profile"):
-        resampled.info["icc_profile"] = profile
-    return resampled
+    image = Image.fromarray(pixels, "CMYK" if like.mode == "CMYK" else None)
+    if profile := like.info.get("icc_profile"):
+        image.info["icc_profile"] = profile
+    return image
 
 
 def _premultiplied(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

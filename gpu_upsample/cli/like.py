@@ -1,0 +1,100 @@
+"""Resizing a picture as another library does: what the command line calls ``--like``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gpu_upsample.cli.images import as_image
+from gpu_upsample.compat import opencv, pillow, torch_uint8
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How a library resizes pictures.
+
+    Attributes
+    ----------
+    methods : dict
+        Name of a method on the command line -> what the library calls it.
+    antialias : tuple of bool
+        Whether it widens the filter when shrinking; the default is the first.
+    run : callable
+        Takes the picture, the size as (width, height), the library's method, antialias and the backend.
+    """
+
+    methods: dict[str, Any]
+    antialias: tuple[bool, ...]
+    run: Callable[[Image.Image, Size, Any, bool, str], Image.Image]
+
+
+def _like_pillow(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: str) -> Image.Image:
+    return as_image(np.asarray(pillow.resize(image, size, method, backend=backend)), image)
+
+
+def _like_opencv(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: str) -> Image.Image:
+    result = opencv.resize(np.asarray(image), size, interpolation=method, backend=backend)
+    return as_image(result, image)
+
+
+def _like_torch(image: Image.Image, size: Size, method: Any, antialias: bool, backend: str) -> Image.Image:
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8:
+        raise ValueError(f"has pixels of {pixels.dtype}; --like torch is for 8-bit pictures")
+    batch = pixels.reshape(1, *pixels.shape[:2], -1)
+    result = torch_uint8.interpolate(
+        batch, size[::-1], mode=method, antialias=antialias, data_format="channels_last", backend=backend
+    )
+    return as_image(result.reshape(*size[::-1], *pixels.shape[2:]), image)
+
+
+LIKE: dict[str, Likeness] = {
+    "pillow": Likeness(
+        {
+            "nearest": pillow.NEAREST,
+            "box": pillow.BOX,
+            "linear": pillow.BILINEAR,
+            "hamming": pillow.HAMMING,
+            "cubic": pillow.BICUBIC,
+            "lanczos3": pillow.LANCZOS,
+        },
+        (True,),
+        _like_pillow,
+    ),
+    "opencv": Likeness(
+        {
+            "nearest": opencv.INTER_NEAREST,
+            "linear": opencv.INTER_LINEAR,
+            "cubic": opencv.INTER_CUBIC,
+            "area": opencv.INTER_AREA,
+            "lanczos4": opencv.INTER_LANCZOS4,
+        },
+        (False,),
+        _like_opencv,
+    ),
+    "torch": Likeness({"linear": "bilinear", "cubic": "bicubic"}, (True, False), _like_torch),
+}
+"""Name of a library -> how it resizes pictures."""
+
+
+def likeness(library: str, method: str, antialias: bool | None, backend: str) -> Callable[[Image.Image, Size], Any]:
+    """Return the function that gives a picture another size, (width, height), with the pixels of a library.
+
+    Raises
+    ------
+    ValueError
+        If the library has no such method, or cannot be told to antialias, or not to.
+    """
+    how = LIKE[library]
+    if method not in how.methods:
+        raise ValueError(f"{library} has no method {method}: it has {', '.join(how.methods)}")
+    if antialias is not None and antialias not in how.antialias:
+        raise ValueError(f"{library} {'always' if how.antialias[0] else 'never'} widens the filter when shrinking")
+    smooth = how.antialias[0] if antialias is None else antialias
+    return lambda image, size: how.run(image, size, how.methods[method], smooth, backend)
