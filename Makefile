@@ -4,7 +4,7 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint gpu bench clean
+.PHONY: help demo test lint gpu bench docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ gpu: ## Run the tests and the benchmark on a CUDA device, with PYTHON (python3)
 
 bench: .venv/test.stamp ## Compare the speed with other libraries
 	$(BIN)/python -m benchmarks
+
+docs: .venv/test.stamp ## Write the page on other libraries' dialects anew
+	PYTHONPATH=. $(BIN)/python docs/dialects.py
 
 clean: ## Remove everything that make has made
 	rm -rf .venv demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

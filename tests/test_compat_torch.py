@@ -149,6 +149,16 @@ def test_the_memory_format_stays(x: Any, form: Any, options: dict[str, Any]) -> 
     torch._dynamo.reset()
 
 
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("antialias", [True, False])
+def test_bytes(form: Any, mode: str, antialias: bool) -> None:
+    random = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (2, 3, 37, 29), dtype=torch.uint8, generator=random).contiguous(memory_format=form)
+    how = {"size": (16, 40), "mode": mode, "antialias": antialias}
+    assert torch.equal(gut.interpolate(x, **how), functional.interpolate(x, **how))
+
+
 def test_channels_last_convolution() -> None:
     x, weight = tensor(2, 4, 5, 6).to(memory_format=torch.channels_last), tensor(4, 3, 3, 3)
     result = gut.conv_transpose2d(x, weight, stride=2)

@@ -41,7 +41,8 @@ def interpolate(
     Parameters
     ----------
     input : Tensor, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
-        The batch, in either memory format, which the result keeps.
+        The batch, in either memory format, which the result keeps. Bytes give the bits of torch's CPU kernels (see
+        `gpu_upsample.compat.torch_uint8`).
     size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
         As in `gpu_upsample.interpolate`.
 

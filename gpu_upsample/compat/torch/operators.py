@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import gpu_upsample as gu
+from gpu_upsample.compat import torch_uint8
 from gpu_upsample.plan.conv_transpose import plan_conv_transpose
 from gpu_upsample.plan.pooling import plan_max_pool, plan_max_unpool
 from gpu_upsample.plan.rearrange import plan_fold, plan_shuffle, plan_unfold
@@ -106,8 +107,9 @@ def _fake_interpolate(x: Tensor, *sampling: Any) -> Any:
 
 @_operator(f"(Tensor x, {_SAMPLING}) -> Tensor", _fake_interpolate)
 def interpolate(x: Tensor, *sampling: Any) -> Tensor:
-    """Resize the spatial axes of a batch."""
-    return _in_its_layout(lambda x, data_format: gu.interpolate(x, *sampling, data_format=data_format), x)
+    """Resize the spatial axes of a batch; bytes in the integers in which torch does it."""
+    resize = torch_uint8.interpolate if x.dtype == torch.uint8 else gu.interpolate
+    return _in_its_layout(lambda x, data_format: resize(x, *sampling, data_format=data_format), x)
 
 
 @_operator(
