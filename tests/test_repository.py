@@ -77,9 +77,9 @@ def test_no_file_names_a_path_of_one_machine() -> None:
 def test_every_make_target_is_there() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
-    assert targets == {"help", "demo", "test", "lint", "gpu", "bench", "clean"}
+    assert targets == {"help", "demo", "test", "lint", "gpu", "bench", "docs", "clean"}
     prose = "".join((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
-    assert set(re.findall(r"\bmake (demo|test|lint|gpu|bench|clean|[a-z]+(?=`))", prose)) <= targets
+    assert set(re.findall(r"\bmake (demo|test|lint|gpu|bench|docs|clean|[a-z]+(?=`))", prose)) <= targets
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make")
