@@ -18,22 +18,18 @@ if TYPE_CHECKING:
     )
     from gpu_upsample.dispatch import available_backends, check_errors, show_info, use_backend
     from gpu_upsample.errors import BackendUnavailableError
-    from gpu_upsample.pooling import (
-        max_pool1d,
+    from gpu_upsample.pooling import max_pool1d, max_pool2d, max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
+    from gpu_upsample.pooling_backward import (
         max_pool1d_backward,
-        max_pool2d,
         max_pool2d_backward,
-        max_pool3d,
         max_pool3d_backward,
-        max_unpool1d,
         max_unpool1d_backward,
-        max_unpool2d,
         max_unpool2d_backward,
-        max_unpool3d,
         max_unpool3d_backward,
     )
     from gpu_upsample.rearrange import fold, pixel_shuffle, pixel_unshuffle, unfold
-    from gpu_upsample.resample import interpolate, interpolate_backward, resize, resize_backward
+    from gpu_upsample.resample import interpolate, resize
+    from gpu_upsample.resample_backward import interpolate_backward, resize_backward
 
 __version__ = "0.1.0"
 
@@ -50,23 +46,23 @@ _HOME = {
     "conv_transpose3d_backward": "conv_transpose_backward",
     "fold": "rearrange",
     "interpolate": "resample",
-    "interpolate_backward": "resample",
+    "interpolate_backward": "resample_backward",
     "max_pool1d": "pooling",
-    "max_pool1d_backward": "pooling",
+    "max_pool1d_backward": "pooling_backward",
     "max_pool2d": "pooling",
-    "max_pool2d_backward": "pooling",
+    "max_pool2d_backward": "pooling_backward",
     "max_pool3d": "pooling",
-    "max_pool3d_backward": "pooling",
+    "max_pool3d_backward": "pooling_backward",
     "max_unpool1d": "pooling",
-    "max_unpool1d_backward": "pooling",
+    "max_unpool1d_backward": "pooling_backward",
     "max_unpool2d": "pooling",
-    "max_unpool2d_backward": "pooling",
+    "max_unpool2d_backward": "pooling_backward",
     "max_unpool3d": "pooling",
-    "max_unpool3d_backward": "pooling",
+    "max_unpool3d_backward": "pooling_backward",
     "pixel_shuffle": "rearrange",
     "pixel_unshuffle": "rearrange",
     "resize": "resample",
-    "resize_backward": "resample",
+    "resize_backward": "resample_backward",
     "show_info": "dispatch",
     "unfold": "rearrange",
     "use_backend": "dispatch",

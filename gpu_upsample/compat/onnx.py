@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from gpu_upsample.compat import onnx_plan as plans
+from gpu_upsample.compat.onnx_resize import plan_onnx_resize
 from gpu_upsample.dispatch import apply
-from gpu_upsample.plan import onnx as plans
 from gpu_upsample.plan.cache import cached, planned
-from gpu_upsample.plan.onnx_resize import plan_onnx_resize
 
 Integers = Sequence[int]
 

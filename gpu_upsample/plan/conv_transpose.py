@@ -186,7 +186,7 @@ def conv_transpose_step(
         raise ValueError(f"padding={padding!r} leaves nothing: the output would have spatial sizes {size_out}")
     n_out = weight_shape[1] * groups
     shape_out = (*batch, *size_out, n_out) if last else (*batch, n_out, *size_out)
-    step = _step(
+    step = make_step(
         batch=prod(batch),
         groups=groups,
         channels_in=n_channels // groups,
@@ -204,7 +204,7 @@ def conv_transpose_step(
     return Output(shape_out, dtype), step
 
 
-def _step(
+def make_step(
     *,
     batch: int,
     groups: int,

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.plan.conv_transpose import _step as conv_transpose_step
+from gpu_upsample.compat.onnx_resize import as_bit
+from gpu_upsample.plan.conv_transpose import make_step
 from gpu_upsample.plan.dtypes import PARTS, check_gradient, scalars
-from gpu_upsample.plan.onnx_resize import as_bit
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, check_index_dtype
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, fold_axes
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer
@@ -253,7 +253,7 @@ def plan_onnx_conv_transpose(
         share = SHARES.get(auto_pad, SHARES["SAME_LOWER"])
         begin = tuple(share(m - asked) for m, asked in zip(whole, size_out, strict=True))
     _check_lengths("the result", size_out)
-    step = conv_transpose_step(
+    step = make_step(
         batch=shape[0],
         groups=group,
         channels_in=shape[1] // group,
