@@ -15,7 +15,10 @@ import pytest
 import gpu_upsample as gu
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("numba", "llvmlite", "cupy", "numba_cuda", "cuda", "torch", "PIL", "click", "rich", "ml_dtypes", "onnx")
+HEAVY = (
+    "numba", "llvmlite", "cupy", "numba_cuda", "cuda", "click", "rich", "ml_dtypes",
+    "PIL", "cv2", "jax", "keras", "onnx", "paddle", "tensorflow", "torch",
+)  # fmt: skip
 
 LOADED = f"""
 import json, sys
@@ -71,7 +74,7 @@ def test_the_check_can_fail() -> None:
         "import gpu_upsample as gu; dir(gu); gu.__version__; gu.BackendUnavailableError; gu.use_backend",
         "from gpu_upsample import interpolate, resize",
         "import gpu_upsample.plan.resample, gpu_upsample.dispatch, gpu_upsample.arrays",
-        "from gpu_upsample import compat; dir(compat); compat.onnx.resize",
+        "from gpu_upsample.compat import jax, keras, onnx, opencv, paddle, pillow, tensorflow, torch_uint8",
     ],
     ids=["package", "names", "operators", "plan", "compat"],
 )
