@@ -138,11 +138,23 @@ class Sums:
     exact: bool = False
 
 
-def _joins(rows: Taps, columns: Taps, results: int) -> bool:
-    """Return whether one step sums along both axes, which spares the array in between."""
+def _joins(rows: Taps, columns: Taps, others: int) -> bool:
+    """Return whether one step sums along both axes, which spares the array in between.
+
+    `others` is the product of the lengths of all other axes.
+    """
     if max(rows.width, columns.width) > _LONG_WINDOW:
         return False
-    return rows.width * columns.width < _LONG_SUM or results >= _FEW
+    return rows.width * columns.width < _LONG_SUM or rows.n_out * columns.n_out * others >= _FEW
+
+
+# Longer windows along a row have no loop of their own, whose outputs are formed side by side.
+_WIDE = 10
+
+
+def _shrinks_first(rows: Taps, columns: Taps) -> bool:
+    """Return whether the rows are summed first: where that leaves fewer of the long, slow sums along a row."""
+    return columns.width > _WIDE and rows.n_out < rows.n_in
 
 
 def _filter_steps(shape: tuple[int, ...], taps: dict[int, Taps], sums: Sums, fill: float) -> list[FilterStep]:
@@ -153,22 +165,29 @@ def _filter_steps(shape: tuple[int, ...], taps: dict[int, Taps], sums: Sums, fil
     def add(folded: Shape4, rows: Taps | None, columns: Taps | None) -> None:
         steps.append(FilterStep(folded, rows, columns, sums.between if steps else sums.source, sums.between, fill))
 
-    while axes:
-        axis = axes.pop()
-        above = axes[-1] if axes and prod(current[axes[-1] + 1 : axis]) == 1 else None
-        lengths = {a: taps[a].n_out for a in (above, axis) if a is not None}
-        results = prod(_resized(tuple(current), lengths, lengths))
-        if above is not None and not sums.exact and _joins(taps[above], taps[axis], results):
-            add(_folded(tuple(current), above, axis), taps[above], taps[axis])
-            current[axes.pop()] = taps[above].n_out
-        elif taps[axis].width > _LONG_WINDOW and not sums.exact:
+    def add_axis(axis: int) -> None:
+        if taps[axis].width > _LONG_WINDOW and not sums.exact:
             for part in taps[axis].blocks(_BLOCK):
                 add(_folded(tuple(current), 0, axis), None, part)
                 current[axis] = part.n_out
         else:
             folded, across = _single_axis(tuple(current), axis)
             add(folded, *((None, taps[axis]) if across else (taps[axis], None)))
-        current[axis] = taps[axis].n_out
+            current[axis] = taps[axis].n_out
+
+    while axes:
+        axis = axes.pop()
+        above = axes[-1] if axes and prod(current[axes[-1] + 1 : axis]) == 1 else None
+        if above is None or sums.exact:
+            add_axis(axis)
+        elif _shrinks_first(taps[above], taps[axis]):
+            add_axis(axes.pop())
+            add_axis(axis)
+        elif _joins(taps[above], taps[axis], prod(current) // (current[above] * current[axis])):
+            add(_folded(tuple(current), above, axis), taps[above], taps[axis])
+            current[axes.pop()], current[axis] = taps[above].n_out, taps[axis].n_out
+        else:
+            add_axis(axis)
     if steps:
         steps[-1] = replace(steps[-1], result=sums.result)
     return steps
