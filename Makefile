@@ -1,6 +1,6 @@
 # `make demo` and `make test` set up what they need in .venv: only make and Python 3.11 or later must be there.
 PYTHON ?= python3
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto --dist loadfile
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -23,7 +23,7 @@ lint: .venv/test.stamp ## Lint and check the types
 # Runs in the environment of PYTHON, which brings numba-cuda and CuPy: a machine with a GPU may have no network.
 # Warnings are no errors there, since the versions are the machine's own.
 gpu: ## Run the tests and the benchmark on a CUDA device, with PYTHON (python3)
-	$(PYTHON) -m pytest -W default -m gpu tests $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -W default -m gpu tests
 	$(PYTHON) -m benchmarks --device
 
 bench: .venv/test.stamp ## Compare the speed with other libraries

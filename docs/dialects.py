@@ -305,10 +305,10 @@ TAIL = """\
 
 | to reproduce | module | equal to |
 |---|---|---|
-| Pillow | `compat.pillow` | the last bit: all filters and modes, boxes, `reduce`, `thumbnail` |
-| torch, bytes | `compat.torch`, `compat.torch_uint8` | the last bit of its CPU kernels |
+| Pillow | `compat.pillow` | the last bit: all filters, 12 modes, boxes, `reduce`, `thumbnail` |
+| torch, bytes | `compat.torch`, `compat.torch_uint8` | the last bit of its CPU kernels (bilinear, bicubic) |
 | torch, floats | `compat.torch`, `gu.interpolate` | rounding; and differentiable |
-| OpenCV | `compat.opencv` | the last bit for nearest, exact linear, and area by whole factors; elsewhere within 1 |
+| OpenCV | `compat.opencv` | the last bit for nearest, exact linear, and area by whole factors; else integers within 1 |
 | ONNX | `compat.onnx` | rounding: Resize, MaxPool, MaxUnpool, ConvTranspose, DepthToSpace, SpaceToDepth, Col2Im |
 | JAX, TensorFlow, Keras, Paddle | `compat.jax`, `.tensorflow`, `.keras`, `.paddle` | rounding |
 

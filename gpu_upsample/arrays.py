@@ -85,6 +85,10 @@ def _torch(name: str, x: Any) -> Operand:
     torch = sys.modules["torch"]
     if x.requires_grad:
         raise TypeError(f"{name} requires a gradient, which this function does not record; pass {name}.detach()")
+    if x.layout != torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got one of layout {x.layout}")
+    if x.is_conj() or x.is_neg():
+        raise TypeError(f"{name} is conjugated or negated lazily; pass {name}.resolve_conj().resolve_neg()")
     dtype = str(x.dtype).removeprefix("torch.")
     # Neither NumPy nor the device interface knows bfloat16: its bits travel as integers.
     bits = x.view(torch.int16) if dtype == "bfloat16" else x

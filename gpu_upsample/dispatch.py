@@ -82,6 +82,7 @@ def apply(
     inputs: dict[str, Any],
     out: Any,
     backend: Any,
+    out_name: str = "out",
 ) -> Any:
     """Plan for some arrays, run the plan on the backend that the caller or the data chose, and return its results.
 
@@ -95,6 +96,8 @@ def apply(
         Where the results go.
     backend : str or None
         The argument of the public operator.
+    out_name : str
+        What error messages call `out`.
 
     Returns
     -------
@@ -105,13 +108,13 @@ def apply(
     first = sources[0]
     _check_one_kind(dict(zip(inputs, sources, strict=True)))
     plan = plan_for(*((source.shape, source.dtype) for source in sources))
-    targets = None if out is None else _targets(out, next(iter(inputs)), first, plan)
+    targets = None if out is None else _targets(out, out_name, next(iter(inputs)), first, plan)
     engine = load(chosen_backend(backend, first.on_device))
     home = load("cuda" if first.on_device else "cpu")
     arrays = [home.as_array(source.array) for source in sources]
     goals = None if targets is None else [home.as_array(target.array) for target in targets]
     if goals is not None:
-        _check_apart(home, dict(zip(inputs, arrays, strict=True)), goals)
+        _check_apart(home, dict(zip(inputs, arrays, strict=True)), goals, out_name)
         if engine is home and all(goal.flags.c_contiguous and goal.dtype.isnative for goal in goals):
             _execute(engine, plan, sources, arrays, goals)
             return out
@@ -142,29 +145,31 @@ def _check_one_kind(operands: dict[str, Operand]) -> None:
         raise TypeError(f"all arrays of a call must be of one kind; got {listed}")
 
 
-def _targets(out: Any, name: str, first: Operand, plan: Plan) -> list[Operand]:
+def _targets(out: Any, out_name: str, name: str, first: Operand, plan: Plan) -> list[Operand]:
     """Return the checked output arrays."""
     several = len(plan.outputs) > 1
     if several and not (isinstance(out, tuple) and len(out) == len(plan.outputs)):
-        raise TypeError(f"out must be a tuple of {len(plan.outputs)} arrays, got {type(out).__name__}")
-    targets = [operand("out", array) for array in (out if several else (out,))]
+        raise TypeError(f"{out_name} must be a tuple of {len(plan.outputs)} arrays, got {type(out).__name__}")
+    targets = [operand(out_name, array) for array in (out if several else (out,))]
     for target, expected in zip(targets, plan.outputs, strict=True):
         if target.library != first.library or target.on_device != first.on_device:
-            raise TypeError(f"{name} and out must be arrays of one kind; got {first.library} and {target.library}")
+            raise TypeError(
+                f"{name} and {out_name} must be arrays of one kind; got {first.library} and {target.library}"
+            )
         if target.dtype != expected.dtype:
-            raise TypeError(f"out must have dtype {expected.dtype}, got {target.dtype}")
+            raise TypeError(f"{out_name} must have dtype {expected.dtype}, got {target.dtype}")
         if target.shape != expected.shape:
-            raise ValueError(f"out must have shape {expected.shape}, got {target.shape}")
+            raise ValueError(f"{out_name} must have shape {expected.shape}, got {target.shape}")
         if not target.on_device and not target.array.flags.writeable:
-            raise ValueError("out must be writable, got a read-only array")
+            raise ValueError(f"{out_name} must be writable, got a read-only array")
     return targets
 
 
-def _check_apart(home: Any, arrays: dict[str, Any], goals: list[Any]) -> None:
+def _check_apart(home: Any, arrays: dict[str, Any], goals: list[Any], out_name: str) -> None:
     for position, goal in enumerate(goals):
-        for name, array in (*arrays.items(), *(("another out", other) for other in goals[:position])):
+        for name, array in (*arrays.items(), *((f"another {out_name}", other) for other in goals[:position])):
             if home.overlap(array, goal):
-                raise ValueError(f"out must not overlap {name} in memory")
+                raise ValueError(f"{out_name} must not overlap {name} in memory")
 
 
 def _moved(array: Any, from_device: bool) -> Any:

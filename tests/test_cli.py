@@ -76,6 +76,13 @@ def test_like_pillow(tmp_path: Path, mode: str) -> None:
     assert np.array_equal(np.asarray(result), np.asarray(expected))
 
 
+def test_like_pillow_in_the_other_order_of_bytes(tmp_path: Path) -> None:
+    source, target = save(picture("I;16B", (17, 15)), tmp_path / "a.tif"), tmp_path / "b.tif"
+    resized(source, "-o", target, "--size", "9x8", "--like", "pillow")
+    native = Image.fromarray(np.asarray(Image.open(source)).astype(np.uint16))
+    assert np.array_equal(np.asarray(Image.open(target)), np.asarray(native.resize((9, 8), Image.Resampling.BICUBIC)))
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 def test_like_opencv(tmp_path: Path, mode: str) -> None:
     cv2 = pytest.importorskip("cv2")

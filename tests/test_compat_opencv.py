@@ -294,6 +294,16 @@ def test_dst():
     assert_same_bits(opencv.resize(x, None, None, 2, 0.5, CUBIC), cv2.resize(x, None, None, 2, 0.5, CUBIC))
 
 
+def test_a_dst_that_cannot_be_written():
+    x = noise((6, 6), "uint8")
+    before, fixed = x.copy(), np.zeros((3, 3), np.uint8)
+    fixed.flags.writeable = False
+    for dst, says in ((x[:3, :3], "dst must not overlap src"), (fixed, "dst must be writable")):
+        with pytest.raises(ValueError, match=says):
+            opencv.resize(x, (3, 3), dst)
+    assert_same_bits(x, before)
+
+
 def test_same_size_is_a_copy():
     for shape, dtype in product(((6, 4), (6, 4, 1), (6, 4, 3)), ("uint8", "float16", "int32")):
         x = noise(shape, dtype)

@@ -320,6 +320,13 @@ L = np.zeros((4, 6), np.uint8)
         (lambda: pillow.reduce(L, 2, (0, 0, 2.5, 4)), TypeError, "box"),
         (lambda: pillow.reduce(L.astype(np.uint16), 2), ValueError, "uint16"),
         (lambda: pillow.reduce(Image.fromarray(L).convert("P"), 2), ValueError, "'P'"),
+        (lambda: pillow.reduce(L, 5000), ValueError, "factor must give blocks of at most 16777216 pixels, got 5000"),
+        (
+            lambda: pillow.resize(Image.new("L", (0, 4)), (2, 2)),
+            ValueError,
+            r"image must not be empty, got size \(0, 4\)",
+        ),
+        (lambda: pillow.resize(L, (2, 2), np.array([1, 2])), TypeError, "resample must be an integer"),
         (lambda: pillow.thumbnail(L, (0, 3)), ValueError, "size"),
         (lambda: pillow.thumbnail(L[0], (3, 3)), ValueError, "axes"),
     ],

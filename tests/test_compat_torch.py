@@ -235,6 +235,38 @@ def test_an_output_size_of_a_convolution() -> None:
     assert layer(torch.zeros(1, 2, 4, 4), output_size=(10, 9)).shape == (1, 2, 10, 9)
 
 
+def test_an_unbatched_volume_has_no_memory_format() -> None:
+    """Its four axes may lie in memory like a batch of images with the channels last."""
+    x = tensor(4, 4, 4, 4).contiguous(memory_format=torch.channels_last)
+    weight = tensor(4, 2, 2, 2, 2)
+    assert (gut.conv_transpose3d(x, weight) - functional.conv_transpose3d(x, weight)).abs().max() < 1e-13
+    compiled = torch.compile(gut.conv_transpose3d, backend="aot_eager")(x, weight)
+    assert torch.equal(compiled, gut.conv_transpose3d(x, weight))
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("channels", [1, 8])
+def test_an_empty_batch_has_gradients_of_zero(channels: int) -> None:
+    x, weight = leaves((tensor(0, channels, 4, 4), tensor(channels, 8, 3, 3)))
+    gut.conv_transpose2d(x, weight).sum().backward()
+    assert x.grad.shape == x.shape
+    assert torch.equal(weight.grad, torch.zeros_like(weight))
+
+
+def test_autocast() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), gut.ConvTranspose2d(4, 1, 3))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        result = model(torch.randn(1, 1, 5, 5))
+    assert result.dtype == torch.bfloat16
+    result.sum().backward()
+    assert model[1].weight.grad.dtype == torch.float32
+
+
+def test_numbers_may_be_given_as_torch_takes_them() -> None:
+    x = tensor(2, 4, 4)
+    assert torch.equal(gut.max_pool2d(x, [2], stride=[]), functional.max_pool2d(x, 2))
+
+
 # ---- determinism and errors ---------------------------------------------------------------------------------
 @pytest.fixture
 def deterministic() -> Any:
@@ -262,6 +294,27 @@ def test_training_does_not_depend_on_the_number_of_threads(monkeypatch: pytest.M
 
 BAD: dict[str, tuple[Any, type[Exception], str]] = {
     "list": (lambda: gut.interpolate([[1.0]], size=2), TypeError, "input must be a torch tensor, got builtins.list"),
+    "rank of a window": (
+        lambda: gut.max_pool1d(tensor(2, 4, 4), (2, 2)),
+        ValueError,
+        r"kernel_size must be one number or 1, one per axis; got \(2, 2\)",
+    ),
+    "rank of a stride": (
+        lambda: gut.conv_transpose2d(tensor(2, 4, 4, 4), tensor(2, 2, 2, 2, 2), stride=(1, 1, 1)),
+        ValueError,
+        "stride must be one number or 2",
+    ),
+    "float": (lambda: gut.max_pool1d(tensor(2, 4), 2.0), TypeError, "kernel_size must be an integer, got 2.0"),
+    "output_size": (
+        lambda: gut.max_unpool1d(tensor(1, 2), torch.tensor([[0, 2]]), 2, output_size=(9, 4)),
+        ValueError,
+        "output_size must",
+    ),
+    "device": (
+        lambda: gut.conv_transpose1d(tensor(1, 4), torch.empty(1, 1, 2, device="meta")),
+        TypeError,
+        "weight must lie where input does, on cpu; got meta",
+    ),
     "mode": (lambda: gut.interpolate(tensor(1, 1, 4), size=2, mode="bicubicc"), ValueError, "mode must be one of"),
     "indices": (lambda: gut.max_unpool1d(tensor(1, 4), [0], 2), TypeError, "indices must be a torch tensor"),
     "weight": (lambda: gut.conv_transpose1d(tensor(1, 4, 4), tensor(3, 1, 2)), ValueError, "weight must begin with"),

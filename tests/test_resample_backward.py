@@ -202,9 +202,9 @@ BAD: dict[str, tuple[Any, Any, type[Exception], str]] = {
     "batch": (np.ones((2, 1, 4)), (1, 1, 2), ValueError, "grad_output must have the shape"),
     "integers": (np.ones((1, 1, 4), int), (1, 1, 2), TypeError, "grad_output must have one of the dtypes .* int64"),
     "input_size int": (np.ones((1, 1, 4)), 2, TypeError, "input_size must be the shape of an array, got 2"),
-    "input_size float": (np.ones((1, 1, 4)), (1, 1, 2.5), TypeError, "input_size must be an integer, got 2.5"),
+    "input_size float": (np.ones((1, 1, 4)), (1, 1, 2.5), TypeError, r"input_size must be the shape .* \(1, 1, 2.5\)"),
     "input_size negative": (np.ones((1, 1, 4)), (1, -1, 2), ValueError, "input_size must have no negative lengths"),
-    "input_size rank": (np.ones((1, 1, 4)), (1, 2), ValueError, r"got shape \(1, 2\)"),
+    "input_size rank": (np.ones((1, 1, 4)), (1, 2), ValueError, r"input_size must have 3, 4 .* got shape \(1, 2\)"),
     "list": ([[[1.0] * 4]], (1, 1, 2), TypeError, "grad_output must be a NumPy"),
 }
 
@@ -213,6 +213,20 @@ BAD: dict[str, tuple[Any, Any, type[Exception], str]] = {
 def test_bad_input(grad: Any, input_size: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         gu.interpolate_backward(grad, input_size, 4)
+
+
+def test_a_transposed_table_that_no_memory_holds() -> None:
+    """All of 30000 outputs read one sample: its window would be as long, and so every row of the table."""
+    how: dict[str, Any] = {"method": "nearest", "box": ((0.0, 1.0),)}
+    with pytest.raises(ValueError, match="30000 windows of up to 30000 samples; a table may hold"):
+        gu.resize_backward(np.ones(30000), (30000,), 30000, **how)
+
+
+@pytest.mark.parametrize("make", ["conj", "sparse"])
+def test_tensors_that_are_no_plain_arrays(make: str) -> None:
+    x = torch.ones(1, 1, 4, dtype=torch.complex64).conj() if make == "conj" else torch.ones(1, 1, 4).to_sparse()
+    with pytest.raises(TypeError, match=r"grad_output (is conjugated|must be a dense)"):
+        gu.interpolate_backward(x, (1, 1, 2), 4)
 
 
 def test_bad_out_is_not_written() -> None:

@@ -35,7 +35,9 @@ class Likeness:
 
 
 def _like_pillow(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: str) -> Image.Image:
-    return as_image(np.asarray(pillow.resize(image, size, method, backend=backend)), image)
+    # What Pillow calls I;16B are the same numbers in another order of bytes.
+    source = np.asarray(image).astype(np.uint16) if image.mode == "I;16B" else image
+    return as_image(np.asarray(pillow.resize(source, size, method, backend=backend)), image)
 
 
 def _like_opencv(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: str) -> Image.Image:

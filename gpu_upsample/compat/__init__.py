@@ -16,11 +16,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpu_upsample.compat import jax, keras, onnx, opencv, paddle, pillow, tensorflow, torch
+    from gpu_upsample.compat import jax, keras, onnx, opencv, paddle, pillow, tensorflow, torch, torch_uint8
 
-_ROOMS = ("jax", "keras", "onnx", "opencv", "paddle", "pillow", "tensorflow", "torch")
+_ROOMS = ("jax", "keras", "onnx", "opencv", "paddle", "pillow", "tensorflow", "torch", "torch_uint8")
 
-__all__ = ["jax", "keras", "onnx", "opencv", "paddle", "pillow", "tensorflow", "torch"]
+__all__ = ["jax", "keras", "onnx", "opencv", "paddle", "pillow", "tensorflow", "torch", "torch_uint8"]
 
 
 def __getattr__(name: str) -> Any:

@@ -52,6 +52,10 @@ _ALPHA = {"1": False, "P": False, "L": False, "I": False, "F": False, "I;16": Fa
 """Pillow's mode -> whether its last channel is an alpha that the others are multiplied by."""
 
 
+_LARGEST_BLOCK = 2**24
+"""Pixels of a block of `reduce`, whose part of the mean has 24 bits behind the binary point."""
+
+
 def _is_image(image: Any) -> bool:
     pil = sys.modules.get("PIL.Image")
     return pil is not None and isinstance(image, pil.Image)
@@ -65,6 +69,8 @@ def _on_arrays(function: Callable[[Any, bool, bool], Any], image: Any, alpha: bo
     if _is_image(image):
         if image.mode not in _ALPHA:
             raise ValueError(f"image must be of one of the modes {', '.join(_ALPHA)}; got {image.mode!r}")
+        if 0 in image.size:
+            raise ValueError(f"image must not be empty, got size {image.size}")
         if alpha is not None:
             raise ValueError(f"alpha is for arrays; an image has its mode, here {image.mode!r}; got alpha={alpha!r}")
         return _image(function(np.asarray(image), _ALPHA[image.mode], image.mode == "P"), image)
@@ -134,7 +140,7 @@ def _pair(name: str, value: Any) -> Size:
 def _filter(resample: Any) -> int:
     if resample is None:
         return BICUBIC
-    if resample not in tuple(Resampling):
+    if as_integer("resample", resample) not in tuple(Resampling):
         listed = ", ".join(f"{kind.name} ({kind.value})" for kind in Resampling)
         raise ValueError(f"resample must be one of {listed}; got {resample!r}")
     return int(resample)
@@ -328,6 +334,8 @@ def reduce(
            [11, 13, 14]], dtype=uint8)
     """
     blocks = _pair("factor", factor if isinstance(factor, Sequence) else (factor, factor))
+    if blocks[0] * blocks[1] > _LARGEST_BLOCK:
+        raise ValueError(f"factor must give blocks of at most {_LARGEST_BLOCK} pixels, got {factor!r}")
 
     def function(x: Any, is_alpha: bool, palette: bool) -> Any:
         part = _box(box, (x.shape[1], x.shape[0]), as_integer)

@@ -168,11 +168,12 @@ def interpolate(
     Notes
     -----
     torch 2.13 gives these bits on every CPU capability (AVX-512, AVX2, and none) and in both memory formats. The one
-    exception is a defect: of a contiguous NCHW tensor, where both lengths change and the new width is 1, torch without
-    AVX2, or with more than 4 channels, returns something else.
+    exception is a defect: of a contiguous NCHW tensor, where the height changes and the new width is 1, torch without
+    AVX2, or with more than 4 channels, returns something else; of 3 channels, it may raise an internal error there.
 
     The nearest modes round coordinates as torch's CUDA kernels do. Its CPU kernels do so for small results and for
-    channels-last images of more than 3 channels, without a `scale_factor`; else they are off by a sample at times.
+    channels-last images of more than 3 channels, without a `scale_factor`; else they are off by a sample at times, and
+    with a `scale_factor` they copy an axis whose length it does not change, whatever it is.
 
     Examples
     --------

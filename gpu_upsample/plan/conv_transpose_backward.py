@@ -240,8 +240,12 @@ def plan_conv_transpose_backward(
         raise TypeError(f"grad_output must have the dtype of x, {x_dtype}; got {dtype}")
     if shape != output.shape:
         raise ValueError(f"grad_output must have the shape of the output, {output.shape}; got {shape}")
-    deterministic = bool(arguments[-1])
-    direct = deterministic or takes_direct_route(forward.channels_in, forward.channels_out, forward.kernel)
+    # Without a batch there is nothing to multiply: the direct sums are zeros.
+    direct = (
+        bool(arguments[-1])
+        or forward.batch == 0
+        or takes_direct_route(forward.channels_in, forward.channels_out, forward.kernel)
+    )
     shapes = (x_shape, weight_shape, (forward.groups * forward.channels_out,))
     outputs = tuple(Output(wanted, dtype) for wanted, need in zip(shapes, needs, strict=True) if need)
     return Plan(outputs, (ConvTransposeBackwardStep(forward, needs, direct),))

@@ -150,6 +150,7 @@ def _sampling(mode: str, align_corners: bool, antialias: bool) -> Sampling:
 
 
 def _interpolate_maps(
+    name: str,
     shape: tuple[int, ...],
     size: Any,
     scale_factor: Any,
@@ -159,19 +160,19 @@ def _interpolate_maps(
     antialias: Any,
     data_format: Any,
 ) -> Maps:
-    """Return the maps of `interpolate` for an array of that shape; the other arguments are its own."""
+    """Return the maps of `interpolate` for an array `name` of that shape; the other arguments are its own."""
     shapes.as_choice("mode", mode, MODES)
     shapes.as_choice("data_format", data_format, LAYOUTS)
     if not 3 <= len(shape) <= 5:
         raise ValueError(
-            f"x must have 3, 4 or 5 axes (batch, channels and 1 to 3 spatial ones); got shape {shape}. "
+            f"{name} must have 3, 4 or 5 axes (batch, channels and 1 to 3 spatial ones); got shape {shape}. "
             "resize() takes any rank"
         )
     spec, axes = MODES[mode], LAYOUTS[data_format](len(shape))
     if len(axes) not in spec.ranks:
         fitting = [name for name, other in MODES.items() if len(axes) in other.ranks]
         raise ValueError(
-            f"mode {mode!r} is for {' or '.join(map(str, spec.ranks))} spatial axes, x of shape {shape} has "
+            f"mode {mode!r} is for {' or '.join(map(str, spec.ranks))} spatial axes, {name} of shape {shape} has "
             f"{len(axes)}; modes that fit are {', '.join(map(repr, fitting))}"
         )
     if align_corners is not None and not spec.align_corners:
@@ -192,17 +193,18 @@ def _interpolate_maps(
 def plan_interpolate(shape: tuple[int, ...], dtype: str, *arguments: Any) -> Plan:
     """Plan `interpolate`; the arguments are its own."""
     scalars(dtype)
-    return plan_steps(shape, dtype, _interpolate_maps(shape, *arguments))
+    return plan_steps(shape, dtype, _interpolate_maps("x", shape, *arguments))
 
 
 def plan_interpolate_backward(shape: tuple[int, ...], dtype: str, input_size: Any, *arguments: Any) -> Plan:
     """Plan `interpolate_backward` for a gradient of that shape; the other arguments are its own."""
     size = shapes.as_shape("input_size", input_size)
-    return _plan_backward(shape, dtype, size, _interpolate_maps(size, *arguments))
+    return _plan_backward(shape, dtype, size, _interpolate_maps("input_size", size, *arguments))
 
 
 # ---- resize -------------------------------------------------------------------------------------------------
 def _resize_maps(
+    name: str,
     shape: tuple[int, ...],
     border: Any,
     size: Any,
@@ -215,9 +217,9 @@ def _resize_maps(
     cubic_coeff: Any,
     box: Any,
 ) -> Maps:
-    """Return the maps of `resize` for an array of that shape; the other arguments are its own."""
+    """Return the maps of `resize` for an array `name` of that shape; the other arguments are its own."""
     if not shape:
-        raise ValueError("x must have at least one axis; got a 0-d array")
+        raise ValueError(f"{name} must have at least one axis; got a 0-d array")
     shapes.check_exactly_one(size, scale, "scale")
     ndim = len(shape)
     axes = shapes.default_axes(ndim, size, scale) if axes is None else shapes.normalized_axes(axes, ndim)
@@ -251,7 +253,7 @@ def _resize_maps(
 def plan_resize(shape: tuple[int, ...], dtype: str, fill_value: Any, border: Any, *arguments: Any) -> Plan:
     """Plan `resize`; the arguments are its own."""
     scalars(dtype)
-    maps = _resize_maps(shape, border, *arguments)
+    maps = _resize_maps("x", shape, border, *arguments)
     fill = _fill(fill_value, dtype) if border == "constant" else 0.0
     return plan_steps(shape, dtype, maps, fill)
 
@@ -259,7 +261,7 @@ def plan_resize(shape: tuple[int, ...], dtype: str, fill_value: Any, border: Any
 def plan_resize_backward(shape: tuple[int, ...], dtype: str, input_size: Any, *arguments: Any) -> Plan:
     """Plan `resize_backward` for a gradient of that shape; the other arguments are its own."""
     size = shapes.as_shape("input_size", input_size)
-    return _plan_backward(shape, dtype, size, _resize_maps(size, *arguments))
+    return _plan_backward(shape, dtype, size, _resize_maps("input_size", size, *arguments))
 
 
 def _boxes(box: Any, n_in: tuple[int, ...]) -> tuple[tuple[float, float] | None, ...]:

@@ -60,9 +60,13 @@ def per_axis(name: str, value: Any, rank: int) -> tuple[Any, ...]:
 
 def as_shape(name: str, value: Any) -> tuple[int, ...]:
     """Return `value` as the shape of an array, or say why it is none."""
+    wrong = f"{name} must be the shape of an array, got {value!r}"
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise TypeError(f"{name} must be the shape of an array, got {value!r}")
-    shape = tuple(as_integer(name, n) for n in value)
+        raise TypeError(wrong)
+    try:
+        shape = tuple(as_integer(name, n) for n in value)
+    except TypeError:
+        raise TypeError(wrong) from None
     if min(shape, default=0) < 0:
         raise ValueError(f"{name} must have no negative lengths, got {value!r}")
     return shape

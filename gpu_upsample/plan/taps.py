@@ -95,7 +95,9 @@ class Taps:
         # An input that no output reads gets an empty window, put where its neighbours keep the order.
         start = np.minimum(start, np.minimum.accumulate(start[::-1])[::-1])
         stop = np.maximum(np.maximum.accumulate(stop), start)
-        weight = np.zeros((self.n_in, int(np.max(stop - start, initial=1))))
+        longest = int(np.max(stop - start, initial=1))
+        _check_table(self.n_in, longest)
+        weight = np.zeros((self.n_in, longest))
         weight[columns, rows - start[columns]] = self.weight[rows, k]
         # The sum over an empty window is -0.0: a constant of 0 makes it +0.0.
         outside = (start == stop).astype(np.float64) if (start == stop).any() else None
@@ -141,14 +143,19 @@ LARGEST_TABLE = 2**27
 """Weights that a table may hold: 1 GiB, and a few times that while it is made."""
 
 
+def _check_table(windows: int, longest: int) -> None:
+    """Refuse a table that would not fit into memory."""
+    if longest * windows > LARGEST_TABLE:
+        raise ValueError(
+            f"size, scale and box ask for {windows} windows of up to {longest} samples; a table may hold "
+            f"{LARGEST_TABLE} weights. Resize in two steps, or part by part"
+        )
+
+
 def offsets(count: Ints) -> Ints:
     """Return the offsets of the taps of the longest window, or say that the table would not fit into memory."""
     longest = int(np.max(count))
-    if longest * len(count) > LARGEST_TABLE:
-        raise ValueError(
-            f"size, scale and box ask for {len(count)} windows of up to {longest} samples; a table may hold "
-            f"{LARGEST_TABLE} weights. Resize in two steps, or part by part"
-        )
+    _check_table(len(count), longest)
     return np.arange(longest)
 
 

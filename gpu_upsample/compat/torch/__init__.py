@@ -9,6 +9,10 @@ interpolation do not. Gradients of 8- to 64-bit integers do not exist, as in tor
 Sums of a transposed convolution go through a matrix product where they are long, unless
 ``torch.use_deterministic_algorithms(True)`` is set: then they, too, have one order everywhere.
 
+A compiled graph holds for the shapes that it was compiled for. There are no forward-mode derivatives: like every
+operator of ``torch.library``, these have a tangent of zero there. Under autocast, transposed convolutions take part as
+torch's own do.
+
 Importing this module imports torch; nothing else in the package does.
 
 Examples

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gpu_upsample.compat.torch import operators
+from gpu_upsample.plan.shapes import as_integer, as_number
 
 Integers = int | Sequence[int]
 Numbers = float | Sequence[float]
 
 
-def _tensor(name: str, value: Any) -> Tensor:
+def _tensor(name: str, value: Any, like: Tensor | None = None) -> Tensor:
+    """Return `value` if it is a tensor, and lies where another does."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a torch tensor, got {type(value).__module__}.{type(value).__qualname__}")
+    if like is not None and value.device != like.device:
+        raise TypeError(f"{name} must lie where input does, on {like.device}; got {value.device}")
     return value
 
 
-def _each(value: Any, rank: int) -> Any:
-    """Return one value per axis as a list, which is what operators take; None stays None."""
-    if value is None:
-        return None
-    return list(value) if isinstance(value, Sequence) else [value] * rank
+def _each(name: str, value: Any, rank: int, read: Callable[[str, Any], Any] = as_integer) -> Any:
+    """Return one number per axis as a list, which is what operators take; one number serves them all."""
+    given = value if isinstance(value, Sequence) and not isinstance(value, str) and len(value) != 1 else None
+    if given is None:
+        one = value[0] if isinstance(value, Sequence) and not isinstance(value, str) else value
+        return [read(name, one)] * rank
+    if len(given) != rank:
+        raise ValueError(f"{name} must be one number or {rank}, one per axis; got {value!r}")
+    return [read(name, number) for number in given]
+
+
+def _each_or_none(name: str, value: Any, rank: int, read: Callable[[str, Any], Any] = as_integer) -> Any:
+    """Return one number per axis as a list, or None; torch also takes an empty sequence for that."""
+    empty = value is None or (isinstance(value, Sequence) and len(value) == 0)
+    return None if empty else _each(name, value, rank, read)
 
 
 def interpolate(
@@ -52,17 +66,22 @@ def interpolate(
     tensor([[[1., 1., 3., 3.]]])
     """
     rank = _tensor("input", input).ndim - 2
-    sampling = (_each(size, rank), _each(scale_factor, rank), mode, align_corners, recompute_scale_factor, antialias)
+    sizes = _each_or_none("size", size, rank)
+    factors = _each_or_none("scale_factor", scale_factor, rank, as_number)
+    sampling = (sizes, factors, mode, align_corners, recompute_scale_factor, antialias)
     result: Tensor = operators.interpolate(input, *sampling)
     return result
 
 
-def _windows(rank: int, kernel_size: Any, stride: Any, *others: Any) -> tuple[Any, ...]:
-    return (_each(kernel_size, rank), _each(stride, rank), *(_each(value, rank) for value in others))
+def _windows(rank: int, kernel_size: Any, stride: Any, padding: Any) -> tuple[Any, ...]:
+    given = _each("kernel_size", kernel_size, rank), _each_or_none("stride", stride, rank)
+    return (*given, _each("padding", padding, rank))
 
 
 def _max_pool(rank: int, x: Any, windows: tuple[Any, ...], ceil_mode: bool, return_indices: bool) -> Any:
-    values, indices = operators.max_pool(_tensor("input", x), *_windows(rank, *windows), ceil_mode)
+    *sliding, dilation = windows
+    geometry = (*_windows(rank, *sliding), _each("dilation", dilation, rank))
+    values, indices = operators.max_pool(_tensor("input", x), *geometry, ceil_mode)
     return (values, indices) if return_indices else values
 
 
@@ -112,9 +131,10 @@ def max_pool3d(
 
 
 def _max_unpool(rank: int, x: Any, indices: Any, windows: tuple[Any, ...], output_size: Any) -> Tensor:
-    size = None if output_size is None else list(output_size)[-rank:]
-    arguments = (_tensor("input", x), _tensor("indices", indices), *_windows(rank, *windows), size)
-    result: Tensor = operators.max_unpool(*arguments)
+    tensors = _tensor("input", x), _tensor("indices", indices, x)
+    count = rank if output_size is None or len(output_size) == rank else len(output_size)
+    size = _each_or_none("output_size", output_size, count)
+    result: Tensor = operators.max_unpool(*tensors, *_windows(rank, *windows), size)
     return result
 
 
@@ -161,11 +181,17 @@ def max_unpool3d(
 
 
 def _conv_transpose(rank: int, x: Any, weight: Any, bias: Any, geometry: tuple[Any, ...], groups: int) -> Tensor:
-    stride, padding, output_padding, dilation = (_each(value, rank) for value in geometry)
+    names = ("stride", "padding", "output_padding", "dilation")
+    stride, padding, output_padding, dilation = (
+        _each(name, value, rank) for name, value in zip(names, geometry, strict=True)
+    )
+    tensors = [_tensor("input", x), _tensor("weight", weight, x)]
+    tensors += [] if bias is None else [_tensor("bias", bias, x)]
+    if torch.is_autocast_enabled(x.device.type):  # as torch's own convolutions
+        tensors = [tensor.to(torch.get_autocast_dtype(x.device.type)) for tensor in tensors]
     result: Tensor = operators.conv_transpose(
-        _tensor("input", x),
-        _tensor("weight", weight),
-        bias,
+        *tensors[:2],
+        tensors[2] if bias is not None else None,
         stride,
         padding,
         output_padding,
@@ -226,7 +252,7 @@ def conv_transpose3d(
 
 def _of_images(operator: Any, x: Any, factor: int) -> Tensor:
     """Run a shuffle on the last three axes, whatever lies before them."""
-    images = _tensor("input", x)
+    images, factor = _tensor("input", x), as_integer("factor", factor)
     if images.ndim <= 4:
         result: Tensor = operator(images, factor)
         return result
@@ -250,6 +276,11 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A0
     return _of_images(operators.pixel_unshuffle, input, downscale_factor)
 
 
+def _sliding(*windows: Any) -> list[Any]:
+    names = ("kernel_size", "dilation", "padding", "stride")
+    return [_each(name, value, 2) for name, value in zip(names, windows, strict=True)]
+
+
 def fold(
     input: Tensor,  # noqa: A002
     output_size: Integers,
@@ -267,8 +298,8 @@ def fold(
              [2., 4., 2.],
              [1., 2., 1.]]])
     """
-    windows = (_each(value, 2) for value in (output_size, kernel_size, dilation, padding, stride))
-    result: Tensor = operators.fold(_tensor("input", input), *windows)
+    size = _each("output_size", output_size, 2)
+    result: Tensor = operators.fold(_tensor("input", input), size, *_sliding(kernel_size, dilation, padding, stride))
     return result
 
 
@@ -280,6 +311,6 @@ def unfold(
     stride: Integers = 1,
 ) -> Tensor:
     """Lay windows side by side: ``torch.nn.functional.unfold``."""
-    windows = (_each(value, 2) for value in (kernel_size, dilation, padding, stride))
+    windows = _sliding(kernel_size, dilation, padding, stride)
     result: Tensor = operators.unfold(_tensor("input", input), *windows)
     return result

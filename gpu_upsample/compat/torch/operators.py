@@ -61,20 +61,20 @@ _LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 """Number of axes -> torch's memory format in which the channels are the last axis."""
 
 
-def _lies_channels_last(x: Tensor) -> bool:
-    form = _LAST.get(x.ndim)
+def _lies_channels_last(x: Tensor, rank: int) -> bool:
+    form = _LAST.get(x.ndim) if x.ndim == rank + 2 else None  # without a batch, the first axis are the channels
     return form is not None and x.is_contiguous(memory_format=form) and not x.is_contiguous()
 
 
-def _in_its_layout(function: Callable[..., Tensor], x: Tensor) -> Tensor:
+def _in_its_layout(function: Callable[..., Tensor], x: Tensor, rank: int) -> Tensor:
     """Call a function with `x` and the data format in which it lies in memory; the result lies the same way."""
-    if not _lies_channels_last(x):
+    if not _lies_channels_last(x, rank):
         return function(x, data_format="channels_first")
     return function(x.movedim(1, -1), data_format="channels_last").movedim(-1, 1)
 
 
-def _like_layout_of(x: Tensor, made: Tensor) -> Tensor:
-    return made.contiguous(memory_format=_LAST[x.ndim]) if _lies_channels_last(x) else made
+def _like_layout_of(x: Tensor, made: Tensor, rank: int) -> Tensor:
+    return made.contiguous(memory_format=_LAST[x.ndim]) if _lies_channels_last(x, rank) else made
 
 
 def _operator(schema: str, fake: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
@@ -102,19 +102,19 @@ _SAMPLING = (
 
 
 def _fake_interpolate(x: Tensor, *sampling: Any) -> Any:
-    return _like_layout_of(x, _results(plan_interpolate, (x,), *sampling, "channels_first"))
+    return _like_layout_of(x, _results(plan_interpolate, (x,), *sampling, "channels_first"), x.ndim - 2)
 
 
 @_operator(f"(Tensor x, {_SAMPLING}) -> Tensor", _fake_interpolate)
 def interpolate(x: Tensor, *sampling: Any) -> Tensor:
     """Resize the spatial axes of a batch; bytes in the integers in which torch does it."""
     resize = torch_uint8.interpolate if x.dtype == torch.uint8 else gu.interpolate
-    return _in_its_layout(lambda x, data_format: resize(x, *sampling, data_format=data_format), x)
+    return _in_its_layout(lambda x, data_format: resize(x, *sampling, data_format=data_format), x, x.ndim - 2)
 
 
 @_operator(
     f"(Tensor grad, int[] input_size, {_SAMPLING}) -> Tensor",
-    lambda grad, input_size, *sampling: _like_layout_of(grad, grad.new_empty(input_size)),
+    lambda grad, input_size, *sampling: _like_layout_of(grad, grad.new_empty(input_size), grad.ndim - 2),
 )
 def interpolate_backward(grad: Tensor, input_size: list[int], *sampling: Any) -> Tensor:
     """Return the gradient of `interpolate`."""
@@ -124,7 +124,7 @@ def interpolate_backward(grad: Tensor, input_size: list[int], *sampling: Any) ->
         size = (first, second, *spatial) if data_format == "channels_first" else (first, *spatial, second)
         return gu.interpolate_backward(grad, size, *sampling, data_format=data_format)
 
-    return _in_its_layout(run, grad)
+    return _in_its_layout(run, grad, grad.ndim - 2)
 
 
 def _save_interpolate(ctx: Any, inputs: Any, output: Any) -> None:
@@ -255,7 +255,7 @@ _CONVOLUTION = "int[] stride, int[] padding, int[] output_padding, int groups, i
 def _fake_conv_transpose(x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: Any) -> Any:
     *sizes, deterministic = geometry
     rest = (len(sizes[0]), *sizes, "channels_first", "float32", deterministic)
-    return _like_layout_of(x, _results(plan_conv_transpose, (x, weight, bias), *rest))
+    return _like_layout_of(x, _results(plan_conv_transpose, (x, weight, bias), *rest), len(sizes[0]))
 
 
 @_operator(f"(Tensor x, Tensor weight, Tensor? bias, {_CONVOLUTION}) -> Tensor", _fake_conv_transpose)
@@ -266,6 +266,7 @@ def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: An
     return _in_its_layout(
         lambda x, data_format: function(x, weight, bias, *sizes, data_format=data_format, deterministic=deterministic),
         x,
+        len(sizes[0]),
     )
 
 
