@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def operand(name: str, x: Any) -> Operand:
     """
     library = type(x).__module__.partition(".")[0]
     if isinstance(x, np.ndarray) and not hasattr(x, "__cuda_array_interface__"):
-        return Operand(x, x.shape, str(x.dtype.newbyteorder("=")), False, "numpy", _unchanged)
+        return Operand(x, x.shape, _name(x.dtype), False, "numpy", _unchanged)
     if library == "torch" and hasattr(x, "detach"):
         return _torch(name, x)
     if hasattr(x, "__cuda_array_interface__"):
@@ -68,6 +69,11 @@ def operand(name: str, x: Any) -> Operand:
     if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
         return _dlpack(name, x, library)
     raise TypeError(f"{name} must be {_ACCEPTED}; got {type(x).__module__}.{type(x).__qualname__}")
+
+
+@lru_cache(maxsize=64)
+def _name(dtype: np.dtype[Any]) -> str:
+    return str(dtype.newbyteorder("="))
 
 
 def _unchanged(result: Any, dtype: str) -> Any:

@@ -119,10 +119,10 @@ def apply(
             _execute(engine, plan, sources, arrays, goals)
             return out
     here = arrays if engine is home else [_moved(array, first.on_device) for array in arrays]
-    dtypes = [_native(arrays[0].dtype if o.dtype == first.dtype else o.dtype) for o in plan.outputs]
     results = [engine.empty(o.shape, here[0].dtype if o.dtype == first.dtype else o.dtype) for o in plan.outputs]
     _execute(engine, plan, sources, here, results)
     if engine is not home:
+        dtypes = [_native(arrays[0].dtype if o.dtype == first.dtype else o.dtype) for o in plan.outputs]
         moved = [_moved(result, not first.on_device) for result in results]
         results = [result.view(dtype) for result, dtype in zip(moved, dtypes, strict=True)]
     if goals is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from gpu_upsample.compat import paddle
 from gpu_upsample.compat.paddle import _plan_interpolate
-from gpu_upsample.plan.cache import hashable
+from gpu_upsample.plan.cache import plain
 from tests.cases import noise
 from tests.data import record_paddle as record
 from tests.dense import dense
@@ -23,7 +23,7 @@ DEFAULTS = {
 
 
 def plan(x: Any, **arguments: Any) -> Any:
-    return _plan_interpolate(x.shape, str(x.dtype), *map(hashable, (DEFAULTS | arguments).values()))
+    return _plan_interpolate(x.shape, str(x.dtype), *map(plain, (DEFAULTS | arguments).values()))
 
 
 def allowed(x: Any, arguments: dict[str, Any]) -> float:

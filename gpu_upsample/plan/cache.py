@@ -9,34 +9,39 @@ from typing import Any
 from gpu_upsample.plan.steps import Plan
 
 
+class _Call(str):
+    """The arguments of a call, by what they look like: 2, 2.0 and True are equal, but not the same argument."""
+
+    arguments: tuple[Any, ...]
+
+
 def cached(plan: Callable[..., Plan]) -> Callable[..., Plan]:
-    """Return `plan` with a memory of its results; 2, 2.0 and True are equal but not the same argument."""
+    """Return `plan` with a memory of its results."""
 
     @lru_cache(maxsize=256)
-    def remembered(kinds: Any, arguments: tuple[Any, ...]) -> Plan:
-        return plan(*arguments)
+    def remembered(call: _Call) -> Plan:
+        return plan(*call.arguments)
 
     def looked_up(*arguments: Any) -> Plan:
-        try:
-            hash(arguments)
-        except TypeError:  # not a valid argument: the plan says which
-            return plan(*arguments)
-        return remembered(_kinds(arguments), arguments)
+        call = _Call(arguments)
+        call.arguments = arguments
+        return remembered(call)
 
     return looked_up
 
 
-def _kinds(value: Any) -> Any:
-    return tuple(map(_kinds, value)) if isinstance(value, tuple) else type(value)
+_PLAIN = (type(None), bool, int, float, str)
 
 
-def hashable(value: Any) -> Any:
-    """Return sequences as tuples, all the way down, so that a plan can be looked up."""
+def plain(value: Any) -> Any:
+    """Return arrays, NumPy's scalars and lists as Python's numbers and tuples, all the way down."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, list | tuple):
-        return tuple(map(hashable, value))
-    return hashable(value.tolist()) if hasattr(value, "tolist") else value
+        return tuple(map(plain, value))
+    return plain(value.tolist()) if hasattr(value, "tolist") else value
 
 
 def planned(plan: Callable[..., Plan], arguments: tuple[Any, ...], *inputs: tuple[Any, Any]) -> Plan:
     """Return the plan for the (shape, dtype) of every input and the arguments of a call, in this order."""
-    return plan(*(part for given in inputs for part in given), *map(hashable, arguments))
+    return plan(*(part for given in inputs for part in given), *map(plain, arguments))
