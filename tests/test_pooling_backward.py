@@ -325,7 +325,7 @@ POOL_ERRORS = [
     (ValueError, r"grad_output must have shape \(2, 1, 2, 2\)", {"input_size": (2, 1, 4, 4)}),
     (ValueError, r"form \(N, C, H, W\) or \(C, H, W\); got \(4, 4\)", {"input_size": (4, 4)}),
     (TypeError, "input_size must be the shape", {"input_size": 4}),
-    (TypeError, "input_size must be an integer", {"input_size": (1, 1, 4.0, 4)}),
+    (TypeError, "input_size must be the shape of an array", {"input_size": (1, 1, 4.0, 4)}),
     (ValueError, "no negative", {"input_size": (1, 1, -4, 4)}),
     (ValueError, "must not be empty; got input_size", {"input_size": (1, 1, 0, 4)}),
     (ValueError, "kernel_size must fit", {"kernel_size": 5}),
