@@ -14,7 +14,7 @@ import numpy as np
 
 from gpu_upsample.compat.onnx_resize import as_bit
 from gpu_upsample.plan.conv_transpose import make_step
-from gpu_upsample.plan.dtypes import PARTS, check_gradient, scalars
+from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, check_index_dtype
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, fold_axes
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer
@@ -223,7 +223,7 @@ def plan_onnx_conv_transpose(
     >>> plan.outputs[0].shape, plan.steps[0].padding
     ((1, 2, 8), 0)
     """
-    check_gradient("X", dtype)
+    check_floating("X", dtype)
     size = _spatial("ConvTranspose", shape)
     rank = len(size)
     auto_pad = as_choice("auto_pad", auto_pad, AUTO_PADS)

@@ -90,12 +90,12 @@ def resize(
     shrinks, for blocks of up to 256 pixels. An exception are pixels at the end of an image that `fx` and `fy` halve
     and cut through.
 
-    Other results on integers are at most 1 off: ``INTER_CUBIC`` of uint8 in about one of 100,000 values of a photograph
-    (one of 400 with 2 or more than 4 channels at half its size), sums of uint16 and int16 in about one of 1,000,
-    ``INTER_LINEAR_EXACT`` of int32 in about one of 100. Results in float32 and float64 are within 4 units in the last
-    place of the largest sample; but of float64 with 1, 3 or 4 channels, whose linear coordinates IPP rounds in its own
-    way, within 256 units on axes of up to 200 samples. IPP adds a multiple of the difference of two samples, so beside
-    an infinity, or where the difference overflows, OpenCV returns NaN or infinities that are not there here.
+    Other results on integers are at most 1 off, and seldom: ``INTER_CUBIC`` of uint8, sums of uint16 and int16, and
+    ``INTER_LINEAR_EXACT`` of int32. ``tests/test_compat_opencv.py`` counts how often on photographs. Results in float32
+    and float64 are within 4 units in the last place of the largest sample; but of float64 with 1, 3 or 4 channels,
+    whose linear coordinates IPP rounds in its own way, within 256 units on axes of up to 200 samples. IPP adds a
+    multiple of the difference of two samples, so beside an infinity, or where the difference overflows, OpenCV returns
+    NaN or infinities that are not there here.
 
     Where OpenCV raises for no reason of its numerics, this does not: ``INTER_AREA`` of more than 4 channels, and
     ``INTER_LINEAR_EXACT`` of int8 and int32 at exactly half the size. Like OpenCV, ``INTER_LINEAR`` at exactly half

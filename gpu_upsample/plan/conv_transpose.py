@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from gpu_upsample.plan import shapes
-from gpu_upsample.plan.dtypes import PARTS, STORAGE, Storage, scalars
+from gpu_upsample.plan.dtypes import Storage, check_floating, scalars
 from gpu_upsample.plan.steps import Output, Plan
 from gpu_upsample.plan.windows import Pairs, Reach, Triple, integers, reach, three
 
@@ -233,9 +233,7 @@ def make_step(
 
 
 def _check_dtypes(dtype: str, **others: str | None) -> None:
-    supported = [*(name for name in STORAGE if "float" in name), *PARTS]
-    if dtype not in supported:
-        raise TypeError(f"x must have one of the dtypes {', '.join(supported)}; got {dtype}")
+    check_floating("x", dtype)
     for name, other in others.items():
         if other not in (dtype, None):
             raise TypeError(f"{name} must have the dtype of x, {dtype}; got {other}")

@@ -139,8 +139,8 @@ def scalars(dtype: Any) -> tuple[Storage, int]:
     return STORAGE[name], parts
 
 
-def check_gradient(name: str, dtype: str) -> None:
-    """Refuse an array whose dtype can hold no gradient; `name` is what the message calls it."""
+def check_floating(name: str, dtype: str) -> None:
+    """Refuse an array that holds no floating-point or complex numbers; `name` is what the message calls it."""
     supported = [*(scalar for scalar in STORAGE if "float" in scalar), *PARTS]
     if dtype not in supported:
         raise TypeError(f"{name} must have one of the dtypes {', '.join(supported)}; got {dtype}")

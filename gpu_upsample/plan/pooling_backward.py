@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_upsample.plan.dtypes import STORAGE, check_gradient, scalars
+from gpu_upsample.plan.dtypes import STORAGE, check_floating, scalars
 from gpu_upsample.plan.pooling import (
     AXES,
     PoolStep,
@@ -175,7 +175,7 @@ def plan_max_unpool_backward(
     >>> plan.outputs[0].shape, plan.steps[0].forward.n_in, plan.steps[0].forward.n_out
     ((1, 2, 3), 3, 6)
     """
-    check_gradient("grad_output", dtype)
+    check_floating("grad_output", dtype)
     storage, parts = scalars(dtype)
     check_index_dtype(indices_dtype)
     size = _checked_size("max_unpool", rank, input_size)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gpu_upsample.plan import shapes
 from gpu_upsample.plan.coordinates import COORDINATES, Axis, settled, source_coordinates
-from gpu_upsample.plan.dtypes import PARTS, check_gradient, scalars
+from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars
 from gpu_upsample.plan.filters import FILTERS, named_filter
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import BORDERS, Taps, filter_taps, overlap_taps, pooling_taps, selected_taps
@@ -98,7 +98,7 @@ def _transposed(mapping: Taps | Index, n_in: int) -> Taps:
 
 def _plan_backward(shape: tuple[int, ...], dtype: str, input_size: tuple[int, ...], maps: Maps) -> Plan:
     """Plan the transpose of a resampling of an array of shape `input_size`, for a gradient of its result."""
-    check_gradient("grad_output", dtype)
+    check_floating("grad_output", dtype)
     transposed = {axis: _transposed(mapping, input_size[axis]) for axis, mapping in maps.items()}
     expected = tuple(transposed[axis].n_in if axis in maps else n for axis, n in enumerate(input_size))
     if shape != expected:

@@ -26,13 +26,10 @@ def _tensor(name: str, value: Any, like: Tensor | None = None) -> Tensor:
 
 def _each(name: str, value: Any, rank: int, read: Callable[[str, Any], Any] = as_integer) -> Any:
     """Return one number per axis as a list, which is what operators take; one number serves them all."""
-    given = value if isinstance(value, Sequence) and not isinstance(value, str) and len(value) != 1 else None
-    if given is None:
-        one = value[0] if isinstance(value, Sequence) and not isinstance(value, str) else value
-        return [read(name, one)] * rank
-    if len(given) != rank:
+    given = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    if len(given) not in (1, rank):
         raise ValueError(f"{name} must be one number or {rank}, one per axis; got {value!r}")
-    return [read(name, number) for number in given]
+    return [read(name, number) for number in given] * (rank // len(given))
 
 
 def _each_or_none(name: str, value: Any, rank: int, read: Callable[[str, Any], Any] = as_integer) -> Any:
