@@ -93,7 +93,7 @@ def resize(
     Other results on integers are at most 1 off, and seldom: ``INTER_CUBIC`` of uint8, sums of uint16 and int16, and
     ``INTER_LINEAR_EXACT`` of int32. ``tests/test_compat_opencv.py`` counts how often on photographs. Results in float32
     and float64 are within 4 units in the last place of the largest sample; but of float64 with 1, 3 or 4 channels,
-    whose linear coordinates IPP rounds in its own way, within 256 units on axes of up to 200 samples. IPP adds a
+    whose linear coordinates IPP rounds in its own way, within 256 units on axes of up to 64 samples. IPP adds a
     multiple of the difference of two samples, so beside an infinity, or where the difference overflows, OpenCV returns
     NaN or infinities that are not there here.
 
