@@ -4,7 +4,8 @@ The CPU and the GPU give the same bits because they run these few operations in 
 floating-point arithmetic: a fused multiply-add, the conversion of a stored scalar to its accumulator, and the
 conversion back. A bare ``a * b + c`` would be contracted by one compiler and not by the other.
 
-Nothing here belongs to a target: `build` takes the `intrinsic` decorator of either.
+Nothing here belongs to a target: `build` takes the `intrinsic` decorator of either. What works on a scalar works on
+a `Vector` of them, lane by lane.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE, Storage
 
@@ -26,6 +28,33 @@ cached on disk and closures over functions cannot."""
 FLOAT32, FLOAT64 = ir.FloatType(), ir.DoubleType()
 _IR = {"float32": FLOAT32, "float64": FLOAT64, "int32": ir.IntType(32), "int64": ir.IntType(64)}
 _NUMBERS = {storage.name: number for number, storage in enumerate(SCALARS)}
+
+
+class Vector(types.Type):  # type: ignore[misc]
+    """The Numba type of some scalars side by side, as LLVM's vectors are; a target gives it its data model."""
+
+    def __init__(self, scalar: Any, lanes: int) -> None:
+        self.scalar, self.lanes = scalar, lanes
+        super().__init__(name=f"Vector({scalar}, {lanes})")
+
+
+def _alike(like: Any, scalar: Any) -> Any:
+    """Return the Numba type of as many scalars as `like` is."""
+    return Vector(scalar, like.lanes) if isinstance(like, Vector) else scalar
+
+
+def _many(like: Any, scalar: Any) -> Any:
+    """Return the LLVM type of as many scalars as the LLVM type `like` is."""
+    return ir.VectorType(scalar, like.count) if isinstance(like, ir.VectorType) else scalar
+
+
+def _constant(like: Any, number: float) -> Any:
+    """Return a number in the LLVM type `like`, in every lane of a vector."""
+    return ir.Constant(like, [number] * like.count if isinstance(like, ir.VectorType) else number)
+
+
+def _is_integer(like: Any) -> bool:
+    return isinstance(like.element if isinstance(like, ir.VectorType) else like, ir.IntType)
 
 
 def kind_of(name: str) -> int:
@@ -45,17 +74,17 @@ def carrier_of(kind: int) -> Any:
 
 # ---- stored -> accumulator ----------------------------------------------------------------------------------
 def _widen(builder: Any, storage: Storage, value: Any) -> Any:
-    wide, carrier = _IR[storage.accumulator], np.dtype(storage.carrier)
+    wide, carrier = _many(value.type, _IR[storage.accumulator]), np.dtype(storage.carrier)
     if storage.carrier == storage.accumulator:
         return value
     if storage.name == "float16":
-        return builder.fpext(builder.bitcast(value, ir.HalfType()), wide)
+        return builder.fpext(builder.bitcast(value, _many(wide, ir.HalfType())), wide)
     if storage.name == "bfloat16":
-        word = builder.zext(value, ir.IntType(32))
-        return builder.bitcast(builder.shl(word, ir.Constant(word.type, 16)), wide)
+        word = builder.zext(value, _many(wide, ir.IntType(32)))
+        return builder.bitcast(builder.shl(word, _constant(word.type, 16)), wide)
     if carrier.kind == "f":
         return builder.fpext(value, wide)
-    convert = _EXTEND if isinstance(wide, ir.IntType) else _TO_FLOAT
+    convert = _EXTEND if _is_integer(wide) else _TO_FLOAT
     return getattr(builder, convert[carrier.kind])(value, wide)
 
 
@@ -67,9 +96,17 @@ _FROM_FLOAT = {"i": "fptosi", "u": "fptoui"}
 
 # ---- the sum ------------------------------------------------------------------------------------------------
 def _sum(builder: Any, storage: Storage, round_product: Callable[..., Any], a: Any, b: Any, c: Any) -> Any:
-    if isinstance(c.type, ir.IntType):
+    if _is_integer(c.type):
         return builder.add(builder.mul(a, b), c)
-    return builder.fma(a, b, c) if storage.fused else round_product(builder, a, b, c)
+    return _fma(builder, a, b, c) if storage.fused else round_product(builder, a, b, c)
+
+
+def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    if not isinstance(c.type, ir.VectorType):
+        return builder.fma(a, b, c)
+    name = f"llvm.fma.v{c.type.count}f{32 if c.type.element == FLOAT32 else 64}"
+    kind = ir.FunctionType(c.type, [c.type] * 3)
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [a, b, c])
 
 
 def round_product(builder: Any, a: Any, b: Any, c: Any) -> Any:
@@ -80,12 +117,12 @@ def round_product(builder: Any, a: Any, b: Any, c: Any) -> Any:
 # ---- accumulator -> stored ----------------------------------------------------------------------------------
 def _to_bfloat16(builder: Any, value: Any) -> Any:
     """Round to nearest, ties to even, on the bits; every NaN becomes the canonical one."""
-    word = builder.bitcast(value, ir.IntType(32))
-    constant = lambda bits: ir.Constant(word.type, bits)  # noqa: E731
+    word = builder.bitcast(value, _many(value.type, ir.IntType(32)))
+    constant = lambda bits: _constant(word.type, bits)  # noqa: E731
     odd = builder.and_(builder.lshr(word, constant(16)), constant(1))
     rounded = builder.lshr(builder.add(builder.add(word, constant(0x7FFF)), odd), constant(16))
     is_nan = builder.fcmp_unordered("uno", value, value)
-    return builder.trunc(builder.select(is_nan, constant(0x7FC0), rounded), ir.IntType(16))
+    return builder.trunc(builder.select(is_nan, constant(0x7FC0), rounded), _many(value.type, ir.IntType(16)))
 
 
 def _range(storage: Storage) -> tuple[int, int]:
@@ -95,17 +132,17 @@ def _range(storage: Storage) -> tuple[int, int]:
 
 def _shifted(builder: Any, storage: Storage, value: Any) -> Any:
     """Drop the fraction of an integer sum, and saturate."""
-    low, high = (ir.Constant(value.type, limit) for limit in _range(storage))
-    whole = builder.ashr(value, ir.Constant(value.type, storage.fraction))
+    low, high = (_constant(value.type, limit) for limit in _range(storage))
+    whole = builder.ashr(value, _constant(value.type, storage.fraction))
     above = builder.select(builder.icmp_signed(">", whole, low), whole, low)
     clamped = builder.select(builder.icmp_signed("<", above, high), above, high)
-    return builder.trunc(clamped, ir.IntType(8 * storage.itemsize))
+    return builder.trunc(clamped, _many(value.type, ir.IntType(8 * storage.itemsize)))
 
 
 def _away_from_zero(builder: Any, value: Any) -> Any:
     """Add what makes a cut-off fraction a rounding to nearest, ties away from zero."""
-    half = ir.Constant(value.type, 0.5)
-    negative = builder.fcmp_ordered("<", value, ir.Constant(value.type, 0.0))
+    half = _constant(value.type, 0.5)
+    negative = builder.fcmp_ordered("<", value, _constant(value.type, 0.0))
     return builder.select(negative, builder.fsub(value, half), builder.fadd(value, half))
 
 
@@ -117,11 +154,11 @@ def _to_integer(builder: Any, storage: Storage, value: Any) -> Any:
     below = float(real(high)) if int(real(high)) <= high else float(np.nextafter(real(high), real(0)))
 
     def constant(number: float) -> Any:
-        return ir.Constant(value.type, float(number))
+        return _constant(value.type, float(number))
 
     floor = builder.select(builder.fcmp_ordered(">", value, constant(low)), value, constant(low))
     clamped = builder.select(builder.fcmp_ordered("<", floor, constant(below)), floor, constant(below))
-    target = ir.IntType(8 * storage.itemsize)
+    target = _many(value.type, ir.IntType(8 * storage.itemsize))
     convert = getattr(builder, _FROM_FLOAT["u" if low == 0 else "i"])
     if storage.ties == "away":
         return convert(_away_from_zero(builder, clamped), target)
@@ -140,19 +177,20 @@ def _to_integer(builder: Any, storage: Storage, value: Any) -> Any:
     if int(below) == high:
         return integer
     over = builder.fcmp_ordered(">=", value, constant(high))
-    return builder.select(over, ir.Constant(target, high), integer)
+    return builder.select(over, _constant(target, high), integer)
 
 
 def _narrow(builder: Any, storage: Storage, value: Any) -> Any:
     if storage.carrier == storage.accumulator:
         return value
     if storage.name == "float16":
-        return builder.bitcast(builder.fptrunc(value, ir.HalfType()), ir.IntType(16))
+        half = builder.fptrunc(value, _many(value.type, ir.HalfType()))
+        return builder.bitcast(half, _many(value.type, ir.IntType(16)))
     if storage.name == "bfloat16":
         return _to_bfloat16(builder, value)
     if np.dtype(storage.carrier).kind == "f":
-        return builder.fptrunc(value, _IR[storage.carrier])
-    return (_shifted if isinstance(value.type, ir.IntType) else _to_integer)(builder, storage, value)
+        return builder.fptrunc(value, _many(value.type, _IR[storage.carrier]))
+    return (_shifted if _is_integer(value.type) else _to_integer)(builder, storage, value)
 
 
 def build(intrinsic: Callable[..., Any], round_product: Callable[..., Any] = round_product) -> SimpleNamespace:
@@ -191,7 +229,7 @@ def build(intrinsic: Callable[..., Any], round_product: Callable[..., Any] = rou
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return _sum(builder, SCALARS[number], round_product, *args[1:])
 
-        real = accumulator_of(number)
+        real = _alike(c, accumulator_of(number))
         return real(kind, real, real, real), codegen
 
     def conversion(emit: Callable[..., Any], to_accumulator: bool) -> Any:
@@ -204,7 +242,7 @@ def build(intrinsic: Callable[..., Any], round_product: Callable[..., Any] = rou
             def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 return emit(builder, SCALARS[number], args[1])
 
-            stored, wide = carrier_of(number), accumulator_of(number)
+            stored, wide = _alike(value, carrier_of(number)), _alike(value, accumulator_of(number))
             return (wide(kind, stored) if to_accumulator else stored(kind, wide)), codegen
 
         return convert

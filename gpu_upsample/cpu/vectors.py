@@ -1,0 +1,268 @@
+"""Vector registers for Numba: scalars side by side, as LLVM's vectors are, on which the arithmetic works lane by lane.
+
+LLVM's own vectoriser gives up where samples are gathered, where more than a few arrays could overlap, and on stores
+that pass the caches by. These few functions say what is meant; LLVM splits a vector that the machine does not have
+into what it has.
+
+All arrays are flat and contiguous, and nothing is checked: the caller keeps within them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+from gpu_upsample.arithmetic import Vector
+
+BYTES = 64
+"""Bytes of a vector of accumulators: a cache line."""
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, dmm: Any, fe_type: Any) -> None:
+        scalar = dmm.lookup(fe_type.scalar).get_value_type()
+        super().__init__(dmm, fe_type, ir.VectorType(scalar, fe_type.lanes))
+
+
+def _place(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
+    """Return the pointer to one element of an array."""
+    if array_type.layout != "C":
+        raise TypeError(f"the elements of {array_type} do not follow one another")
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [at])
+
+
+def _vector_place(context: Any, builder: Any, array_type: Any, array: Any, at: Any, lanes: int) -> Any:
+    place = _place(context, builder, array_type, array, at)
+    return builder.bitcast(place, ir.VectorType(place.type.pointee, lanes).as_pointer())
+
+
+def _splat(builder: Any, value: Any, lanes: int) -> Any:
+    kind = ir.VectorType(value.type, lanes)
+    single = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+    return builder.shuffle_vector(single, ir.Constant(kind, ir.Undefined), everywhere)
+
+
+def _literal(value: Any) -> int | None:
+    return value.literal_value if isinstance(value, types.IntegerLiteral) else None
+
+
+@intrinsic
+def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
+    """Return as many elements of an array, from one on; they need not be aligned."""
+    number = _literal(lanes)
+    if number is None:
+        return None  # typed again with the literal
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _vector_place(context, builder, array, args[1], args[2], number)
+        return builder.load(place, align=array.dtype.bitwidth // 8)
+
+    return Vector(array.dtype, number)(lanes, array, types.intp), codegen
+
+
+@intrinsic
+def store(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
+    """Write a vector; it need not be aligned."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _vector_place(context, builder, array, args[0], args[1], vector.lanes)
+        builder.store(args[2], place, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), codegen
+
+
+@intrinsic
+def stream(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
+    """Write a vector that is aligned to its own size, past the caches."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _vector_place(context, builder, array, args[0], args[1], vector.lanes)
+        written = builder.store(args[2], place, align=vector.lanes * array.dtype.bitwidth // 8)
+        one = ir.Constant(ir.IntType(32), 1)
+        written.set_metadata("nontemporal", builder.module.add_metadata([one]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), codegen
+
+
+@intrinsic
+def fence(typingctx: Any) -> Any:
+    """Wait until all that was streamed can be seen by other threads."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def store_first(typingctx: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
+    """Write the first `count` elements of a vector."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _place(context, builder, array, args[0], args[1])
+        whole = cgutils.alloca_once_value(builder, args[2])
+        cgutils.raw_memcpy(builder, place, builder.bitcast(whole, place.type), args[3], array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector, types.intp), codegen
+
+
+@intrinsic
+def load_first(typingctx: Any, lanes: Any, array: Any, at: Any, count: Any) -> Any:
+    """Return a vector of `count` elements of an array; what follows them in the vector means nothing."""
+    number = _literal(lanes)
+    if number is None:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _place(context, builder, array, args[1], args[2])
+        kind = ir.VectorType(place.type.pointee, number)
+        whole = cgutils.alloca_once_value(builder, ir.Constant(kind, None))
+        cgutils.raw_memcpy(builder, builder.bitcast(whole, place.type), place, args[3], array.dtype.bitwidth // 8)
+        return builder.load(whole)
+
+    return Vector(array.dtype, number)(lanes, array, types.intp, types.intp), codegen
+
+
+@intrinsic
+def splat(typingctx: Any, lanes: Any, value: Any) -> Any:
+    """Return a vector of one value."""
+    number = _literal(lanes)
+    if number is None:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _splat(builder, args[1], number)
+
+    return Vector(value, number)(lanes, value), codegen
+
+
+def _entry(context: Any, builder: Any, table_type: Any, table: Any, at: Any) -> Any:
+    value = builder.load(_place(context, builder, table_type, table, at))
+    value.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return value
+
+
+@intrinsic
+def entry(typingctx: Any, table: Any, at: Any) -> Any:
+    """Return one element of an array that nobody writes to: the load may move out of a loop."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _entry(context, builder, table, *args)
+
+    return table.dtype(table, types.intp), codegen
+
+
+@intrinsic
+def spread(typingctx: Any, lanes: Any, table: Any, at: Any) -> Any:
+    """Return a vector of one element of an array that nobody writes to."""
+    number = _literal(lanes)
+    if number is None:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _splat(builder, _entry(context, builder, table, *args[1:]), number)
+
+    return Vector(table.dtype, number)(lanes, table, types.intp), codegen
+
+
+@intrinsic
+def keep(typingctx: Any, k: Any, count: Any, new: Any, old: Any) -> Any:
+    """Return the lanes of `new` whose `count` lies above `k`, and of `old` elsewhere."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        number = builder.trunc(args[0], args[1].type.element)
+        counted = builder.icmp_signed("<", _splat(builder, number, new.lanes), args[1])
+        return builder.select(counted, args[2], args[3])
+
+    return new(types.intp, count, new, new), codegen
+
+
+@intrinsic
+def unless_zero(typingctx: Any, factor: Any, new: Any, old: Any) -> Any:
+    """Return the lanes of `new` where `factor` is not zero, and of `old` elsewhere."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        zero = ir.Constant(args[0].type, None)
+        integer = isinstance(args[0].type.element, ir.IntType)
+        differs = builder.icmp_unsigned if integer else builder.fcmp_unordered
+        return builder.select(differs("!=", args[0], zero), args[1], args[2])
+
+    return new(new, new, new), codegen
+
+
+# ---- samples that do not lie side by side -------------------------------------------------------------------
+# Bits of an element -> what the machine must have, and the names of the instructions that permute the elements of
+# one 64-byte register and of two.
+_PERMUTATIONS = {
+    8: ("+avx512vbmi", "llvm.x86.avx512.permvar.qi.512", "llvm.x86.avx512.vpermi2var.qi.512"),
+    16: ("+avx512bw", "llvm.x86.avx512.permvar.hi.512", "llvm.x86.avx512.vpermi2var.hi.512"),
+    32: ("+avx512f", "llvm.x86.avx512.permvar.si.512", "llvm.x86.avx512.vpermi2var.d.512"),
+    64: ("+avx512f", "llvm.x86.avx512.permvar.di.512", "llvm.x86.avx512.vpermi2var.q.512"),
+}
+
+
+def _permute(builder: Any, parts: list[Any], index: Any) -> Any:
+    kind = parts[0].type
+    words = ir.VectorType(ir.IntType(_bits(kind.element)), kind.count)
+    index = index if index.type == words else builder.zext(index, words)
+    parts = [builder.bitcast(part, words) for part in parts]
+    name = _PERMUTATIONS[words.element.width][len(parts)]
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(words, [words] * (len(parts) + 1)), name
+    )
+    args = [*parts, index] if len(parts) == 1 else [parts[0], index, parts[1]]
+    return builder.bitcast(builder.call(function, args), kind)
+
+
+def _bits(scalar: Any) -> int:
+    return scalar.width if isinstance(scalar, ir.IntType) else 32 if isinstance(scalar, ir.FloatType) else 64
+
+
+def _gather(builder: Any, base: Any, kind: Any, index: Any) -> Any:
+    """Return the elements one by one: LLVM knows no generic permutation, and its gather no more than this."""
+    result = ir.Constant(kind, ir.Undefined)
+    for lane in range(kind.count):
+        number = ir.Constant(ir.IntType(32), lane)
+        offset = builder.zext(builder.extract_element(index, number), ir.IntType(64))
+        result = builder.insert_element(result, builder.load(builder.gep(base, [offset])), number)
+    return result
+
+
+def _permutes(context: Any, bits: int) -> bool:
+    feature = _PERMUTATIONS[bits][0]
+    return feature in context.codegen().magic_tuple()[2].split(",")
+
+
+@intrinsic
+def collect(typingctx: Any, spread: Any, array: Any, at: Any, index: Any) -> Any:
+    """Return the elements ``array[at + index]``, one per lane.
+
+    They all lie in the `spread` vectors from `at` on, which may be read as a whole; where that is 0, anywhere.
+    """
+    number = _literal(spread)
+    if number is None:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        base = _place(context, builder, array, args[1], args[2])
+        kind = ir.VectorType(base.type.pointee, index.lanes)
+        if number == 0 or not _permutes(context, array.dtype.bitwidth):
+            return _gather(builder, base, kind, args[3])
+        parts = []
+        for part in range(number):
+            place = builder.gep(base, [ir.Constant(ir.IntType(64), part * index.lanes)])
+            parts.append(builder.load(builder.bitcast(place, kind.as_pointer()), align=array.dtype.bitwidth // 8))
+        return _permute(builder, parts, args[3])
+
+    return Vector(array.dtype, index.lanes)(spread, array, types.intp, index), codegen
