@@ -25,12 +25,6 @@ MODES = {
 REDUCIBLE = [mode for mode in MODES if mode not in ("1", "P", "I;16")]
 
 
-@pytest.fixture(autouse=True)
-def _one_loop(monkeypatch):
-    """Spare the compiler: windows of every length share one loop. Other tests cover the unrolled ones."""
-    monkeypatch.setattr("gpu_upsample.cpu.resample.UNROLLED", 0)
-
-
 @cache
 def photographs():
     """Return photographs of which every mode can be cut: (H, W, 3) of uint8."""

@@ -20,12 +20,6 @@ data = pytest.importorskip("skimage.data")
 DRAWS = 200
 
 
-@pytest.fixture(autouse=True)
-def _one_loop(monkeypatch):
-    """Spare the compiler: windows of every length share one loop. Other tests cover the unrolled ones."""
-    monkeypatch.setattr("gpu_upsample.cpu.resample.UNROLLED", 0)
-
-
 def expected(x, channels_last=False, **options):
     """Return what torch makes of an array; an NCHW result in either memory format."""
     tensor = torch.from_numpy(x)
@@ -131,9 +125,7 @@ def test_torch_gives_one_result_on_every_machine():
 import numpy as np, torch
 from tests.test_compat_torch_uint8 import draw, expected
 from gpu_upsample.compat import torch_uint8
-from gpu_upsample.cpu import resample
 assert torch.backends.cpu.get_cpu_capability() == "DEFAULT"
-resample.UNROLLED = 0
 random = np.random.default_rng(99)
 for _ in range(200):
     x, options, channels_last = draw(random)

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from gpu_upsample import arithmetic
 from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.vectors import (
-    collect, entry, fence, keep, load, load_first, splat, spread, store, store_first, stream, unless_zero,
+    collect, entry, fence, keep, load, load_first, splat, spread, store, store_first, stream, turn, unless_zero,
 )
 
 _scalar = arithmetic.build(intrinsic)
@@ -28,23 +28,16 @@ def lanes_of(kind: int) -> int:
     return vectors.BYTES * 8 // arithmetic.accumulator_of(kind).bitwidth
 
 
-UNROLLED = 10
-"""The longest window that gets a loop of its own; longer ones share one with a run-time length."""
-
-
 @cache
-def filter_kernel(
-    SOURCE: int, RESULT: int, ROWS: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int  # noqa: N803
-) -> Any:
+def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -> Any:  # noqa: N803
     """Return the kernel for weighted sums along columns, then rows.
 
     Parameters
     ----------
     SOURCE, RESULT : int
         Kinds of the stored scalars.
-    ROWS, COLUMNS : int
-        Length of the windows if all loops over them are to be unrolled, else 0. COLUMNS is -1 where the columns
-        stay as they are.
+    COLUMNS : int
+        1 if there are sums along the columns, 0 if these stay as they are.
     INNER : int
         1 if the inner axis fills vectors by itself, 0 if a vector holds neighbouring columns.
     SPREAD : int
@@ -53,24 +46,26 @@ def filter_kernel(
         1 if a constant surrounds the array.
     """
     LANES = lanes_of(RESULT)  # noqa: N806
+    WIDE = 4 * LANES  # noqa: N806 - four sums at a time: each waits for the one before it
+    LINE = vectors.BYTES * 8 // arithmetic.carrier_of(RESULT).bitwidth  # noqa: N806
 
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
-        x, out, first, last, rows_in, rows_out, width_in, width,
+        x, out, first, last, lead, streams, rows_in, rows_out, width_in, width,
         row_start, row_count, row_weight, row_outside,
-        column_start, column_form, column_index, column_count, column_weight, column_outside, column_width, inner,
-        column_zero, row_zero, fill, ring, held, line, lead, streams,
+        column_start, column_form, column_index, column_count, column_weight, column_outside, taps, inner,
+        column_zero, row_zero, fill, ring, held, line,
     ):  # fmt: skip
+        held[:] = -1
         mask = held.size - 1
         pitch = ring.size // held.size
         row_width = row_weight.size // row_start.size
-        taps = COLUMNS if COLUMNS > 0 else column_width
         for r in range(first, last):
             plane = r // rows_out
             o = r - plane * rows_out
             begin = plane * rows_in + entry(row_start, o)
             count = entry(row_count, o)
-            if COLUMNS >= 0:
+            if COLUMNS:
                 for source in range(begin, begin + count):
                     slot = source & mask
                     if held[slot] == source:
@@ -121,39 +116,29 @@ def filter_kernel(
                             store(ring, dst + b * LANES, total)
             outside = FILL and entry(row_outside, o) != 0
             to = r * width
-            # A row is streamed in aligned vectors, after the few elements before the first of them.
-            j, n = 0, -(lead + to) & (LANES - 1) if streams else 0
-            n = min(n if n != 0 else LANES, width)
+            # A row is streamed in whole cache lines, after the few elements before the first of them.
+            j, n = 0, -(lead + to) & (LINE - 1) if streams else 0
+            n = min(n if n != 0 else WIDE, width)
             while j < width:
-                total = splat(LANES, row_zero)
-                if count == ROWS:
-                    for k in range(ROWS):
-                        if COLUMNS >= 0:
-                            value = load(LANES, ring, ((begin + k) & mask) * pitch + j)
-                        elif n == LANES:
-                            value = widen(SOURCE, load(LANES, x, (begin + k) * width_in + j))
-                        else:
-                            value = widen(SOURCE, load_first(LANES, x, (begin + k) * width_in + j, n))
-                        total = add_product(RESULT, spread(LANES, row_weight, o * row_width + k), value, total)
-                else:
-                    for k in range(count):
-                        if COLUMNS >= 0:
-                            value = load(LANES, ring, ((begin + k) & mask) * pitch + j)
-                        elif n == LANES:
-                            value = widen(SOURCE, load(LANES, x, (begin + k) * width_in + j))
-                        else:
-                            value = widen(SOURCE, load_first(LANES, x, (begin + k) * width_in + j, n))
-                        total = add_product(RESULT, spread(LANES, row_weight, o * row_width + k), value, total)
+                total = splat(WIDE, row_zero)
+                for k in range(count):
+                    if COLUMNS:
+                        value = load(WIDE, ring, ((begin + k) & mask) * pitch + j)
+                    elif n == WIDE:
+                        value = widen(SOURCE, load(WIDE, x, (begin + k) * width_in + j))
+                    else:
+                        value = widen(SOURCE, load_first(WIDE, x, (begin + k) * width_in + j, n))
+                    total = add_product(RESULT, spread(WIDE, row_weight, o * row_width + k), value, total)
                 if outside:
-                    total = add_product(RESULT, spread(LANES, row_outside, o), splat(LANES, fill), total)
-                if n < LANES:
+                    total = add_product(RESULT, spread(WIDE, row_outside, o), splat(WIDE, fill), total)
+                if n < WIDE:
                     store_first(out, to + j, narrow(RESULT, total), n)
                 elif streams:
                     stream(out, to + j, narrow(RESULT, total))
                 else:
                     store(out, to + j, narrow(RESULT, total))
                 j += n
-                n = min(LANES, width - j)
+                n = min(WIDE, width - j)
         if streams:
             fence()
 
@@ -161,44 +146,124 @@ def filter_kernel(
 
 
 @cache
-def select_kernel(COLUMNS: int, INNER: int) -> Any:  # noqa: N803
-    """Return the kernel for copies of input samples; one serves every type of the same size.
+def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
+    """Return the kernel for weighted sums along columns whose samples lie too far apart to be permuted.
+
+    As many rows as a vector has lanes are turned into columns, so that a lane sums one row. The parameters are those
+    of `filter_kernel`.
+    """
+    LANES = lanes_of(RESULT)  # noqa: N806
+
+    @njit(nogil=True, cache=True, error_model="numpy")
+    def kernel(
+        x, out, first, last, lead, streams, rows, width_in, width,
+        column_start, column_count, column_weight, column_outside, taps, inner, zero, fill, square, turned, sums,
+    ):  # fmt: skip
+        for group in range(first, last):
+            r = group * LANES
+            for i in range(0, width_in, LANES):
+                n = min(LANES, width_in - i)
+                for lane in range(LANES):
+                    at = min(r + lane, rows - 1) * width_in + i
+                    value = load(LANES, x, at) if n == LANES else load_first(LANES, x, at, n)
+                    store(square, lane * LANES, widen(SOURCE, value))
+                turn(LANES, square, 0, turned, i * LANES)
+            for c in range(column_start.size):
+                for i in range(inner):
+                    at = (entry(column_start, c) * inner + i) * LANES
+                    total = splat(LANES, zero)
+                    for k in range(entry(column_count, c)):
+                        value = load(LANES, turned, at + k * inner * LANES)
+                        total = add_product(RESULT, spread(LANES, column_weight, c * taps + k), value, total)
+                    if FILL and entry(column_outside, c) != 0:
+                        total = add_product(RESULT, spread(LANES, column_outside, c), splat(LANES, fill), total)
+                    store(sums, (c * inner + i) * LANES, total)
+            for i in range(0, width, LANES):
+                n = min(LANES, width - i)
+                turn(LANES, sums, i * LANES, square, 0)
+                for lane in range(min(LANES, rows - r)):
+                    value = narrow(RESULT, load(LANES, square, lane * LANES))
+                    if n == LANES:
+                        store(out, (r + lane) * width + i, value)
+                    else:
+                        store_first(out, (r + lane) * width + i, value, n)
+
+    return kernel
+
+
+@cache
+def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -> Any:  # noqa: N803
+    """Return the kernel for copies of input samples.
 
     Parameters
     ----------
+    SIZE : int
+        Bytes of a scalar: one kernel serves every type of the same size.
     COLUMNS : int
         1 if columns are selected, 0 if whole rows are copied.
-    INNER : int
-        1 if the innermost loop runs over the inner axis, 0 if over all columns at once.
+    INNER, SPREAD : int
+        As of `filter_kernel`.
+    FILL : int
+        1 if some outputs are no copies but `fill`.
     """
+    LANES = vectors.BYTES // SIZE  # noqa: N806
 
     @njit(nogil=True, cache=True, error_model="numpy")
-    def kernel(x, out, first, last, rows_in, rows_out, rows, columns, inner, fill):
-        width = out.shape[1]
+    def kernel(
+        x, out, first, last, lead, streams, rows_in, rows_out, width_in, width,
+        rows, column_start, column_form, column_index, column_inside, inner, fill, line, row,
+    ):  # fmt: skip
+        held = -2
         for r in range(first, last):
             plane = r // rows_out
-            o = r - plane * rows_out
-            target = out[r]
-            if rows[o] < 0:
-                for j in range(width):
-                    target[j] = fill
-                continue
-            if r > first and o > 0 and rows[o] == rows[o - 1]:
-                above = out[r - 1]
-                for j in range(width):
-                    target[j] = above[j]
-                continue
-            src = x[plane * rows_in + rows[o]]
-            if not COLUMNS:
-                for j in range(width):
-                    target[j] = src[j]
-            elif INNER:
-                for c in range(columns.size):
-                    at, to = columns[c] * inner, c * inner
-                    for i in range(inner):
-                        target[to + i] = src[at + i] if at >= 0 else fill
-            else:
-                for j in range(width):
-                    target[j] = src[columns[j]] if columns[j] >= 0 else fill
+            chosen = entry(rows, r - plane * rows_out)
+            source = plane * rows_in + chosen if chosen >= 0 else -1
+            src, to = source * width_in, r * width
+            if COLUMNS and source >= 0 and source != held:
+                held = source
+                if INNER:
+                    for c in range(column_start.size):
+                        at, i = entry(column_start, c), 0
+                        while True:
+                            value = splat(LANES, fill)
+                            if not FILL or at >= 0:
+                                value = load(LANES, x, src + at + i)
+                            store(row, c * inner + i, value)
+                            if i + LANES >= inner:
+                                break
+                            i = min(i + LANES, inner - LANES)
+                else:
+                    for i in range(0, width_in - LANES + 1, LANES):
+                        store(line, i, load(LANES, x, src + i))
+                    i = width_in & -LANES
+                    if i < width_in:
+                        store(line, i, load_first(LANES, x, src + i, width_in - i))
+                    for b in range(column_start.size):
+                        form = entry(column_form, b) * LANES
+                        value = collect(SPREAD, line, entry(column_start, b), load(LANES, column_index, form))
+                        if FILL:
+                            value = unless_zero(load(LANES, column_inside, form), value, splat(LANES, fill))
+                        store(row, b * LANES, value)
+            j, n = 0, -(lead + to) & (LANES - 1) if streams else 0
+            n = min(n if n != 0 else LANES, width)
+            while j < width:
+                if FILL and source < 0:
+                    value = splat(LANES, fill)
+                elif COLUMNS:
+                    value = load(LANES, row, j)
+                elif n == LANES:
+                    value = load(LANES, x, src + j)
+                else:
+                    value = load_first(LANES, x, src + j, n)
+                if n < LANES:
+                    store_first(out, to + j, value, n)
+                elif streams:
+                    stream(out, to + j, value)
+                else:
+                    store(out, to + j, value)
+                j += n
+                n = min(LANES, width - j)
+        if streams:
+            fence()
 
     return kernel

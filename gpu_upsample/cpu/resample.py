@@ -9,71 +9,76 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.kernels import UNROLLED, filter_kernel, lanes_of, select_kernel
+from gpu_upsample.cpu.kernels import filter_kernel, lanes_of, select_kernel, turned_kernel
+from gpu_upsample.cpu.tables import Blocks, blocks_of, distinct
 from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.cpu.vectors import BYTES
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
 
+# From this many bytes on, a result goes past the caches, which would not hold it anyway.
+_STREAMED_BYTES = 1 << 23
+# Rows are turned into columns in a buffer of at most this many bytes, which the second cache shares with its tables.
+_TURNED_BYTES = 1 << 21
+
+_NONE = np.zeros(1, np.int64)
+
+
 @dataclass(frozen=True, eq=False)
-class _FilterTables:
-    """What a filter kernel reads beside the arrays."""
+class _Job:
+    """A kernel and all that it takes beside the arrays: made once per step.
+
+    Attributes
+    ----------
+    kernel : callable
+        Does the units from one up to another.
+    arguments : tuple
+        Sizes and tables.
+    scratch : tuple of (int, dtype)
+        The uninitialised arrays that every thread needs for itself.
+    units : int
+        How many there are: rows, or groups of rows.
+    least : int
+        How many a thread should do at a time.
+    """
 
     kernel: Any
-    rows: tuple[Any, ...]
-    columns: tuple[Any, ...]
-    accumulator: np.dtype[Any]
-    lanes: int
-    slots: int
-    slack: int
+    arguments: tuple[Any, ...]
+    scratch: tuple[tuple[int, Any], ...]
+    units: int
+    least: int
+
+    def run(self, x: Any, out: Any) -> None:
+        """Run the kernel on flat arrays."""
+        elements, astray = divmod(out.ctypes.data, out.itemsize)
+        lead, streams = elements % (BYTES // out.itemsize), out.nbytes >= _STREAMED_BYTES and astray == 0
+
+        def work(first: int, last: int) -> None:
+            scratch = [np.empty(size, dtype) for size, dtype in self.scratch]
+            self.kernel(x, out, first, last, lead, streams, *self.arguments, *scratch)
+
+        run_in_parts(work, self.units, x.nbytes + out.nbytes, self.least)
 
 
+def _sizes(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:
+    """Return the number of planes, the rows of a plane before and after, and their widths in scalars.
+
+    Where the rows stay as they are, a plane has one.
+    """
+    planes, rows_in, columns_in, inner = step.shape
+    _, rows_out, columns_out, _ = step.shape_out
+    if step.rows is None:
+        planes, rows_in, rows_out = planes * rows_in, 1, 1
+    return planes, rows_in, rows_out, columns_in * inner, columns_out * inner
+
+
+# ---- weighted sums ------------------------------------------------------------------------------------------
 def _identity(n: int) -> Taps:
     return Taps(n, np.arange(n), np.ones(n, np.int64), np.ones((n, 1)))
 
 
-def _unrolled(taps: Taps) -> int:
-    return taps.width if taps.width <= UNROLLED else 0
-
-
 def _outside(taps: Taps, dtype: np.dtype[Any]) -> Any:
     return np.zeros(taps.n_out, dtype) if taps.outside is None else taps.outside.astype(dtype)
-
-
-def _repeated(rows: Any) -> tuple[Any, Any]:
-    """Return the distinct rows of an array, and which of them each row is."""
-    words = np.ascontiguousarray(rows).view(np.uint64)
-    factors = np.random.default_rng(0).integers(1, 2**63, words.shape[1], np.uint64) | np.uint64(1)
-    _, first, which = np.unique((words * factors).sum(axis=1), return_index=True, return_inverse=True)
-    if np.array_equal(words[first][which], words):  # rows of one sum are indeed equal
-        return rows[first], which
-    return rows, np.arange(len(rows))
-
-
-def _vectors(taps: Taps, inner: int, lanes: int, dtype: np.dtype[Any]) -> tuple[int, tuple[Any, ...]]:
-    """Return in how many vectors of the input the samples of a vector of the output lie, and the tables of those.
-
-    Neighbouring vectors often differ in nothing but their place: such a form is stored once.
-    """
-    width = taps.n_out * inner
-    blocks = -(-width // lanes)
-    column, channel = np.divmod(np.minimum(np.arange(blocks * lanes), width - 1), inner)
-    start = (taps.start[column] * inner + channel).reshape(blocks, lanes)
-    base = start.min(axis=1)
-    reach = int(np.max(start - base[:, None]))
-    spread = reach // lanes + 1 if reach < 2 * lanes else 0
-    integer = np.dtype(f"i{dtype.itemsize}")
-    count = taps.count[column].reshape(blocks, lanes)
-    count = np.where((count == taps.width).all(axis=1, keepdims=True), -1, count)
-    weight = taps.weight.astype(dtype)[column].reshape(blocks, lanes, -1).transpose(0, 2, 1)
-    outside = _outside(taps, dtype)[column].reshape(blocks, 1, lanes)
-    parts = [(start - base[:, None])[:, None], count[:, None]]
-    whole = [part.astype(integer).view(dtype) for part in parts]
-    forms, which = _repeated(np.concatenate([*whole, outside, weight], axis=1).reshape(blocks, -1))
-    forms = forms.reshape(len(forms), -1, lanes)
-    index, count, outside, weight = (np.ascontiguousarray(forms[:, rows]) for rows in (0, 1, 2, slice(3, None)))
-    return spread, (
-        base, which, index.view(integer).ravel(), count.view(integer).ravel(), weight.ravel(), outside.ravel()
-    )  # fmt: skip
 
 
 def _windows(taps: Taps, dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
@@ -82,96 +87,85 @@ def _windows(taps: Taps, dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
     return start, count, taps.weight.astype(dtype, order="C").ravel(), _outside(taps, dtype)
 
 
+def _forms(taps: Taps, blocks: Blocks, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """Return the tables of the vectors of a row: the place and the form of each, and what the forms are."""
+    count = taps.count[blocks.column]
+    count = np.where((count == taps.width).all(axis=1, keepdims=True), -1, count).astype(f"i{dtype.itemsize}")
+    weight = taps.weight.astype(dtype)[blocks.column].transpose(0, 2, 1)
+    outside = _outside(taps, dtype)[blocks.column]
+    form, tables = distinct(blocks.offset.astype(f"u{dtype.itemsize}"), count, weight, outside)
+    return blocks.base, form, *tables
+
+
 @lru_cache(maxsize=256)
-def _filter_tables(step: FilterStep) -> _FilterTables:
-    accumulator = np.dtype(step.result.accumulator)
-    lanes = lanes_of(kind_of(step.result.name))
-    inner = step.shape[3]
-    rows = step.rows or _identity(1)  # a plane of one row, where the rows stay as they are
-    row_tables = _windows(rows, accumulator)
+def _filter_job(step: FilterStep) -> _Job:
+    kinds = kind_of(step.source.name), kind_of(step.result.name)
+    accumulator, lanes, inner = np.dtype(step.result.accumulator), lanes_of(kinds[1]), step.shape[3]
+    planes, rows_in, rows_out, width_in, width = _sizes(step)
+    rows, columns = step.rows or _identity(1), step.columns or _identity(1)
+    fill = int(rows.outside is not None or columns.outside is not None)
+    zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
+    whole = -(-width // lanes) * lanes
+
     nested = step.columns is not None and inner >= lanes
-    taps = step.columns or _identity(1)
-    spread = 0
-    if nested or step.columns is None:
-        start, count, weight, outside = _windows(taps, accumulator)
-        columns = (start * inner, np.zeros(1, np.int64), np.zeros(1, np.int64), count, weight, outside)
+    spread, tables = 0, _windows(columns, accumulator)
+    if step.columns is None or nested:
+        tables = (tables[0] * inner, _NONE, _NONE, *tables[1:])
     else:
-        spread, columns = _vectors(taps, inner, lanes, accumulator)
-    fill = rows.outside is not None or taps.outside is not None
-    across = -1 if step.columns is None else _unrolled(taps)
-    kernel = filter_kernel(
-        kind_of(step.source.name), kind_of(step.result.name), _unrolled(rows), across, int(nested), spread, int(fill)
-    )
+        blocks = blocks_of(columns.start, inner, lanes)
+        turned = (-(-width_in // lanes) * lanes * lanes, accumulator)
+        alone = step.rows is None and planes >= lanes
+        if blocks.spread == 0 and alone and turned[0] * accumulator.itemsize <= _TURNED_BYTES:
+            arguments = (planes, width_in, width, *tables, columns.width, inner, zero, constant)
+            scratch = ((lanes * lanes, accumulator), turned, (whole * lanes, accumulator))
+            return _Job(turned_kernel(*kinds, fill), arguments, scratch, -(-planes // lanes), 1)
+        spread, tables = blocks.spread, _forms(columns, blocks, accumulator)
+
+    # Where the rows stay as they are, a row is the sum of itself: nothing is added to -0.0 or to an integer 0.
+    row_zero = zero if step.rows is not None or zero == 0 else accumulator.type(0)
+    sizes = (rows_in, rows_out, width_in, width)
+    arguments = (*sizes, *_windows(rows, accumulator), *tables, columns.width, inner, zero, row_zero, constant)
+    across = step.columns is not None
     # A power of two, so that the slot of a row is a mask away; one slot where rows are read in place.
-    slots = 1 if step.columns is None else 1 << (rows.width - 1).bit_length()
-    slack = taps.width * inner + 2 * lanes  # whole vectors are read beyond the end of a row
-    return _FilterTables(kernel, row_tables, (*columns, taps.width, inner), accumulator, lanes, slots, slack)
-
-
-# From this many bytes on, a result goes past the caches, which would not hold it anyway.
-_STREAMED_BYTES = 1 << 23
+    slots = 1 << (rows.width - 1).bit_length() if across else 1
+    # Sums are read, and samples are loaded, in whole vectors beyond the end of a row.
+    ring = slots * (whole + 4 * lanes) if across else 1
+    line = width_in + columns.width * inner + 2 * lanes if across else 1
+    kernel = filter_kernel(*kinds, int(across), int(nested), spread, fill)
+    scratch = ((ring, accumulator), (slots, np.int64), (line, accumulator))
+    return _Job(kernel, arguments, scratch, planes * rows_out, 4 * slots)  # a part filters its first window anew
 
 
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     """Form the weighted sums of one step; both arrays are flat and of the step's carriers."""
-    tables = _filter_tables(step)
-    _, rows_in, columns_in, inner = step.shape
-    _, rows_out, columns_out, _ = step.shape_out
-    width_in, width = columns_in * inner, columns_out * inner
-    if step.rows is None:
-        rows_in = rows_out = 1
-    real, lanes = tables.accumulator.type, tables.lanes
-    column_zero = real(step.result.start)
-    # Where the rows stay as they are, a row is the sum of itself: nothing is added to -0.0 or to an integer 0.
-    row_zero = column_zero if step.rows is not None or real(0) == column_zero else real(0)
-    ringed = step.columns is not None
-    address = out.ctypes.data
-    lead, astray = divmod(address, out.itemsize)
-    streams = out.nbytes >= _STREAMED_BYTES and astray == 0
-    pitch = (width // lanes + 2) * lanes if ringed else lanes
-
-    def work(first: int, last: int) -> None:
-        ring = np.empty(tables.slots * pitch, real)
-        held = np.full(tables.slots, -1)
-        line = np.empty(width_in + tables.slack, real)
-        tables.kernel(
-            x, out, first, last, rows_in, rows_out, width_in, width, *tables.rows, *tables.columns,
-            column_zero, row_zero, real(step.fill), ring, held, line, lead % lanes, streams,
-        )  # fmt: skip
-
-    # Every part filters the rows of its first window anew.
-    run_in_parts(work, out.size // width, x.nbytes + out.nbytes, least=4 * tables.slots)
+    _filter_job(step).run(x, out)
 
 
-# From this many inner scalars on, the innermost loop runs over them and fills vector registers.
-_LONG_INNER = 8
-
-
+# ---- selection ----------------------------------------------------------------------------------------------
 @lru_cache(maxsize=256)
-def _select_tables(step: SelectStep) -> tuple[Any, Any, Any]:
-    inner = step.shape[3]
-    nested = inner >= _LONG_INNER
-    rows = np.zeros(1, np.int64) if step.rows is None else step.rows
-    columns = np.zeros(1, np.int64) if step.columns is None else step.columns
-    if not nested and step.columns is not None:
-        spread = columns[:, None] * inner + np.arange(inner)
-        columns = np.where(columns[:, None] < 0, -1, spread).ravel()
-    return select_kernel(int(step.columns is not None), int(nested)), rows, columns
+def _select_job(step: SelectStep) -> _Job:
+    word, inner = np.dtype(f"u{step.source.itemsize}"), step.shape[3]
+    lanes = BYTES // word.itemsize
+    planes, rows_in, rows_out, width_in, width = _sizes(step)
+    across = step.columns is not None
+    nested, spread = across and inner >= lanes, 0
+    rows = _NONE if step.rows is None else np.ascontiguousarray(step.rows)
+    columns = _NONE if step.columns is None else step.columns
+    tables: tuple[Any, ...] = (columns * inner, _NONE, np.zeros(1, word), np.zeros(1, word))
+    if across and not nested:
+        # A lane without a sample is put where its neighbours are.
+        blocks = blocks_of(np.maximum.accumulate(np.maximum(columns, 0)), inner, lanes)
+        spread, offset = blocks.spread, blocks.offset.astype(word if blocks.spread else np.uint32)
+        form, parts = distinct(offset, (columns >= 0)[blocks.column].astype(word))
+        tables = (blocks.base, form, *parts)
+    kernel = select_kernel(word.itemsize, int(across), int(nested), spread, int(step.has_fill))
+    fill = word.type(step.source.bits(step.fill))
+    arguments = (rows_in, rows_out, width_in, width, rows, *tables, inner, fill)
+    scratch = ((width_in + 3 * lanes, word), (width + 2 * lanes, word))
+    return _Job(kernel, arguments, scratch, planes * rows_out, 8)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:
     """Copy the selected samples of one step; both arrays are flat and of the step's carriers."""
-    kernel, rows, columns = _select_tables(step)
-    _, rows_in, columns_in, inner = step.shape
-    _, rows_out, columns_out, _ = step.shape_out
-    if step.rows is None:
-        rows_in = rows_out = 1
-    bits = np.dtype(f"u{step.source.itemsize}")
-    x = x.view(bits).reshape(-1, columns_in * inner)
-    out = out.view(bits).reshape(-1, columns_out * inner)
-    fill = bits.type(step.source.bits(step.fill))
-
-    def work(first: int, last: int) -> None:
-        kernel(x, out, first, last, rows_in, rows_out, rows, columns, inner, fill)
-
-    run_in_parts(work, len(out), x.nbytes + out.nbytes, least=8)
+    bits = f"u{step.source.itemsize}"
+    _select_job(step).run(x.view(bits), out.view(bits))

@@ -7,6 +7,7 @@ threads enter it, tbb is one more dependency. A pool of ordinary threads is safe
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -51,12 +52,27 @@ def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: 
         Rows that a part should have at least.
     """
     threads = num_threads() if size > _INLINE_BYTES else 1
-    parts = max(1, min(2 * threads, rows // least)) if threads > 1 else 1
-    if parts == 1:
+    number = max(1, min(2 * threads, rows // least)) if threads > 1 else 1
+    if number == 1:
         work(0, rows)
         return
-    edges = [rows * part // parts for part in range(parts + 1)]
-    futures = [_pool(threads).submit(work, *edge) for edge in pairwise(edges[:-1])]
-    work(edges[-2], rows)  # the caller's thread takes its share
-    for future in futures:
-        future.result()
+    edges = [rows * part // number for part in range(number + 1)]
+    parts = deque(pairwise(edges))
+
+    def take() -> None:
+        """Do parts as long as there are any: whoever is held up leaves them to the others."""
+        while parts:
+            try:
+                part = parts.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            work(*part)
+
+    pool = _pool(threads - 1)  # the caller's thread takes its share
+    futures = [pool.submit(take) for _ in range(min(threads, number) - 1)]
+    try:
+        take()
+    finally:
+        for future in futures:
+            if not future.cancel():  # a thread that has not woken up by now finds nothing to do
+                future.result()

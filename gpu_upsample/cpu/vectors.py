@@ -81,11 +81,11 @@ def store(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
 
 @intrinsic
 def stream(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
-    """Write a vector that is aligned to its own size, past the caches."""
+    """Write a vector of whole cache lines, or an aligned part of one, past the caches."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _vector_place(context, builder, array, args[0], args[1], vector.lanes)
-        written = builder.store(args[2], place, align=vector.lanes * array.dtype.bitwidth // 8)
+        written = builder.store(args[2], place, align=min(BYTES, vector.lanes * array.dtype.bitwidth // 8))
         one = ir.Constant(ir.IntType(32), 1)
         written.set_metadata("nontemporal", builder.module.add_metadata([one]))
         return context.get_dummy_value()
@@ -266,3 +266,42 @@ def collect(typingctx: Any, spread: Any, array: Any, at: Any, index: Any) -> Any
         return _permute(builder, parts, args[3])
 
     return Vector(array.dtype, index.lanes)(spread, array, types.intp, index), codegen
+
+
+# ---- rows that become columns -------------------------------------------------------------------------------
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Transpose a square: every pass moves the index of a vector and that within it on by one bit, as one number."""
+    lanes = len(rows)
+    for _ in range(lanes.bit_length() - 1):
+        pairs = zip(rows[: lanes // 2], rows[lanes // 2 :], strict=True)
+        rows = [_interleaved(builder, *pair, half * lanes // 2) for pair in pairs for half in (0, 1)]
+    return rows
+
+
+def _interleaved(builder: Any, a: Any, b: Any, first: int) -> Any:
+    lanes = a.type.count
+    picked = [first + i // 2 + lanes * (i % 2) for i in range(lanes)]
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), lanes), picked))
+
+
+@intrinsic
+def turn(typingctx: Any, lanes: Any, array: Any, at: Any, target: Any, to: Any) -> Any:
+    """Transpose a square of `lanes` vectors that follow one another, from one array into another."""
+    number = _literal(lanes)
+    if number is None:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, source, at, goal, to = args
+
+        def place(kind: Any, held: Any, start: Any, row: int) -> Any:
+            offset = builder.add(start, ir.Constant(start.type, row * number))
+            return _vector_place(context, builder, kind, held, offset, number)
+
+        align = array.dtype.bitwidth // 8
+        rows = [builder.load(place(array, source, at, row), align=align) for row in range(number)]
+        for row, vector in enumerate(_transposed(builder, rows)):
+            builder.store(vector, place(target, goal, to, row), align=align)
+        return context.get_dummy_value()
+
+    return types.void(lanes, array, types.intp, target, types.intp), codegen
