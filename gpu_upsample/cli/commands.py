@@ -280,7 +280,7 @@ def warmup(operators: tuple[str, ...], dtypes: tuple[str, ...], backend: str) ->
     jobs = [(place, operator, dtype) for place in backends for operator in operators or OPERATORS for dtype in dtypes]
     console = Console(stderr=True, markup=False, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    start = perf_counter()
+    start, lines = perf_counter(), []
     with Progress(*columns, console=console, transient=True) as progress:
         for place, operator, dtype in progress.track(jobs, description="Compiling"):
             before = perf_counter()
@@ -289,7 +289,8 @@ def warmup(operators: tuple[str, ...], dtypes: tuple[str, ...], backend: str) ->
             except (gu.BackendUnavailableError, ImportError) as error:
                 raise click.ClickException(str(error)) from error
             took = f"{perf_counter() - before:.2f} s" if done else "not for this dtype"
-            click.echo(f"{place:4}  {operator:14}  {dtype:8}  {took}")
+            lines.append(f"{place:4}  {operator:14}  {dtype:8}  {took}")
+    click.echo("\n".join(lines))  # a line within a bar would break it
     click.echo(f"{len(jobs)} kinds of calls in {perf_counter() - start:.1f} s; what was compiled is kept in")
     for place in backends:
         click.echo(f"  {cache_folder(place)}")
