@@ -85,13 +85,12 @@ def compare(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> Re
         JSON-ready. Each peer that offers the operation has a status: "compared", "differs" from our result by
         more than the tolerance (and is not timed), or "fails". Each target has a verdict.
     """
-    peers = list(peers)
     record = _measured(case, peers, place, effort)
     targets = case.targets if place == "cpu" else device_targets(case)
-    return record | {"verdicts": judge(record, targets, [peer.name for peer in peers])}
+    return record | {"verdicts": judge(record, targets)}
 
 
-def _measured(case: Case, peers: list[Peer], place: str, effort: Effort) -> Record:
+def _measured(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> Record:
     record: Record = {
         "name": case.name,
         "shape": case.shape,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from benchmarks.cases import Case, Resample, ResampleBackward
+from benchmarks.cases import Case, Imitation, Resample, ResampleBackward
 from benchmarks.targets import Target, at_least
 
 _SMALLEST = 1 << 16  # samples: on fewer, a GPU does little but start a kernel
@@ -21,8 +21,8 @@ _FRACTIONS: tuple[tuple[Callable[[Case], bool], float], ...] = (
 
 
 def device_targets(case: Case) -> tuple[Target, ...]:
-    """Return the targets of a case on a GPU."""
-    if prod(case.shape) < _SMALLEST:
+    """Return the targets of a case on a GPU: none where a library's numbers are imitated, which cost what they cost."""
+    if prod(case.shape) < _SMALLEST or isinstance(case.work, Imitation):
         return ()
     return (*_of_memory(case), at_least("torch", _of_torch(case)))
 

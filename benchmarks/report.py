@@ -62,6 +62,7 @@ def write_json(run: Record, path: Path) -> None:
 
 
 # ---- terminal -----------------------------------------------------------------------------------------------
+_LARGE = 1 << 26  # bytes beyond most caches
 _COLOURS = {"pass": "green", "fail": "red", "error": "red"}
 
 
@@ -77,9 +78,15 @@ def print_run(run: Record) -> None:
             "where that is larger). floor: the time that its bytes take at the speed of that copy, in parts of ours.\n"
             "Peers: their time in parts of ours; above 1 we are faster."
         )
+        if speeds := [roofline.bandwidth(case) / 1e9 for case in run["cases"] if case.get("bytes", 0) >= _LARGE]:
+            print(f"Copies of large arrays moved {min(speeds):.0f} to {max(speeds):.0f} GB/s, read and written.")
     if run["figures"]:
         print()
-        _print_table(["figure", "", "", "targets", "", "of which"], [_figure_row(figure) for figure in run["figures"]])
+        _print_table(["figure", "", "", "targets", ""], [_figure_row(figure) for figure in run["figures"]])
+        print()
+        for figure in run["figures"]:
+            if details := figure.get("details"):
+                print(f"{figure['name']}: " + ", ".join(f"{name} {value:.3g}" for name, value in details.items()))
     for note in _notes(run):
         print(note)
     print("\n" + "\n".join(_summary(run)))
@@ -126,9 +133,8 @@ def _row(case: Record, peers: Sequence[str]) -> list[str]:
 
 def _figure_row(figure: Record) -> list[str]:
     if "error" in figure:
-        return [figure["name"], "error", figure["unit"], _targets(figure), _verdict(figure), ""]
-    details = ", ".join(f"{name} {value:.3g}" for name, value in figure["details"].items())
-    return [figure["name"], f"{figure['value']:.3g}", figure["unit"], _targets(figure), _verdict(figure), details]
+        return [figure["name"], "error", figure["unit"], _targets(figure), _verdict(figure)]
+    return [figure["name"], f"{figure['value']:.3g}", figure["unit"], _targets(figure), _verdict(figure)]
 
 
 def _cell(entry: Record | None) -> str:

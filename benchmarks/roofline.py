@@ -32,6 +32,11 @@ def floor(moved: int, copied: int, copy_seconds: float) -> float:
     return moved / (2 * copied / copy_seconds)
 
 
+def bandwidth(case: Record) -> float:
+    """Return the bytes per second of the copy that was timed with a case, counting what it reads and what it writes."""
+    return float(case["bytes"] / case["floor_seconds"])
+
+
 def draw(axes: Any, cases: Sequence[Record]) -> None:
     """Draw the fraction of the memory's speed that each case reaches, and a tick where a target sets one.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ MEASURES: Mapping[str, Callable[[Record], float]] = {
 our time in microseconds."""
 
 
-def judge(record: Record, targets: Iterable[Target], present: Collection[str]) -> list[Record]:
+def judge(record: Record, targets: Iterable[Target]) -> list[Record]:
     """Return a verdict for every target of a case that can be judged.
 
     Parameters
@@ -63,25 +63,15 @@ def judge(record: Record, targets: Iterable[Target], present: Collection[str]) -
     record : dict
         What `compare.compare` found.
     targets : iterable of Target
-        The targets of the case.
-    present : collection of str
-        The peers that take part. A target against another is left out; one against a peer that takes part and
-        failed, or computed something else, is not met.
+        The targets of the case. One against a peer that does not take part, or refuses, is left out; one against a
+        peer that computed something else is not met, nor is any if our own call failed.
     """
-    return [
-        target.verdict(_measured(record, target.of))
-        for target in targets
-        if target.of in MEASURES or target.of in present
-    ]
-
-
-def _measured(record: Record, of: str) -> float | None:
+    targets = list(targets)
     if "error" in record:
-        return None
-    if of in MEASURES:
-        return MEASURES[of](record)
-    ratio: float | None = record["peers"].get(of, {}).get("ratio")
-    return ratio
+        return [target.verdict(None) for target in targets]
+    values = {name: entry.get("ratio") for name, entry in record["peers"].items() if entry["status"] != "fails"}
+    values |= {name: measure(record) for name, measure in MEASURES.items()}
+    return [target.verdict(values[target.of]) for target in targets if target.of in values]
 
 
 def said(error: Exception) -> str:
