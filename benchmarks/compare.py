@@ -14,7 +14,7 @@ from benchmarks.device_targets import device_targets
 from benchmarks.peers import OURS, Peer
 from benchmarks.roofline import bytes_moved, floor
 from benchmarks.targets import Record, judge, said
-from benchmarks.timing import CLOCKS, Effort, interleaved
+from benchmarks.timing import CLOCKS, Call, Effort, interleaved
 from benchmarks.yardstick import copying
 
 TOLERANCES = {"uint8": 1.0, "uint16": 1.0, "float16": 2e-3, "bfloat16": 1.6e-2, "float32": 2e-5}
@@ -104,9 +104,10 @@ def _measured(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> 
         job = OURS.builders[type(case.work)](case, *inputs)
         assert job is not None
         ours = _on_host(job.read(job.run()))
+        calls: dict[str, Call] = {OURS.name: job.run, _COPY: copying(case.copied, inputs[0])}
     except Exception as error:  # noqa: BLE001 - the other cases are still worth their time
         return record | {"error": said(error)}
-    calls, found = {OURS.name: job.run, _COPY: copying(case.copied, inputs[0])}, {}
+    found: dict[str, Record] = {}
     for peer in peers:
         build = peer.builders.get(type(case.work))
         try:

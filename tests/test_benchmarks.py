@@ -9,13 +9,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import report
+from benchmarks import device, report
 from benchmarks.cases import CASES, Case, MaxUnpool, Resample
 from benchmarks.compare import compare, make_inputs
 from benchmarks.device_targets import device_targets
@@ -160,6 +160,11 @@ def test_a_peer_that_lacks_the_operation_is_left_out() -> None:
     assert compare(SMALL[0], peers, "cpu", QUICK)["peers"] == {}
 
 
+@pytest.mark.parametrize("library", ["Pillow", "OpenCV", "torch"])
+def test_an_imitation_is_compared_with_its_original_alone(library: str) -> None:
+    assert set(compare(case_named(f"like {library}"), PRESENT, "cpu", QUICK)["peers"]) == {library}
+
+
 def test_our_own_failure_is_recorded() -> None:
     case = replace(SMALL[0], work=replace(SMALL[0].work, method="unknown"))
     assert compare(case, PRESENT, "cpu", QUICK)["error"].startswith("ValueError: method must be one of")
@@ -222,6 +227,7 @@ def test_the_targets_of_some_cases() -> None:
     assert bounds("cubic x2 uint16") == bounds("like ") == {}
     assert bounds("interpolate()") == {"µs": 25, "torch": 2}
     assert sum(len(case.targets) for case in CASES) > 50
+    assert all(target.least == (target.of not in ("copy", "µs")) for case in CASES for target in case.targets)
 
 
 @pytest.mark.parametrize(
@@ -298,6 +304,67 @@ def test_the_naive_kernel_compiles() -> None:
     planes = float32[:, :, ::1]
     text, _ = cuda.compile(bilinear, (planes, planes), cc=(9, 0), device=False, abi="numba")
     assert ".entry" in text
+
+
+class Recorder:
+    """Stands for CuPy and for its stream: what is called between begin and end is the graph, and does not run."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.cuda, self.refuses, self.capturing, self.graph = self, refuses, False, []
+        self.Stream = lambda non_blocking: self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        assert not self.capturing
+
+    def get_current_stream(self) -> Recorder:
+        return self
+
+    def synchronize(self) -> None:
+        assert not self.capturing
+
+    def begin_capture(self) -> None:
+        self.capturing = True
+
+    def end_capture(self) -> Recorder:
+        self.capturing = False
+        return self
+
+    def launch(self, _stream: object) -> None:
+        for call in self.graph:
+            call()
+
+    def queue(self, call: Callable[[], None]) -> None:
+        if self.capturing and self.refuses:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        if self.capturing:
+            self.graph.append(call)
+        else:
+            call()
+
+
+@pytest.mark.parametrize(
+    ("outside", "refuses", "replayed"), [(False, False, True), (True, False, False), (False, True, False)]
+)
+def test_what_a_graph_replays(monkeypatch: pytest.MonkeyPatch, outside: bool, refuses: bool, replayed: bool) -> None:
+    """A call that computes beside the stream is not in the graph, and one that is refused has none."""
+    cupy, outputs = Recorder(refuses=refuses), (np.zeros(3), np.zeros(2, int))
+    monkeypatch.setattr(device, "import_module", lambda _name: cupy)
+
+    def fill() -> None:
+        for output in outputs:
+            output.fill(7)
+
+    def run() -> tuple[np.ndarray, ...]:
+        if outside:
+            fill()
+        else:
+            cupy.queue(fill)
+        return outputs
+
+    assert device._replays(Job(run)) is replayed
 
 
 # ---- timing -------------------------------------------------------------------------------------------------

@@ -551,8 +551,12 @@ def test_warmup_in_bfloat16() -> None:
 
 
 def test_warmup_for_a_missing_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unavailable(*_arguments: object) -> None:
-        raise gu.BackendUnavailableError("no driver")
+    load = dispatch.load
+
+    def unavailable(name: str) -> object:
+        if name == "cuda":
+            raise gu.BackendUnavailableError("no driver")
+        return load(name)
 
     monkeypatch.setattr(dispatch, "load", unavailable)
     result = run("warmup", "--operator", "nearest", "--backend", "cuda")
