@@ -90,7 +90,7 @@ def _slowest(place: str, warm: bool, quick: bool) -> Measured:
 
 FIGURES: Mapping[str, tuple[Figure, ...]] = {
     "cpu": (
-        Figure("import, over NumPy", "ms", _import, most=30),
+        Figure("import with interpolate, over NumPy", "ms", _import, most=30),
         Figure("first result of a process, kernels on disk", "s", partial(_slowest, "cpu", True), most=1),
         Figure("first result of a process, nothing on disk", "s", partial(_slowest, "cpu", False), most=6),
     ),
