@@ -26,7 +26,7 @@ gpu: ## Run the tests and the benchmark on a CUDA device, with PYTHON (python3)
 	$(PYTHON) -m pytest -W default -m gpu tests
 	$(PYTHON) -m benchmarks --device
 
-bench: .venv/test.stamp ## Compare the speed with other libraries
+bench: .venv/test.stamp ## Compare the speed with other libraries and with its targets
 	$(BIN)/python -m benchmarks
 
 docs: .venv/test.stamp ## Write the page on other libraries' dialects anew

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Self
 
+from benchmarks.targets import Target, at_least, at_most
+
 _SPATIAL = "DHW"
 _SHORTEST = 8
 _DIVISOR = 16  # a quick run is about a sixteenth as long
@@ -65,6 +67,27 @@ class Resample(Work):
     def small(self, lengths: Lengths, shorter: Lengths) -> Self:
         ratios = [m / n for n, m in zip(lengths, self.size, strict=True)]
         return replace(self, size=tuple(int(n * ratio + 1e-9) for n, ratio in zip(shorter, ratios, strict=True)))
+
+
+@dataclass(frozen=True)
+class ResampleBackward(Resample):
+    """The gradient of a resampling: from that of its output, to that of its input of `size`."""
+
+
+@dataclass(frozen=True)
+class Call(Resample):
+    """Resampling by the function that users call, which makes its output: `interpolate`, ours and torch's."""
+
+
+@dataclass(frozen=True)
+class Imitation(Resample):
+    """Resampling with another library's numbers, by our function of its name and by the original."""
+
+    library: str = ""
+
+    @property
+    def exact(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)
@@ -144,6 +167,8 @@ class Case:
         The operation. Its type selects the builder of a peer.
     tolerance : float, optional
         How far results may lie apart; by default what `compare.TOLERANCES` allows the dtype.
+    targets : tuple of Target, optional
+        What is aimed at on the CPU; for a GPU, `device_targets.device_targets` says it.
     """
 
     label: str
@@ -152,6 +177,7 @@ class Case:
     layout: str
     work: Work
     tolerance: float | None = None
+    targets: tuple[Target, ...] = ()
 
     @property
     def name(self) -> str:
@@ -214,54 +240,104 @@ class Case:
         return tuple(inner.get(axis, n) for axis, n in enumerate(self.shape))
 
 
+def _targets(**bounds: float) -> tuple[Target, ...]:
+    """Return the targets: at least so many times as fast as a peer, at most so many times as long as a copy."""
+    return tuple(at_most("copy", x) if of == "copy" else at_least(of, x) for of, x in bounds.items())
+
+
 def _scaled(
-    method: str, ratio: float, dtype: str, layout: str, shape: tuple[int, ...], tolerance: float | None = None
-) -> Case:
+    methods: tuple[str, ...],
+    ratio: float,
+    dtype: str,
+    layout: str,
+    shape: tuple[int, ...],
+    tolerance: float | None = None,
+    **bounds: tuple[float, ...],
+) -> tuple[Case, ...]:
+    """Return a case for every method, with its own of each bounds; nearest has no tolerance but zero."""
     lengths = [n for n, letter in zip(shape, layout, strict=True) if letter in _SPATIAL]
-    work = Resample(method, tuple(int(n * ratio) for n in lengths))
-    return Case(f"{method} x{ratio:g}", shape, dtype, layout, work, tolerance)
+    size = tuple(int(n * ratio) for n in lengths)
+    return tuple(
+        Case(
+            f"{method} x{ratio:g}", shape, dtype, layout, Resample(method, size),
+            None if method == "nearest" else tolerance,
+            _targets(**{of: each[i] for of, each in bounds.items()}),
+        )
+        for i, method in enumerate(methods)
+    )  # fmt: skip
+
+
+def _gradient(method: str, layout: str, shape: tuple[int, ...], **bounds: float) -> Case:
+    """Return the case of the gradient of an enlargement by 2 of an array of `shape`."""
+    doubled = tuple(2 * n if letter in _SPATIAL else n for n, letter in zip(shape, layout, strict=True))
+    size = tuple(n for n, letter in zip(shape, layout, strict=True) if letter in _SPATIAL)
+    work = ResampleBackward(method, size)
+    return Case(f"{method} x2 backward", doubled, "float32", layout, work, targets=_targets(**bounds))
 
 
 def _thumbnail(method: str) -> Case:
     work = Resample(method, (224, 224), antialias=True, cubic_coeff=-0.5)
-    return Case(f"{method} antialias to {{size}}", _FULL_HD_LAST, "uint8", "HWC", work)
+    label = f"{method} antialias to {{size}}"
+    return Case(label, _FULL_HD_LAST, "uint8", "HWC", work, targets=_targets(Pillow=3, torch=1))
 
 
-def _transposed(net: str, layout: str, shape: tuple[int, ...], work: ConvTranspose) -> Case:
+def _like(library: str, method: str, size: Lengths, antialias: bool, tolerance: float | None = None) -> Case:
+    layout, shape = ("NHWC", (1, *_FULL_HD_LAST)) if library == "torch" else ("HWC", _FULL_HD_LAST)
+    work = Imitation(method, size, antialias, -0.5 if antialias else -0.75, library)
+    return Case(f"like {library}: {method} to {{size}}", shape, "uint8", layout, work, tolerance)
+
+
+def _transposed(net: str, layout: str, shape: tuple[int, ...], work: ConvTranspose, **bounds: float) -> Case:
     kernel = "x".join([str(work.kernel)] * (len(layout) - 2))
-    return Case(f"{net} conv_transpose {kernel} s{work.stride} {{channels}}", shape, "float32", layout, work)
+    label = f"{net} conv_transpose {kernel} s{work.stride} {{channels}}"
+    return Case(label, shape, "float32", layout, work, targets=_targets(**bounds))
 
 
 _MODES = ("nearest", "linear", "cubic")
 _SINGLE = 3e-4  # torch and OpenCV compute coordinates in float32: off by up to 2e-4 of a pixel at this width
+_TINY = (1, 3, 32, 32)
+_DOUBLED, _SMALL = (2160, 3840), (224, 224)
+_OF_A_CALL = (at_most("µs", 25), at_least("torch", 2))
 
 CASES: tuple[Case, ...] = (
-    *(_scaled(method, 2, "float32", "NCHW", _FULL_HD_FIRST) for method in _MODES),
-    *(_scaled(method, 2, "float32", "HWC", _FULL_HD_LAST) for method in (*_MODES, "lanczos4")),
-    *(_scaled(method, 2, "float32", "NCHW", _FEATURES) for method in _MODES),
-    *(_scaled(method, 2, "float32", "NHWC", _FEATURES) for method in _MODES),
-    _scaled("nearest", 1.37, "float32", "NCHW", _FULL_HD_FIRST),
-    *(_scaled(method, 1.37, "float32", "NCHW", _FULL_HD_FIRST, _SINGLE) for method in _MODES[1:]),
-    _scaled("nearest", 0.61, "float32", "NCHW", _FULL_HD_FIRST),
-    *(_scaled(method, 0.61, "float32", "NCHW", _FULL_HD_FIRST, _SINGLE) for method in _MODES[1:]),
-    *(_scaled(method, 2, dtype, "NCHW", _FULL_HD_FIRST) for dtype in ("float16", "bfloat16") for method in _MODES),
-    _scaled("linear", 2, "uint8", "HWC", _FULL_HD_LAST),
-    _scaled("cubic", 2, "uint8", "HWC", _FULL_HD_LAST),
-    _scaled("area", 0.5, "uint8", "HWC", _FULL_HD_LAST),
+    *_scaled(_MODES, 2, "float32", "NCHW", _FULL_HD_FIRST, torch=(2, 3, 10), copy=(1.3, 1.3, 1.6)),
+    *_scaled((*_MODES, "lanczos4"), 2, "float32", "HWC", _FULL_HD_LAST, OpenCV=(1, 1, 1, 1)),
+    *_scaled(_MODES, 2, "float32", "NCHW", _FEATURES, torch=(2, 3, 8)),
+    *_scaled(_MODES, 2, "float32", "NHWC", _FEATURES, torch=(1, 1, 8)),
+    *_scaled(_MODES, 1.37, "float32", "NCHW", _FULL_HD_FIRST, _SINGLE, torch=(1.5, 2, 5)),
+    *_scaled(_MODES, 0.61, "float32", "NCHW", _FULL_HD_FIRST, _SINGLE, torch=(1.2, 1.2, 3)),
+    *_scaled(_MODES, 2, "float16", "NCHW", _FULL_HD_FIRST, torch=(2, 2, 2)),
+    *_scaled(_MODES, 2, "bfloat16", "NCHW", _FULL_HD_FIRST, torch=(2, 2, 2)),
+    *_scaled(_MODES, 2, "uint16", "NCHW", _FULL_HD_FIRST),  # torch does not resample it
+    *_scaled(("linear", "cubic"), 2, "uint8", "HWC", _FULL_HD_LAST, OpenCV=(1, 1)),
+    *_scaled(("area",), 0.5, "uint8", "HWC", _FULL_HD_LAST, OpenCV=(1,)),
     *(_thumbnail(method) for method in ("linear", "cubic", "lanczos3")),
-    _scaled("linear", 2, "float32", "NCDHW", _VOLUME),
-    _scaled("linear", 2, "float32", "NCHW", (1, 3, 32, 32)),  # nearly all of it is the cost of the call
-    _transposed("DCGAN", "NCHW", (8, 512, 8, 8), ConvTranspose(256, 4, 2, 1)),
-    _transposed("U-Net", "NCHW", (1, 256, 64, 64), ConvTranspose(128, 2, 2)),
-    _transposed("U-Net", "NHWC", (1, 64, 64, 256), ConvTranspose(128, 2, 2)),
-    _transposed("FCN", "NCHW", (1, 21, 64, 64), ConvTranspose(21, 16, 8, 4)),
-    _transposed("depthwise", "NCHW", _FEATURES, ConvTranspose(64, 4, 2, 1, groups=64)),
-    _transposed("HiFi-GAN", "NCW", (1, 512, 128), ConvTranspose(256, 16, 8, 4)),
-    _transposed("3-D U-Net", "NCDHW", (1, 128, 16, 16, 16), ConvTranspose(64, 2, 2)),
-    Case("max_pool 2x2 with indices", (4, 64, 128, 128), "float32", "NCHW", MaxPool(2, 2)),
-    Case("max_pool 3x3 s2 with indices", (8, 64, 112, 112), "float32", "NCHW", MaxPool(3, 2, 1)),
-    Case("max_unpool 2x2", (4, 64, 64, 64), "float32", "NCHW", MaxUnpool(2)),
-    Case("pixel_shuffle x2", (1, 256, 96, 96), "float32", "NCHW", PixelShuffle(2)),
-    Case("pixel_shuffle x3", (1, 27, 360, 640), "float32", "NCHW", PixelShuffle(3)),
+    Case("cubic antialias to {size}", _FULL_HD_FIRST, "float32", "NCHW", Resample("cubic", (270, 480), True, -0.5)),
+    *_scaled(("linear",), 2, "float32", "NCDHW", _VOLUME, torch=(4,)),
+    _gradient("linear", "NCHW", _FULL_HD_FIRST, torch=3),
+    _gradient("cubic", "NCHW", _FULL_HD_FIRST, torch=3),
+    _gradient("linear", "NCDHW", _VOLUME, torch=3),
+    *_scaled(("linear",), 2, "float32", "NCHW", _TINY),  # nearly all of it is the cost of the call
+    Case("interpolate(): linear x2", _TINY, "float32", "NCHW", Call("linear", (64, 64)), targets=_OF_A_CALL),
+    _transposed("DCGAN", "NCHW", (8, 512, 8, 8), ConvTranspose(256, 4, 2, 1), torch=0.9),
+    _transposed("U-Net", "NCHW", (1, 256, 64, 64), ConvTranspose(128, 2, 2), torch=0.9),
+    _transposed("U-Net", "NHWC", (1, 64, 64, 256), ConvTranspose(128, 2, 2), torch=0.9),
+    _transposed("FCN", "NCHW", (1, 21, 64, 64), ConvTranspose(21, 16, 8, 4), torch=0.9),
+    _transposed("depthwise", "NCHW", _FEATURES, ConvTranspose(64, 4, 2, 1, groups=64), torch=3),
+    _transposed("HiFi-GAN", "NCW", (1, 512, 128), ConvTranspose(256, 16, 8, 4), torch=0.9),
+    _transposed("3-D U-Net", "NCDHW", (1, 128, 16, 16, 16), ConvTranspose(64, 2, 2), torch=0.9),
+    Case("max_pool 2x2 with indices", (4, 64, 128, 128), "float32", "NCHW", MaxPool(2, 2), None, _targets(torch=1)),
+    Case(
+        "max_pool 3x3 s2 with indices", (8, 64, 112, 112), "float32", "NCHW", MaxPool(3, 2, 1), None, _targets(torch=1)
+    ),
+    Case("max_unpool 2x2", (4, 64, 64, 64), "float32", "NCHW", MaxUnpool(2), None, _targets(torch=1)),
+    Case("pixel_shuffle x2", (1, 256, 96, 96), "float32", "NCHW", PixelShuffle(2), None, _targets(torch=1)),
+    Case("pixel_shuffle x3", (1, 27, 360, 640), "float32", "NCHW", PixelShuffle(3), None, _targets(torch=1)),
+    _like("Pillow", "cubic", _SMALL, True),
+    _like("Pillow", "cubic", _DOUBLED, True),
+    _like("OpenCV", "linear", _DOUBLED, False, 1.0),
+    _like("OpenCV", "cubic", _DOUBLED, False, 1.0),
+    _like("torch", "cubic", _SMALL, True),
+    _like("torch", "linear", _DOUBLED, False),
 )
 """The table."""

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import Case, ConvTranspose, MaxUnpool
+from benchmarks.device_targets import device_targets
 from benchmarks.peers import OURS, Peer
-from benchmarks.timing import CLOCKS, Effort, interleaved
+from benchmarks.roofline import bytes_moved, floor
+from benchmarks.targets import Record, judge, said
+from benchmarks.timing import CLOCKS, Call, Effort, interleaved
 from benchmarks.yardstick import copying
 
-Record = dict[str, Any]
-
-TOLERANCES = {"uint8": 1.0, "float16": 2e-3, "bfloat16": 1.6e-2, "float32": 2e-5}
+TOLERANCES = {"uint8": 1.0, "uint16": 1.0, "float16": 2e-3, "bfloat16": 1.6e-2, "float32": 2e-5}
 """dtype -> how far two results may lie apart, for the inputs of `make_inputs`; where samples only move, none."""
 
 _COPY = "copy"
@@ -32,12 +33,13 @@ def tolerance(case: Case) -> float:
 def make_inputs(case: Case, place: str) -> tuple[Any, ...]:
     """Return noise of the case's shape and dtype, and what else its operation takes, on the host or on the device.
 
-    8-bit noise keeps away from both ends of the range: Pillow and torch saturate between their passes, so that
-    an overshoot is cut off twice, which shifts results by up to 30 levels.
+    Noise of integers keeps away from both ends of the range: Pillow and torch saturate between their passes, so that
+    an overshoot is cut off twice, which shifts 8-bit results by up to 30 levels.
     """
     random = np.random.default_rng(0)
-    if case.dtype == "uint8":
-        x = random.integers(64, 192, case.shape, dtype=np.uint8)
+    if case.dtype.startswith("uint"):
+        levels = int(np.iinfo(case.dtype).max) + 1
+        x = random.integers(levels // 4, levels // 4 * 3, case.shape, dtype=case.dtype)
     else:
         dtype = import_module("ml_dtypes").bfloat16 if case.dtype == "bfloat16" else case.dtype
         x = random.random(case.shape, dtype=np.float32).astype(dtype)
@@ -81,8 +83,14 @@ def compare(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> Re
     -------
     dict
         JSON-ready. Each peer that offers the operation has a status: "compared", "differs" from our result by
-        more than the tolerance (and is not timed), or "fails".
+        more than the tolerance (and is not timed), or "fails". Each target has a verdict.
     """
+    record = _measured(case, peers, place, effort)
+    targets = case.targets if place == "cpu" else device_targets(case)
+    return record | {"verdicts": judge(record, targets)}
+
+
+def _measured(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> Record:
     record: Record = {
         "name": case.name,
         "shape": case.shape,
@@ -96,9 +104,10 @@ def compare(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> Re
         job = OURS.builders[type(case.work)](case, *inputs)
         assert job is not None
         ours = _on_host(job.read(job.run()))
+        calls: dict[str, Call] = {OURS.name: job.run, _COPY: copying(case.copied, inputs[0])}
     except Exception as error:  # noqa: BLE001 - the other cases are still worth their time
-        return record | {"error": _said(error)}
-    calls, found = {OURS.name: job.run, _COPY: copying(case.copied, inputs[0])}, {}
+        return record | {"error": said(error)}
+    found: dict[str, Record] = {}
     for peer in peers:
         build = peer.builders.get(type(case.work))
         try:
@@ -107,7 +116,7 @@ def compare(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> Re
                 continue
             difference = _difference(ours, _on_host(theirs.read(theirs.run())))
         except Exception as error:  # noqa: BLE001 - each library has its own way of refusing a dtype
-            found[peer.name] = {"status": "fails", "reason": _said(error)}
+            found[peer.name] = {"status": "fails", "reason": said(error)}
             continue
         same = difference <= tolerance(case)  # False for NaN
         found[peer.name] = {"status": "compared" if same else "differs", "difference": difference}
@@ -119,10 +128,15 @@ def compare(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> Re
     for name, entry in found.items():
         if name in times:
             entry |= {**asdict(times[name]), "ratio": times[name].median / base}
+    moved, copy = bytes_moved(inputs, ours), times[_COPY].median
+    least = floor(moved, case.copied * inputs[0].itemsize, copy)
     return record | {
         "ours": asdict(times[OURS.name]),
         "copy": asdict(times[_COPY]),
-        "copy_fraction": times[_COPY].median / base,
+        "copy_ratio": base / copy,
+        "bytes": moved,
+        "floor_seconds": least,
+        "floor_fraction": least / base,
         "peers": found,
     }
 
@@ -143,8 +157,3 @@ def _gap(ours: np.ndarray, theirs: np.ndarray) -> float:
     wide = np.float64 if ours.dtype == np.int64 else np.float32
     gap = np.subtract(theirs.astype(wide), ours.astype(wide))
     return float(np.abs(gap, out=gap).max())
-
-
-def _said(error: Exception) -> str:
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"

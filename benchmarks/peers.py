@@ -14,7 +14,17 @@ from importlib.util import find_spec
 from typing import Any
 
 import gpu_upsample as gu
-from benchmarks.cases import Case, ConvTranspose, MaxPool, MaxUnpool, PixelShuffle, Resample
+from benchmarks.cases import (
+    Call,
+    Case,
+    ConvTranspose,
+    Imitation,
+    MaxPool,
+    MaxUnpool,
+    PixelShuffle,
+    Resample,
+    ResampleBackward,
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,49 @@ def _ours(case: Case, x: Any) -> Job:
     return Job(lambda: gu.resize(x, work.size, out=out, **options))
 
 
+def _ours_backward(case: Case, grad: Any) -> Job:
+    work, out = case.work, _like(grad, case.shape_out)
+    options = {"mode": _MODES[work.method, len(work.size)], "data_format": _data_format(case)}
+    return Job(lambda: gu.interpolate_backward(grad, case.shape_out, case.lengths, out=out, **options))
+
+
+def _ours_call(case: Case, x: Any) -> Job:
+    work = case.work
+    mode = _MODES[work.method, len(work.size)]
+    return Job(lambda: gu.interpolate(x, work.size, mode=mode))
+
+
+def _ours_like(case: Case, x: Any) -> Job:
+    return _IMITATIONS[case.work.library](case, x)
+
+
+def _like_pillow(case: Case, x: Any) -> Job:
+    pillow, size = import_module("gpu_upsample.compat.pillow"), case.work.size[::-1]
+    resample = getattr(pillow, _PILLOW_FILTERS[case.work.method])
+    return Job(lambda: pillow.resize(x, size, resample))
+
+
+def _like_opencv(case: Case, x: Any) -> Job:
+    opencv, size, out = import_module("gpu_upsample.compat.opencv"), case.work.size[::-1], _like(x, case.shape_out)
+    flag = getattr(opencv, _OPENCV_FLAGS[case.work.method])
+    return Job(lambda: opencv.resize(x, size, dst=out, interpolation=flag))
+
+
+def _like_torch(case: Case, x: Any) -> Job:
+    work, out = case.work, _like(x, case.shape_out)
+    call = import_module("gpu_upsample.compat.torch_uint8").interpolate
+    options = {"mode": _MODES[work.method, 2], "antialias": work.antialias, "data_format": _data_format(case)}
+    return Job(lambda: call(x, work.size, out=out, **options))
+
+
+_IMITATIONS: Mapping[str, Callable[[Case, Any], Job]] = {
+    "Pillow": _like_pillow,
+    "OpenCV": _like_opencv,
+    "torch": _like_torch,
+}
+"""Library -> builder for our function that gives its numbers."""
+
+
 def _data_format(case: Case) -> str:
     return "channels_first" if case.layout[1] == "C" else "channels_last"
 
@@ -157,13 +210,33 @@ def _tensor(case: Case, array: Any) -> Any:
 def _torch(case: Case, x: Any) -> Job | None:
     work, out = case.work, _like(x, case.shape_out)
     operator = _TORCH_OPERATORS.get((work.method, len(work.size), work.antialias))
-    if operator is None or (work.method == "cubic" and work.cubic_coeff != (-0.5 if work.antialias else -0.75)):
+    if (
+        operator is None
+        or case.dtype == "uint16"
+        or (work.method == "cubic" and work.cubic_coeff != (-0.5 if work.antialias else -0.75))
+    ):
         return None
     call = getattr(import_module("torch").ops.aten, operator).out
     switches = () if work.method == "nearest" else (False,)  # align_corners
     scales = (None,) * len(work.size)
     source, target = _tensor(case, x), _tensor(case, out)
     return Job(lambda: call(source, work.size, *switches, *scales, out=target), lambda _: out)
+
+
+def _torch_backward(case: Case, grad: Any) -> Job:
+    work, out = case.work, _like(grad, case.shape_out)
+    operator = _TORCH_OPERATORS[work.method, len(work.size), False] + "_backward"
+    call = getattr(import_module("torch").ops.aten, operator).grad_input
+    source, target = _tensor(case, grad), _tensor(case, out)
+    switches = () if work.method == "nearest" else (False,)  # align_corners
+    sizes = case.lengths, tuple(target.shape)
+    return Job(lambda: call(source, *sizes, *switches, grad_input=target), lambda _: out)
+
+
+def _torch_call(case: Case, x: Any) -> Job:
+    work, source = case.work, _tensor(case, x)
+    call, mode = import_module("torch").nn.functional.interpolate, _MODES[work.method, len(work.size)]
+    return Job(lambda: call(source, work.size, mode=mode), lambda result: _array(case, result))
 
 
 def _array(case: Case, tensor: Any) -> Any:
@@ -247,6 +320,11 @@ def _pillow(case: Case, x: Any) -> Job | None:
     return Job(lambda: image.resize(size, resample), to_array)
 
 
+def _original(library: str, build: Builder) -> Builder:
+    """Return the builder of a library for the cases that give its numbers."""
+    return lambda case, x: build(case, x) if case.work.library == library else None
+
+
 _SPLINE_ORDERS = {"nearest": 0, "linear": 1}
 """Method -> spline order of SciPy and its kin; from order 2 on they interpolate by another definition."""
 
@@ -283,8 +361,20 @@ def _ndimage(module: str) -> Builder:
     return build
 
 
+def _naive(case: Case, x: Any) -> Job | None:
+    work, out = case.work, _like(x, case.shape_out)
+    if case.layout != "NCHW" or work.method != "linear" or work.antialias or case.dtype != "float32":
+        return None
+    wrap = import_module("numba.cuda").as_cuda_array
+    planes = wrap(x.reshape(-1, *case.lengths)), wrap(out.reshape(-1, *case.lengths_out))
+    return Job(import_module("benchmarks.naive").launcher(*planes), lambda _: out)
+
+
 _OURS: Mapping[type, Builder] = {
     Resample: _ours,
+    ResampleBackward: _ours_backward,
+    Call: _ours_call,
+    Imitation: _ours_like,
     ConvTranspose: _ours_conv_transpose,
     MaxPool: _ours_max_pool,
     MaxUnpool: _ours_max_unpool,
@@ -292,6 +382,9 @@ _OURS: Mapping[type, Builder] = {
 }
 _TORCH: Mapping[type, Builder] = {
     Resample: _torch,
+    ResampleBackward: _torch_backward,
+    Call: _torch_call,
+    Imitation: _original("torch", _torch),
     ConvTranspose: _torch_conv_transpose,
     MaxPool: _torch_max_pool,
     MaxUnpool: _torch_max_unpool,
@@ -302,10 +395,11 @@ OURS = Peer("gpu_upsample", "gpu_upsample", _OURS, ("cpu", "cuda"))
 
 PEERS: tuple[Peer, ...] = (
     Peer("torch", "torch", _TORCH, ("cpu", "cuda")),
-    Peer("OpenCV", "cv2", {Resample: _opencv}),
-    Peer("Pillow", "PIL", {Resample: _pillow}),
+    Peer("OpenCV", "cv2", {Resample: _opencv, Imitation: _original("OpenCV", _opencv)}),
+    Peer("Pillow", "PIL", {Resample: _pillow, Imitation: _original("Pillow", _pillow)}),
     Peer("scikit-image", "skimage", {Resample: _skimage}),
     Peer("SciPy", "scipy", {Resample: _ndimage("scipy.ndimage")}),
     Peer("cupyx", "cupyx", {Resample: _ndimage("cupyx.scipy.ndimage")}, ("cuda",)),
+    Peer("naive kernel", "numba.cuda", {Resample: _naive}, ("cuda",)),
 )
 """The table."""

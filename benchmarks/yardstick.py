@@ -15,13 +15,14 @@ _INLINE_BYTES = 1 << 20  # a smaller copy is done before another thread has woke
 
 
 def copying(elements: int, x: Any) -> Callable[[], None]:
-    """Return a call that copies an array as long as given, where `x` lies and of its dtype.
+    """Return a call that copies an array as long as given, where `x` lies and of elements as large as its own.
 
     On the host it uses as many threads as the package does. Both arrays have been written to before, so that no
     page fault is timed.
     """
     library = import_module(type(x).__module__.partition(".")[0])
-    source, target = library.ones(elements, x.dtype), library.zeros(elements, x.dtype)
+    words = f"u{x.dtype.itemsize}"  # any dtype would do
+    source, target = library.ones(elements, words), library.zeros(elements, words)
     target.fill(0)  # the pages of zeros() are none yet
     threads = num_threads() if library is np and source.nbytes > _INLINE_BYTES else 1
     if threads == 1:

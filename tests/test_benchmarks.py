@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import report
-from benchmarks.cases import CASES, Case, ConvTranspose, MaxPool, MaxUnpool, PixelShuffle, Resample
+from benchmarks import device, report
+from benchmarks.cases import CASES, Case, MaxUnpool, Resample
 from benchmarks.compare import compare, make_inputs
+from benchmarks.device_targets import device_targets
+from benchmarks.figures import Figure
+from benchmarks.naive import bilinear
 from benchmarks.peers import OURS, PEERS, Job, Peer
+from benchmarks.roofline import floor
+from benchmarks.targets import at_least, at_most, judge
 from benchmarks.timing import QUICK, Effort, interleaved
 
+ROOT = Path(__file__).resolve().parent.parent
 TIMING = {"median", "low", "high", "rounds", "calls"}
-WORKS = (ConvTranspose, MaxPool, MaxUnpool, PixelShuffle, Resample)
+WORKS = {type(case.work) for case in CASES}
 SMALL = [case.small() for case in CASES]
 PRESENT = [peer for peer in PEERS if "cpu" in peer.places and peer.missing("cpu") is None]
 
@@ -61,7 +70,7 @@ def test_names_are_unique() -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_small_case_is_the_same_case(case: Case) -> None:
     small = case.small()
-    assert max(small.shape) <= 128
+    assert max(small.shape) <= 256
     assert small.enlarges_evenly == case.enlarges_evenly
     axes = [axis for axis, letter in enumerate(case.layout) if letter != "N"]
     for axis in axes:
@@ -71,7 +80,7 @@ def test_a_small_case_is_the_same_case(case: Case) -> None:
 
 def test_every_operator_has_a_row_and_builders() -> None:
     torch = next(peer for peer in PEERS if peer.name == "torch")
-    assert {type(case.work) for case in CASES} == set(WORKS) == set(OURS.builders) == set(torch.builders)
+    assert set(OURS.builders) == set(torch.builders) == WORKS
 
 
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
@@ -79,7 +88,7 @@ def test_our_result_has_the_shape_of_the_case(case: Case) -> None:
     job = OURS.builders[type(case.work)](case, *make_inputs(case, "cpu"))
     assert job is not None
     result = job.read(job.run())
-    shapes = {array.shape for array in (result if isinstance(result, tuple) else (result,))}
+    shapes = {np.shape(array) for array in (result if isinstance(result, tuple) else (result,))}
     assert shapes == {case.shape_out}
 
 
@@ -106,6 +115,7 @@ def test_every_library_agrees_with_us_on_every_case() -> None:
         if entry["status"] != "compared"
     ]
     assert disagreeing == []
+    assert [len(record["verdicts"]) for record in found] == [len(case.targets) for case in SMALL]
     compared = {name for record in found for name in record["peers"]}
     assert compared == {peer.name for peer in PRESENT}
 
@@ -150,9 +160,211 @@ def test_a_peer_that_lacks_the_operation_is_left_out() -> None:
     assert compare(SMALL[0], peers, "cpu", QUICK)["peers"] == {}
 
 
+@pytest.mark.parametrize("library", ["Pillow", "OpenCV", "torch"])
+def test_an_imitation_is_compared_with_its_original_alone(library: str) -> None:
+    assert set(compare(case_named(f"like {library}"), PRESENT, "cpu", QUICK)["peers"]) == {library}
+
+
 def test_our_own_failure_is_recorded() -> None:
     case = replace(SMALL[0], work=replace(SMALL[0].work, method="unknown"))
     assert compare(case, PRESENT, "cpu", QUICK)["error"].startswith("ValueError: method must be one of")
+
+
+# ---- targets ------------------------------------------------------------------------------------------------
+def test_bounds_are_kept_at_the_bound() -> None:
+    assert [at_least("torch", 2).verdict(value)["met"] for value in (1.99, 2.0, 3.0)] == [False, True, True]
+    assert [at_most("copy", 1.3).verdict(value)["met"] for value in (1.31, 1.3, 1.0)] == [False, True, True]
+    assert [at_most("copy", 1.3).verdict(value)["met"] for value in (None, float("nan"))] == [False, False]
+
+
+def test_what_is_judged() -> None:
+    """A peer that is absent or refuses is no failure of ours; one that computes something else is."""
+    record = {
+        "ours": {"median": 20e-6},
+        "copy_ratio": 1.2,
+        "floor_fraction": 0.8,
+        "peers": {
+            "torch": {"status": "compared", "ratio": 2.5},
+            "OpenCV": {"status": "differs"},
+            "Pillow": {"status": "fails"},
+        },
+    }
+    targets = (
+        at_least("torch", 3), at_most("copy", 1.3), at_least("floor", 0.7), at_most("µs", 25), at_least("OpenCV", 1),
+        at_least("Pillow", 3), at_least("cupyx", 1),
+    )  # fmt: skip
+    found = judge(record, targets)
+    assert [(verdict["of"], verdict["met"]) for verdict in found] == [
+        ("torch", False), ("copy", True), ("floor", True), ("µs", True), ("OpenCV", False),
+    ]  # fmt: skip
+    assert found[3]["value"] == pytest.approx(20)
+    assert [verdict["met"] for verdict in judge({"error": "no"}, targets)] == [False] * len(targets)
+
+
+def test_the_time_of_moving_bytes() -> None:
+    """A copy of 100 bytes, which reads and writes 100 each, in 2 seconds: 100 bytes a second."""
+    assert floor(moved=125, copied=100, copy_seconds=2.0) == pytest.approx(1.25)
+
+
+def test_the_bytes_of_a_case() -> None:
+    """Pooling 3 x 3 by 2 of 8 x 4 x 8 x 8: inputs, values of 4 bytes and indices of 8."""
+    case = case_named("max_pool 3x3")
+    record = compare(case, [], "cpu", QUICK)
+    assert record["bytes"] == 8 * 4 * (64 * 4 + 16 * (4 + 8))
+    assert record["floor_seconds"] == pytest.approx(record["bytes"] / (2 * 8 * 4 * 64 * 4 / record["copy"]["median"]))
+
+
+def bounds(start: str) -> dict[str, float]:
+    case = next(case for case in CASES if case.name.startswith(start))
+    return {target.of: target.bound for target in case.targets}
+
+
+def test_the_targets_of_some_cases() -> None:
+    assert bounds("cubic x2 float32 NCHW 1x3x1080") == {"torch": 10, "copy": 1.6}
+    assert bounds("lanczos4 x2") == {"OpenCV": 1}
+    assert bounds("linear x0.61") == {"torch": 1.2}
+    assert bounds("cubic antialias to 224x224") == {"Pillow": 3, "torch": 1}
+    assert bounds("cubic x2 uint16") == bounds("like ") == {}
+    assert bounds("interpolate()") == {"µs": 25, "torch": 2}
+    assert sum(len(case.targets) for case in CASES) > 50
+    assert all(target.least == (target.of not in ("copy", "µs")) for case in CASES for target in case.targets)
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("linear x2 float32 NCHW 1x3x1080", {"floor": 0.85, "torch": 3}),
+        ("nearest x2 float16", {"floor": 0.85, "torch": 1}),
+        ("linear x2 bfloat16", {"torch": 1}),
+        ("cubic x2 float32 NHWC", {"floor": 0.75, "torch": 1}),
+        ("cubic x1.37", {"floor": 0.75, "torch": 3}),
+        ("linear x2 backward", {"floor": 0.75, "torch": 1}),
+        ("cubic antialias to 270", {"floor": 0.7, "torch": 1}),
+        ("cubic antialias to 224", {"floor": 0.6, "torch": 1}),
+        ("linear x2 float32 NCDHW", {"floor": 0.85, "torch": 1}),
+        ("DCGAN", {"torch": 1}),
+        ("max_unpool", {"torch": 1}),
+        ("interpolate()", {}),
+        ("like Pillow", {}),
+    ],
+)
+def test_the_targets_on_a_device(start: str, expected: dict[str, float]) -> None:
+    case = next(case for case in CASES if case.name.startswith(start))
+    assert {target.of: target.bound for target in device_targets(case)} == expected
+
+
+def test_a_figure_and_its_failure() -> None:
+    figure = Figure("ours", "ms", lambda quick: (3.0 if quick else 0.0, {"a": 1.0}), most=2)
+    record = figure.record(True)
+    assert (record["value"], record["details"], record["verdicts"][0]["met"]) == (3.0, {"a": 1.0}, False)
+    assert figure.record(False)["verdicts"][0]["met"]
+    broken = Figure("ours", "times", lambda _quick: (1 / 0, {}), least=2).record(True)
+    assert broken["error"] == "ZeroDivisionError: division by zero"
+    assert [verdict["met"] for verdict in broken["verdicts"]] == [False]
+
+
+def test_figures_have_names_and_targets_of_their_own() -> None:
+    for place, figures in program.FIGURES.items():
+        names = [figure.name for figure in figures] + [case.name for case in CASES]
+        assert len(set(names)) == len(names)
+        assert all(figure.targets for figure in figures if place == "cpu" or "first result" not in figure.name)
+
+
+def test_the_figures_can_be_measured() -> None:
+    before = dict(os.environ)
+    found = [figure.record(True) for figure in program.FIGURES["cpu"]]
+    assert [record["error"] for record in found if "error" in record] == []
+    assert all(record["value"] > 0 for record in found)
+    assert dict(os.environ) == before
+
+
+def test_the_naive_kernel_enlarges() -> None:
+    """In Numba's simulator, which must be chosen before Numba is imported."""
+    code = """
+import numpy as np
+from benchmarks.naive import launcher
+x = np.random.default_rng(0).random((2, 5, 7), dtype=np.float32)
+out = np.empty((2, 10, 13), np.float32)
+launcher(x, out)()
+from gpu_upsample import resize
+assert abs(out - resize(x, (10, 13), axes=(1, 2), method="linear")).max() < 1e-6
+"""
+    environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_naive_kernel_compiles() -> None:
+    cuda = pytest.importorskip("numba.cuda")
+    pytest.importorskip("numba_cuda")
+    from numba import float32
+
+    planes = float32[:, :, ::1]
+    text, _ = cuda.compile(bilinear, (planes, planes), cc=(9, 0), device=False, abi="numba")
+    assert ".entry" in text
+
+
+class Recorder:
+    """Stands for CuPy and for its stream: what is called between begin and end is the graph, and does not run."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.cuda, self.refuses, self.capturing, self.graph = self, refuses, False, []
+        self.Stream = lambda non_blocking: self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        assert not self.capturing
+
+    def get_current_stream(self) -> Recorder:
+        return self
+
+    def synchronize(self) -> None:
+        assert not self.capturing
+
+    def begin_capture(self) -> None:
+        self.capturing = True
+
+    def end_capture(self) -> Recorder:
+        self.capturing = False
+        return self
+
+    def launch(self, _stream: object) -> None:
+        for call in self.graph:
+            call()
+
+    def queue(self, call: Callable[[], None]) -> None:
+        if self.capturing and self.refuses:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        if self.capturing:
+            self.graph.append(call)
+        else:
+            call()
+
+
+@pytest.mark.parametrize(
+    ("outside", "refuses", "replayed"), [(False, False, True), (True, False, False), (False, True, False)]
+)
+def test_what_a_graph_replays(monkeypatch: pytest.MonkeyPatch, outside: bool, refuses: bool, replayed: bool) -> None:
+    """A call that computes beside the stream is not in the graph, and one that is refused has none."""
+    cupy, outputs = Recorder(refuses=refuses), (np.zeros(3), np.zeros(2, int))
+    monkeypatch.setattr(device, "import_module", lambda _name: cupy)
+
+    def fill() -> None:
+        for output in outputs:
+            output.fill(7)
+
+    def run() -> tuple[np.ndarray, ...]:
+        if outside:
+            fill()
+        else:
+            cupy.queue(fill)
+        return outputs
+
+    assert device._replays(Job(run)) is replayed
 
 
 # ---- timing -------------------------------------------------------------------------------------------------
@@ -178,26 +390,28 @@ def test_calls_take_turns() -> None:
 # ---- the program --------------------------------------------------------------------------------------------
 def test_the_program_writes_what_it_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figures, picture = tmp_path / "new/run.json", tmp_path / "new/run.png"
-    arguments = ["--quick", "--only", "(linear|area) .* HWC", "--json", str(figures), "--plot", str(picture)]
+    arguments = ["--quick", "--only", "^(linear|area) .* HWC", "--json", str(figures), "--plot", str(picture)]
     assert program.main(arguments) == 0
 
     run = json.loads(figures.read_text(encoding="utf-8"))
     assert run["schema"] == report.SCHEMA
     assert run["quick"] is True
     assert run["backend"] == "cpu"
+    assert run["figures"] == []
     assert {"date", "commit", "machine", "versions", "peers", "absent"} <= set(run)
     assert run["machine"]["threads"]["gpu_upsample"] >= 1
     assert {"python", "numpy", "numba"} <= set(run["versions"])
     assert [case["name"] for case in run["cases"]] == [
         case.name
         for case in SMALL
-        if case.layout == "HWC" and isinstance(case.work, Resample) and case.work.method in ("linear", "area")
+        if case.layout == "HWC" and type(case.work) is Resample and case.work.method in ("linear", "area")
     ]
     for case in run["cases"]:
         assert {"name", "shape", "dtype", "layout", "operation", "tolerance"} <= set(case)
         assert set(case["ours"]) == set(case["copy"]) == TIMING
         assert case["ours"]["low"] <= case["ours"]["median"] <= case["ours"]["high"]
-        assert case["copy_fraction"] == pytest.approx(case["copy"]["median"] / case["ours"]["median"])
+        assert case["copy_ratio"] == pytest.approx(case["ours"]["median"] / case["copy"]["median"])
+        assert case["floor_fraction"] == pytest.approx(case["floor_seconds"] / case["ours"]["median"])
         for entry in case["peers"].values():
             assert set(entry) == {"status", "difference", "ratio", *TIMING}
             assert entry["ratio"] == pytest.approx(entry["median"] / case["ours"]["median"])
@@ -206,6 +420,29 @@ def test_the_program_writes_what_it_measured(tmp_path: Path, capsys: pytest.Capt
     printed = capsys.readouterr().out
     assert all(case["name"] in printed for case in run["cases"])
     assert "The figures mean nothing" in printed
+    verdicts = [verdict["met"] for case in run["cases"] for verdict in case["verdicts"]]
+    assert f"{sum(verdicts)} of {len(verdicts)} targets met" in printed
+
+
+def test_missed_targets_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    record = compare(SMALL[0], [planted(lambda out: out)], "cpu", QUICK)
+    record["verdicts"] = [at_least("torch", 2).verdict(1.25), at_most("copy", 9).verdict(1.0)]
+    figures = [
+        Figure("slow", "s", lambda _quick: (7.0, {"fold": 7.0}), most=6).record(True),
+        Figure("free", "s", lambda _quick: (7.0, {})).record(True),
+    ]
+    report.print_run(report.document("cpu", False, ["planted"], {}, [record], figures))
+    printed = capsys.readouterr().out
+    assert "1 of 3 targets met; missed:" in printed
+    assert f"  {record['name']}: torch 1.25, aimed at ≥ 2\n" in printed
+    assert "  slow: 7, aimed at ≤ 6\n" in printed
+    row, slow, free = (
+        next(line for line in printed.splitlines() if name in line) for name in (record["name"], "slow", "free")
+    )
+    assert row.split()[-1] == "fail"
+    assert slow.split()[1:] == ["7", "s", "≤", "6", "fail"]
+    assert "slow: fold 7\n" in printed
+    assert free.split()[1:] == ["7", "s"]
 
 
 def test_the_program_names_who_is_absent_or_differs(
@@ -227,11 +464,11 @@ def test_the_program_names_who_is_absent_or_differs(
 def test_the_table_without_rich(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     record = compare(SMALL[0], [planted(lambda out: out)], "cpu", QUICK)
     failed = {"name": "another", "error": "ValueError: no"}
-    run = report.document("cpu", True, ["planted"], {}, [record, failed])
-    monkeypatch.setitem(__import__("sys").modules, "rich.console", None)
-    report.print_table(run)
+    run = report.document("cpu", True, ["planted"], {}, [record, failed | {"verdicts": []}], [])
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    report.print_run(run)
     header, first, second = capsys.readouterr().out.splitlines()[:3]
-    assert header.split() == ["case", "ms", "copy", "planted"]
+    assert header.split() == ["case", "ms", "copy", "floor", "planted", "targets"]
     assert first.startswith(SMALL[0].name)
     assert len(first) == len(header)
     assert second.split()[:2] == ["another", "error"]
@@ -242,6 +479,7 @@ def test_a_part_of_the_table_replaces_no_results(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(program, "PEERS", ())
     monkeypatch.setattr(program, "FULL", QUICK)
     monkeypatch.setattr(program, "CASES", tuple(SMALL[:2]))
+    monkeypatch.setitem(program.FIGURES, "cpu", (Figure("a figure", "ms", lambda _quick: (1.0, {})),))
     assert program.main(["--only", "nearest"]) == 0
     assert program.main(["--quick"]) == 0
     assert not (tmp_path / "benchmarks").exists()
@@ -251,7 +489,9 @@ def test_a_part_of_the_table_replaces_no_results(tmp_path: Path, monkeypatch: py
 
 def test_arguments_that_make_no_sense(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert program.main(["--quick", "--only", "no such case"]) == 2
-    assert CASES[0].name in capsys.readouterr().err
+    names = capsys.readouterr().err
+    assert CASES[0].name in names
+    assert program.FIGURES["cpu"][0].name in names
     monkeypatch.setattr(program.gu, "available_backends", lambda: ("cpu",))
     for arguments in (["--only", "("], ["--device"]):
         with pytest.raises(SystemExit) as exit_:
@@ -263,7 +503,8 @@ def test_arguments_that_make_no_sense(capsys: pytest.CaptureFixture[str], monkey
 @pytest.mark.gpu
 def test_the_program_on_a_device(tmp_path: Path) -> None:
     figures = tmp_path / "run.json"
-    assert program.main(["--device", "--quick", "--only", "float32", "--json", str(figures)]) == 0
+    assert program.main(["--device", "--quick", "--only", "float32|host|graph", "--json", str(figures)]) == 0
     run = json.loads(figures.read_text(encoding="utf-8"))
     assert run["machine"]["device"]["name"]
     assert all(case["ours"]["median"] > 0 for case in run["cases"])
+    assert {figure["unit"]: figure["value"] > 0 for figure in run["figures"]} == {"µs": True, "of all": True}

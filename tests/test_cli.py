@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
+from gpu_upsample import dispatch
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
@@ -22,6 +24,7 @@ from gpu_upsample.cli import (  # noqa: E402
     images,
     main,
     sheet,
+    warmup,
 )
 from gpu_upsample.plan.resample import METHODS  # noqa: E402
 
@@ -483,12 +486,97 @@ def test_demo(tmp_path: Path) -> None:
     assert (tmp_path / "demo/methods.png").exists()
 
 
+# ---- warmup ------------------------------------------------------------------------------------------------
+def fresh(cache: Path, *arguments: str) -> str:
+    """Run Python in a process of its own, whose kernels are kept in a folder of their own."""
+    command, environment = [sys.executable, *arguments], os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_warmup_leaves_nothing_to_compile(tmp_path: Path) -> None:
+    def kernels() -> set[Path]:
+        return set(tmp_path.rglob("*.nbc"))
+
+    options = [f"--{name}={value}" for name, value in (("operator", "nearest"), ("operator", "pixel_shuffle"))]
+    printed = fresh(tmp_path, "-m", "gpu_upsample", "warmup", *options, "--dtype=uint8", "--backend=cpu")
+    warm = kernels()
+    assert warm
+    folder = Path(printed.splitlines()[-1].strip())
+    assert {path.parent for path in warm} == {folder}
+
+    calls = """
+import numpy as np, gpu_upsample as gu
+x = np.zeros((2, 90, 128, 3), "{dtype}")
+pictures, planes = x.view(), np.moveaxis(x, -1, 1)
+pictures.flags.writeable = False
+for factor in (2, 3.3, 0.7):
+    for array, layout in ((x, "channels_last"), (pictures, "channels_last"), (planes, "channels_first")):
+        gu.interpolate(array, scale_factor=factor, mode="nearest", data_format=layout)
+gu.pixel_shuffle(x.reshape(-1, 4, 9, 16), 2)
+"""
+    fresh(tmp_path, "-c", calls.format(dtype="uint8"))
+    assert kernels() == warm
+    fresh(tmp_path, "-c", calls.format(dtype="float64"))
+    assert kernels() > warm
+
+
+def test_warmup_says_what_it_did() -> None:
+    result = run("warmup", "--operator", "pixel_shuffle", "--operator", "conv_transpose", "--dtype", "uint8")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines[0][:3] == ["cpu", "pixel_shuffle", "uint8"]
+    assert lines[0][4] == "s"
+    assert lines[1] == ["cpu", "conv_transpose", "uint8", "not", "for", "this", "dtype"]
+    assert Path(lines[-1][0]).is_dir()
+
+
+def test_warmup_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call plans, and none is refused but the products of integers; the kernels are left out."""
+    executed = []
+    monkeypatch.setattr(dispatch, "_execute", lambda _engine, plan, *_: executed.append(plan.steps))
+    result = run("warmup", "--backend", "cpu")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert len(lines) == 3 * len(warmup.OPERATORS) + 2
+    assert [line[1:3] for line in lines if line[-1] == "dtype"] == [["conv_transpose", "uint8"]]
+    kinds = {type(step).__name__ for steps in executed for step in steps}
+    assert kinds >= {"SelectStep", "FilterStep", "PoolStep", "UnpoolStep", "ConvTransposeStep", "ShuffleStep"}
+
+
+def test_warmup_in_bfloat16() -> None:
+    pytest.importorskip("ml_dtypes")
+    result = run("warmup", "--operator", "pixel_shuffle", "--dtype", "bfloat16", "--backend", "cpu")
+    assert "bfloat16" in result.stdout
+    assert "not for this dtype" not in result.stdout
+
+
+def test_warmup_for_a_missing_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = dispatch.load
+
+    def unavailable(name: str) -> object:
+        if name == "cuda":
+            raise gu.BackendUnavailableError("no driver")
+        return load(name)
+
+    monkeypatch.setattr(dispatch, "load", unavailable)
+    result = run("warmup", "--operator", "nearest", "--backend", "cuda")
+    assert result.exit_code == 1
+    assert result.stderr.count("no driver") == 1
+
+
+@pytest.mark.parametrize("options", [["--operator", "sinc"], ["--dtype", "float8"], ["--backend", "rocm"]], ids=str)
+def test_wrong_usage_of_warmup(options: list[str]) -> None:
+    result = run("warmup", *options)
+    assert result.exit_code == 2
+    assert {"--operator": "pixel_shuffle", "--dtype": "float16", "--backend": "cuda"}[options[0]] in result.stderr
+
+
 # ---- starting ----------------------------------------------------------------------------------------------
 def test_help_imports_nothing_heavy() -> None:
     code = """
 import sys
 from gpu_upsample.cli import main
-for arguments in (["--help"], ["resize", "--help"], ["--version"]):
+for arguments in (["--help"], ["resize", "--help"], ["warmup", "--help"], ["--version"]):
     main(arguments, standalone_mode=False)
 heavy = {"PIL", "rich", "numba", "llvmlite", "cupy", "torch", "skimage", "scipy"} & set(sys.modules)
 sys.exit(f"imported {heavy}" if heavy else 0)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import gpu_upsample as gu
+from gpu_upsample.cli.warmup import OPERATORS, cache_folder, warm_up
+from gpu_upsample.plan.dtypes import PARTS, STORAGE
 from gpu_upsample.plan.resample import METHODS
 
 if TYPE_CHECKING:
@@ -235,6 +237,63 @@ def compare(
 def info() -> None:
     """Tell which backends this machine can run, and why."""
     gu.show_info()
+
+
+_WARM_DTYPES = ("float32", "float16", "uint8")
+
+
+@main.command()
+@click.option(
+    "--operator",
+    "operators",
+    type=click.Choice(list(OPERATORS)),
+    multiple=True,
+    help="What to compile; may be given several times.  [default: all of them]",
+)
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=click.Choice((*STORAGE, *PARTS)),
+    multiple=True,
+    default=_WARM_DTYPES,
+    show_default=True,
+    help="For arrays of which dtype; may be given several times.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["all", "cpu", "cuda"]),
+    default="all",
+    show_default=True,
+    help="For which backend; all is those that this machine can run.",
+)
+def warmup(operators: tuple[str, ...], dtypes: tuple[str, ...], backend: str) -> None:
+    """Compile ahead, so that no first call has to wait.
+
+    Kernels are compiled when a call first needs them, and kept on disk. This makes the calls that programs usually
+    make, on small arrays, and says how long each kind took and where the kernels are kept. Run it once after
+    installing, or when building an image of a container.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    backends = gu.available_backends() if backend == "all" else (backend,)
+    jobs = [(place, operator, dtype) for place in backends for operator in operators or OPERATORS for dtype in dtypes]
+    console = Console(stderr=True, markup=False, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    start, lines = perf_counter(), []
+    with Progress(*columns, console=console, transient=True) as progress:
+        for place, operator, dtype in progress.track(jobs, description="Compiling"):
+            before = perf_counter()
+            try:
+                done = warm_up(operator, dtype, place)
+            except (gu.BackendUnavailableError, ImportError) as error:
+                raise click.ClickException(str(error)) from error
+            took = f"{perf_counter() - before:.2f} s" if done else "not for this dtype"
+            lines.append(f"{place:4}  {operator:14}  {dtype:8}  {took}")
+    click.echo("\n".join(lines))  # a line within a bar would break it
+    click.echo(f"{len(jobs)} kinds of calls in {perf_counter() - start:.1f} s; what was compiled is kept in")
+    for place in backends:
+        click.echo(f"  {cache_folder(place)}")
 
 
 @main.command()

@@ -1,0 +1,65 @@
+"""What a second thread brings where the work is arithmetic."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from benchmarks.cases import Case, ConvTranspose, Resample
+from benchmarks.compare import make_inputs
+from benchmarks.figures import Figure, Measured
+from benchmarks.peers import OURS
+from benchmarks.timing import FULL, QUICK, Call, host_seconds, interleaved
+
+_VARIABLE = "GPU_UPSAMPLE_NUM_THREADS"
+
+# Sums of 16 products: short enough to be formed without BLAS, which has threads of its own.
+_GROUPED = ConvTranspose(64, 4, 2, 1, groups=16)
+
+_CASES = (
+    Case("cubic x2", (1, 3, 1080, 1920), "float32", "NCHW", Resample("cubic", (2160, 3840))),
+    Case("lanczos4 x2", (1080, 1920, 3), "float32", "HWC", Resample("lanczos4", (2160, 3840))),
+    Case("grouped conv_transpose 4x4 s2 {channels}", (8, 64, 64, 64), "float32", "NCHW", _GROUPED),
+)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = os.environ.get(_VARIABLE)
+    os.environ[_VARIABLE] = str(number)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_VARIABLE]
+        else:
+            os.environ[_VARIABLE] = before
+
+
+def _on(number: int, call: Call) -> Call:
+    def run() -> None:
+        with _threads(number):
+            call()
+
+    return run
+
+
+def _speed_up(case: Case, quick: bool) -> Measured:
+    """Return the time of one thread in parts of that of two, and both in milliseconds."""
+    case = case.small() if quick else case
+    job = OURS.builders[type(case.work)](case, *make_inputs(case, "cpu"))
+    assert job is not None
+    calls = {name: _on(number, job.run) for number, name in ((1, "one, ms"), (2, "two, ms"))}
+    for call in calls.values():
+        call()
+    times = interleaved(calls, host_seconds, QUICK if quick else FULL)
+    one, two = (times[name].median for name in calls)
+    return one / two, {name: 1e3 * times[name].median for name in calls}
+
+
+FIGURES = tuple(
+    Figure(f"{case.name}: two threads", "times as fast as one", partial(_speed_up, case), least=1.7) for case in _CASES
+)
+"""How many times as fast two threads are as one."""
