@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +16,7 @@ _ACCEPTED = "a NumPy or CuPy array, a Numba device array, or an array with __cud
 _DLPACK_CPU, _DLPACK_PINNED = 1, 3
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(NamedTuple):
     """An array of any library, as the backends take it.
 
     Attributes

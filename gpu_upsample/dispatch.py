@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -106,7 +105,8 @@ def apply(
     """
     sources = [operand(name, array) for name, array in inputs.items()]
     first = sources[0]
-    _check_one_kind(dict(zip(inputs, sources, strict=True)))
+    if len(sources) > 1:
+        _check_one_kind(dict(zip(inputs, sources, strict=True)))
     plan = plan_for(*((source.shape, source.dtype) for source in sources))
     targets = None if out is None else _targets(out, out_name, next(iter(inputs)), first, plan)
     engine = load(chosen_backend(backend, first.on_device))
@@ -180,7 +180,7 @@ def _moved(array: Any, from_device: bool) -> Any:
 
 def _execute(engine: Any, plan: Plan, sources: list[Operand], arrays: list[Any], results: list[Any]) -> None:
     """Run the steps of a plan: the first takes all inputs, each further one what the one before made."""
-    if all(prod(o.shape) == 0 for o in plan.outputs):
+    if plan.is_empty:
         return
     if not plan.steps:
         engine.copy(arrays[0], results[0])

@@ -6,6 +6,7 @@ It exports the same functions as the CUDA backend.
 from __future__ import annotations
 
 from math import prod
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,20 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
 
 def words(x: Any, storage: Storage) -> Any:
     """Return the scalars of `x` as a flat array of their carrier, without copying where `x` is contiguous."""
-    return np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("=")).reshape(-1).view(storage.carrier)
+    if not (x.flags.c_contiguous and x.dtype.isnative):
+        x = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("="))
+    flat = x.reshape(-1).view(storage.carrier)
+    return flat if flat.flags.writeable else _unlocked(flat)
+
+
+def _unlocked(x: Any) -> Any:
+    """Return a read-only array as one that is not: Numba would compile every kernel anew for it.
+
+    No kernel writes to what it reads.
+    """
+    interface = x.__array_interface__
+    address, _ = interface["data"]
+    return np.asarray(SimpleNamespace(__array_interface__=interface | {"data": (address, False)}, owner=x))
 
 
 def scratch(shape: tuple[int, ...], storage: Storage) -> Any:

@@ -50,8 +50,10 @@ class _Job:
 
     def run(self, x: Any, out: Any) -> None:
         """Run the kernel on flat arrays."""
-        elements, astray = divmod(out.ctypes.data, out.itemsize)
-        lead, streams = elements % (BYTES // out.itemsize), out.nbytes >= _STREAMED_BYTES and astray == 0
+        lead, streams = 0, out.nbytes >= _STREAMED_BYTES
+        if streams:
+            elements, astray = divmod(out.ctypes.data, out.itemsize)
+            lead, streams = elements % (BYTES // out.itemsize), astray == 0
 
         def work(first: int, last: int) -> None:
             scratch = [np.empty(size, dtype) for size, dtype in self.scratch]

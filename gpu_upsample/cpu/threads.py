@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 # Work below this many bytes is done on the caller's thread: waking another costs more.
-_INLINE_BYTES = 1 << 18
+_INLINE_BYTES = 1 << 20
 
 
 def num_threads() -> int:

@@ -15,7 +15,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic, lower_cast, models, register_model
 
 from gpu_upsample.arithmetic import Vector
 
@@ -28,6 +28,12 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, dmm: Any, fe_type: Any) -> None:
         scalar = dmm.lookup(fe_type.scalar).get_value_type()
         super().__init__(dmm, fe_type, ir.VectorType(scalar, fe_type.lanes))
+
+
+@lower_cast(Vector, Vector)
+def _extended(context: Any, builder: Any, given: Any, wanted: Any, value: Any) -> Any:
+    """Let float32 be added up in float64, as it may be on scalars."""
+    return builder.fpext(value, context.get_value_type(wanted))
 
 
 def _place(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:

@@ -100,6 +100,11 @@ class Plan:
     outputs: tuple[Output, ...]
     steps: tuple[Any, ...]
 
+    @cached_property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to compute."""
+        return all(prod(output.shape) == 0 for output in self.outputs)
+
 
 # Below this many scalars behind an axis, a sum along it is better formed as columns (one output per lane) than
 # as rows (whole rows combined). The result is the same.
