@@ -30,7 +30,7 @@ _IR = {"float32": FLOAT32, "float64": FLOAT64, "int32": ir.IntType(32), "int64":
 _NUMBERS = {storage.name: number for number, storage in enumerate(SCALARS)}
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """The Numba type of some scalars side by side, as LLVM's vectors are; a target gives it its data model."""
 
     def __init__(self, scalar: Any, lanes: int) -> None:

@@ -15,12 +15,23 @@ from numba.extending import intrinsic
 from gpu_upsample import arithmetic
 from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.vectors import (
-    collect, entry, fence, keep, load, load_first, splat, spread, store, store_first, stream, turn, unless_zero,
+    collect,
+    entry,
+    fence,
+    keep,
+    load,
+    load_first,
+    splat,
+    spread,
+    store,
+    store_first,
+    stream,
+    turn,
+    unless_zero,
 )
 
 _scalar = arithmetic.build(intrinsic)
 fma, add_product, widen, narrow = _scalar.fma, _scalar.add_product, _scalar.widen, _scalar.narrow
-
 
 
 def lanes_of(kind: int) -> int:
@@ -45,9 +56,10 @@ def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: in
     FILL : int
         1 if a constant surrounds the array.
     """
-    LANES = lanes_of(RESULT)  # noqa: N806
-    WIDE = 4 * LANES  # noqa: N806 - four sums at a time: each waits for the one before it
-    LINE = vectors.BYTES * 8 // arithmetic.carrier_of(RESULT).bitwidth  # noqa: N806
+    LANES = lanes_of(RESULT)
+    DIRECT = int(arithmetic.carrier_of(SOURCE) == arithmetic.accumulator_of(RESULT))
+    WIDE = 4 * LANES
+    LINE = vectors.BYTES * 8 // arithmetic.carrier_of(RESULT).bitwidth
 
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
@@ -89,24 +101,29 @@ def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: in
                                     break
                                 i = min(i + LANES, inner - LANES)
                     else:
-                        for i in range(0, width_in - LANES + 1, LANES):
-                            store(line, i, widen(SOURCE, load(LANES, x, src + i)))
-                        i = width_in & -LANES
-                        if i < width_in:
-                            store(line, i, widen(SOURCE, load_first(LANES, x, src + i, width_in - i)))
+                        # Where no scalar needs to be widened, and none is read beyond the end, x itself will do.
+                        samples, origin = line, 0
+                        if DIRECT and src + line.size <= x.size:
+                            samples, origin = x, src
+                        else:
+                            for i in range(0, width_in - LANES + 1, LANES):
+                                store(line, i, widen(SOURCE, load(LANES, x, src + i)))
+                            i = width_in & -LANES
+                            if i < width_in:
+                                store(line, i, widen(SOURCE, load_first(LANES, x, src + i, width_in - i)))
                         for b in range(column_start.size):
-                            form, at = entry(column_form, b) * LANES, entry(column_start, b)
+                            form, at = entry(column_form, b) * LANES, origin + entry(column_start, b)
                             index = load(LANES, column_index, form)
                             total = splat(LANES, column_zero)
                             if entry(column_count, form) < 0:  # all windows are whole
                                 for k in range(taps):
-                                    value = collect(SPREAD, line, at + k * inner, index)
+                                    value = collect(SPREAD, samples, at + k * inner, index)
                                     factor = load(LANES, column_weight, form * taps + k * LANES)
                                     total = add_product(RESULT, factor, value, total)
                             else:
                                 counts = load(LANES, column_count, form)
                                 for k in range(taps):
-                                    value = collect(SPREAD, line, at + k * inner, index)
+                                    value = collect(SPREAD, samples, at + k * inner, index)
                                     factor = load(LANES, column_weight, form * taps + k * LANES)
                                     total = keep(k, counts, add_product(RESULT, factor, value, total), total)
                             if FILL:
@@ -152,7 +169,7 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
     As many rows as a vector has lanes are turned into columns, so that a lane sums one row. The parameters are those
     of `filter_kernel`.
     """
-    LANES = lanes_of(RESULT)  # noqa: N806
+    LANES = lanes_of(RESULT)
 
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
@@ -206,7 +223,7 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
     FILL : int
         1 if some outputs are no copies but `fill`.
     """
-    LANES = vectors.BYTES // SIZE  # noqa: N806
+    LANES = vectors.BYTES // SIZE
 
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
@@ -233,14 +250,18 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
                                 break
                             i = min(i + LANES, inner - LANES)
                 else:
-                    for i in range(0, width_in - LANES + 1, LANES):
-                        store(line, i, load(LANES, x, src + i))
-                    i = width_in & -LANES
-                    if i < width_in:
-                        store(line, i, load_first(LANES, x, src + i, width_in - i))
+                    samples, origin = x, src
+                    if src + line.size > x.size:
+                        samples, origin = line, 0
+                        for i in range(0, width_in - LANES + 1, LANES):
+                            store(line, i, load(LANES, x, src + i))
+                        i = width_in & -LANES
+                        if i < width_in:
+                            store(line, i, load_first(LANES, x, src + i, width_in - i))
                     for b in range(column_start.size):
                         form = entry(column_form, b) * LANES
-                        value = collect(SPREAD, line, entry(column_start, b), load(LANES, column_index, form))
+                        index = load(LANES, column_index, form)
+                        value = collect(SPREAD, samples, origin + entry(column_start, b), index)
                         if FILL:
                             value = unless_zero(load(LANES, column_inside, form), value, splat(LANES, fill))
                         store(row, b * LANES, value)

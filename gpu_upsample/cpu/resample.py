@@ -18,6 +18,8 @@ from gpu_upsample.plan.taps import Taps
 
 # From this many bytes on, a result goes past the caches, which would not hold it anyway.
 _STREAMED_BYTES = 1 << 23
+# Shorter rows only if they are whole cache lines: a line of which a part is streamed costs more than it saves.
+_LONG_ROW = 1 << 12
 # Rows are turned into columns in a buffer of at most this many bytes, which the second cache shares with its tables.
 _TURNED_BYTES = 1 << 21
 
@@ -40,6 +42,8 @@ class _Job:
         How many there are: rows, or groups of rows.
     least : int
         How many a thread should do at a time.
+    width : int
+        Scalars of a row of the result.
     """
 
     kernel: Any
@@ -47,13 +51,15 @@ class _Job:
     scratch: tuple[tuple[int, Any], ...]
     units: int
     least: int
+    width: int
 
     def run(self, x: Any, out: Any) -> None:
         """Run the kernel on flat arrays."""
         lead, streams = 0, out.nbytes >= _STREAMED_BYTES
         if streams:
-            elements, astray = divmod(out.ctypes.data, out.itemsize)
-            lead, streams = elements % (BYTES // out.itemsize), astray == 0
+            astray, row = out.ctypes.data % BYTES, self.width * out.itemsize
+            lead, rest = divmod(astray, out.itemsize)
+            streams = rest == 0 and (row >= _LONG_ROW or astray == row % BYTES == 0)
 
         def work(first: int, last: int) -> None:
             scratch = [np.empty(size, dtype) for size, dtype in self.scratch]
@@ -83,7 +89,7 @@ def _outside(taps: Taps, dtype: np.dtype[Any]) -> Any:
     return np.zeros(taps.n_out, dtype) if taps.outside is None else taps.outside.astype(dtype)
 
 
-def _windows(taps: Taps, dtype: np.dtype[Any]) -> tuple[Any, Any, Any, Any]:
+def _windows(taps: Taps, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     """Return the tables of the windows themselves."""
     start, count = np.ascontiguousarray(taps.start), np.ascontiguousarray(taps.count)
     return start, count, taps.weight.astype(dtype, order="C").ravel(), _outside(taps, dtype)
@@ -105,37 +111,51 @@ def _filter_job(step: FilterStep) -> _Job:
     accumulator, lanes, inner = np.dtype(step.result.accumulator), lanes_of(kinds[1]), step.shape[3]
     planes, rows_in, rows_out, width_in, width = _sizes(step)
     rows, columns = step.rows or _identity(1), step.columns or _identity(1)
-    fill = int(rows.outside is not None or columns.outside is not None)
-    zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
-    whole = -(-width // lanes) * lanes
-
-    nested = step.columns is not None and inner >= lanes
-    spread, tables = 0, _windows(columns, accumulator)
-    if step.columns is None or nested:
-        tables = (tables[0] * inner, _NONE, _NONE, *tables[1:])
-    else:
+    across = step.columns is not None
+    nested, spread = across and inner >= lanes, 0
+    if across and not nested:
         blocks = blocks_of(columns.start, inner, lanes)
-        turned = (-(-width_in // lanes) * lanes * lanes, accumulator)
-        alone = step.rows is None and planes >= lanes
-        if blocks.spread == 0 and alone and turned[0] * accumulator.itemsize <= _TURNED_BYTES:
-            arguments = (planes, width_in, width, *tables, columns.width, inner, zero, constant)
-            scratch = ((lanes * lanes, accumulator), turned, (whole * lanes, accumulator))
-            return _Job(turned_kernel(*kinds, fill), arguments, scratch, -(-planes // lanes), 1)
         spread, tables = blocks.spread, _forms(columns, blocks, accumulator)
+        if spread == 0 and step.rows is None and lanes <= planes and width_in * BYTES <= _TURNED_BYTES:
+            return _turned_job(step, columns)
+    else:
+        start, *others = _windows(columns, accumulator)
+        tables = (start * inner, _NONE, _NONE, *others)
 
+    zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
     # Where the rows stay as they are, a row is the sum of itself: nothing is added to -0.0 or to an integer 0.
     row_zero = zero if step.rows is not None or zero == 0 else accumulator.type(0)
     sizes = (rows_in, rows_out, width_in, width)
     arguments = (*sizes, *_windows(rows, accumulator), *tables, columns.width, inner, zero, row_zero, constant)
-    across = step.columns is not None
     # A power of two, so that the slot of a row is a mask away; one slot where rows are read in place.
     slots = 1 << (rows.width - 1).bit_length() if across else 1
     # Sums are read, and samples are loaded, in whole vectors beyond the end of a row.
-    ring = slots * (whole + 4 * lanes) if across else 1
+    ring = slots * _rounded(width + 4 * lanes, lanes) if across else 1
     line = width_in + columns.width * inner + 2 * lanes if across else 1
-    kernel = filter_kernel(*kinds, int(across), int(nested), spread, fill)
-    scratch = ((ring, accumulator), (slots, np.int64), (line, accumulator))
-    return _Job(kernel, arguments, scratch, planes * rows_out, 4 * slots)  # a part filters its first window anew
+    scratch = ((ring, accumulator), (slots, np.dtype(np.int64)), (line, accumulator))
+    fill = rows.outside is not None or columns.outside is not None
+    kernel = filter_kernel(*kinds, int(across), int(nested), spread, int(fill))
+    least = 4 * slots  # every part filters the rows of its first window anew
+    return _Job(kernel, arguments, scratch, planes * rows_out, least, width)
+
+
+def _turned_job(step: FilterStep, columns: Taps) -> _Job:
+    """Return the job for sums along columns whose samples lie far apart: on rows that are turned into columns."""
+    kinds = kind_of(step.source.name), kind_of(step.result.name)
+    accumulator, lanes, inner = np.dtype(step.result.accumulator), lanes_of(kinds[1]), step.shape[3]
+    rows, _, _, width_in, width = _sizes(step)
+    zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
+    tables = _windows(columns, accumulator)
+    arguments = (rows, width_in, width, *tables, columns.width, inner, zero, constant)
+    squares = lanes, _rounded(width_in, lanes), _rounded(width, lanes)
+    scratch = tuple((lanes * side, accumulator) for side in squares)
+    kernel = turned_kernel(*kinds, int(columns.outside is not None))
+    return _Job(kernel, arguments, scratch, -(-rows // lanes), 1, width)
+
+
+def _rounded(number: int, lanes: int) -> int:
+    """Return the elements of the whole vectors that hold a number of them."""
+    return -(-number // lanes) * lanes
 
 
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:
@@ -164,7 +184,7 @@ def _select_job(step: SelectStep) -> _Job:
     fill = word.type(step.source.bits(step.fill))
     arguments = (rows_in, rows_out, width_in, width, rows, *tables, inner, fill)
     scratch = ((width_in + 3 * lanes, word), (width + 2 * lanes, word))
-    return _Job(kernel, arguments, scratch, planes * rows_out, 8)
+    return _Job(kernel, arguments, scratch, planes * rows_out, 8, width)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:

@@ -76,7 +76,7 @@ def distinct(*parts: NDArray[Any]) -> tuple[Ints, list[NDArray[Any]]]:
     words = [np.ascontiguousarray(part).reshape(blocks, -1).view(np.uint64) for part in parts]
     joined = np.concatenate(words, axis=1)
     factors = np.random.default_rng(0).integers(1 << 63, size=joined.shape[1], dtype=np.uint64) | np.uint64(1)
-    _, first, which = np.unique((joined * factors).sum(axis=1), return_index=True, return_inverse=True)
+    _, first, which = np.unique(joined @ factors, return_index=True, return_inverse=True)
     if not np.array_equal(joined[first][which], joined):  # two forms of one sum
         first = which = np.arange(blocks)
     return which.astype(np.int64), [np.ascontiguousarray(part[first]).ravel() for part in parts]

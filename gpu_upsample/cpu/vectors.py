@@ -9,7 +9,6 @@ All arrays are flat and contiguous, and nothing is checked: the caller keeps wit
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -19,12 +18,14 @@ from numba.extending import intrinsic, lower_cast, models, register_model
 
 from gpu_upsample.arithmetic import Vector
 
+_primitive: Any = intrinsic  # what it decorates is called without the first parameter
+
 BYTES = 64
 """Bytes of a vector of accumulators: a cache line."""
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Any) -> None:
         scalar = dmm.lookup(fe_type.scalar).get_value_type()
         super().__init__(dmm, fe_type, ir.VectorType(scalar, fe_type.lanes))
@@ -59,7 +60,7 @@ def _literal(value: Any) -> int | None:
     return value.literal_value if isinstance(value, types.IntegerLiteral) else None
 
 
-@intrinsic
+@_primitive
 def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
     """Return as many elements of an array, from one on; they need not be aligned."""
     number = _literal(lanes)
@@ -73,7 +74,7 @@ def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
     return Vector(array.dtype, number)(lanes, array, types.intp), codegen
 
 
-@intrinsic
+@_primitive
 def store(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
     """Write a vector; it need not be aligned."""
 
@@ -85,7 +86,7 @@ def store(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
     return types.void(array, types.intp, vector), codegen
 
 
-@intrinsic
+@_primitive
 def stream(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
     """Write a vector of whole cache lines, or an aligned part of one, past the caches."""
 
@@ -99,7 +100,7 @@ def stream(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
     return types.void(array, types.intp, vector), codegen
 
 
-@intrinsic
+@_primitive
 def fence(typingctx: Any) -> Any:
     """Wait until all that was streamed can be seen by other threads."""
 
@@ -110,7 +111,7 @@ def fence(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
-@intrinsic
+@_primitive
 def store_first(typingctx: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
     """Write the first `count` elements of a vector."""
 
@@ -123,7 +124,7 @@ def store_first(typingctx: Any, array: Any, at: Any, vector: Any, count: Any) ->
     return types.void(array, types.intp, vector, types.intp), codegen
 
 
-@intrinsic
+@_primitive
 def load_first(typingctx: Any, lanes: Any, array: Any, at: Any, count: Any) -> Any:
     """Return a vector of `count` elements of an array; what follows them in the vector means nothing."""
     number = _literal(lanes)
@@ -140,7 +141,7 @@ def load_first(typingctx: Any, lanes: Any, array: Any, at: Any, count: Any) -> A
     return Vector(array.dtype, number)(lanes, array, types.intp, types.intp), codegen
 
 
-@intrinsic
+@_primitive
 def splat(typingctx: Any, lanes: Any, value: Any) -> Any:
     """Return a vector of one value."""
     number = _literal(lanes)
@@ -159,7 +160,7 @@ def _entry(context: Any, builder: Any, table_type: Any, table: Any, at: Any) -> 
     return value
 
 
-@intrinsic
+@_primitive
 def entry(typingctx: Any, table: Any, at: Any) -> Any:
     """Return one element of an array that nobody writes to: the load may move out of a loop."""
 
@@ -169,7 +170,7 @@ def entry(typingctx: Any, table: Any, at: Any) -> Any:
     return table.dtype(table, types.intp), codegen
 
 
-@intrinsic
+@_primitive
 def spread(typingctx: Any, lanes: Any, table: Any, at: Any) -> Any:
     """Return a vector of one element of an array that nobody writes to."""
     number = _literal(lanes)
@@ -182,7 +183,7 @@ def spread(typingctx: Any, lanes: Any, table: Any, at: Any) -> Any:
     return Vector(table.dtype, number)(lanes, table, types.intp), codegen
 
 
-@intrinsic
+@_primitive
 def keep(typingctx: Any, k: Any, count: Any, new: Any, old: Any) -> Any:
     """Return the lanes of `new` whose `count` lies above `k`, and of `old` elsewhere."""
 
@@ -194,7 +195,7 @@ def keep(typingctx: Any, k: Any, count: Any, new: Any, old: Any) -> Any:
     return new(types.intp, count, new, new), codegen
 
 
-@intrinsic
+@_primitive
 def unless_zero(typingctx: Any, factor: Any, new: Any, old: Any) -> Any:
     """Return the lanes of `new` where `factor` is not zero, and of `old` elsewhere."""
 
@@ -224,9 +225,7 @@ def _permute(builder: Any, parts: list[Any], index: Any) -> Any:
     index = index if index.type == words else builder.zext(index, words)
     parts = [builder.bitcast(part, words) for part in parts]
     name = _PERMUTATIONS[words.element.width][len(parts)]
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(words, [words] * (len(parts) + 1)), name
-    )
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(words, [words] * (len(parts) + 1)), name)
     args = [*parts, index] if len(parts) == 1 else [parts[0], index, parts[1]]
     return builder.bitcast(builder.call(function, args), kind)
 
@@ -250,7 +249,7 @@ def _permutes(context: Any, bits: int) -> bool:
     return feature in context.codegen().magic_tuple()[2].split(",")
 
 
-@intrinsic
+@_primitive
 def collect(typingctx: Any, spread: Any, array: Any, at: Any, index: Any) -> Any:
     """Return the elements ``array[at + index]``, one per lane.
 
@@ -290,7 +289,7 @@ def _interleaved(builder: Any, a: Any, b: Any, first: int) -> Any:
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), lanes), picked))
 
 
-@intrinsic
+@_primitive
 def turn(typingctx: Any, lanes: Any, array: Any, at: Any, target: Any, to: Any) -> Any:
     """Transpose a square of `lanes` vectors that follow one another, from one array into another."""
     number = _literal(lanes)
