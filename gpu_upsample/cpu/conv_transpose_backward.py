@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.conv_transpose import COLUMN_BYTES, numbers, run_conv_transpose
+from gpu_upsample.cpu.conv_transpose import run_conv_transpose
 from gpu_upsample.cpu.kernels import fma, narrow, widen
 from gpu_upsample.cpu.rearrange import run_fold, run_unfold
 from gpu_upsample.cpu.threads import run_in_parts
@@ -20,6 +20,9 @@ from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep,
 from gpu_upsample.plan.dtypes import STORAGE
 from gpu_upsample.plan.rearrange import UnfoldStep
 from gpu_upsample.plan.windows import Triple
+
+# Columns of one matrix product, in bytes: they should still be in the cache when they are multiplied.
+COLUMN_BYTES = 1 << 21
 
 
 # ---- sums formed directly -----------------------------------------------------------------------------------
@@ -154,9 +157,9 @@ def _run_by_product(
 ) -> None:
     """Multiply the columns by the weight, and the input by the columns."""
     conv = step.forward
-    gradient = _planes(conv, numbers(conv, grad_output), conv.size_out)
-    source = _planes(conv, numbers(conv, x), conv.size_in)
-    factors = np.conj(numbers(conv, weight)).reshape(conv.groups, conv.channels_in, -1)
+    gradient = _planes(conv, _numbers(conv, grad_output), conv.size_out)
+    source = _planes(conv, _numbers(conv, x), conv.size_in)
+    factors = np.conj(_numbers(conv, weight)).reshape(conv.groups, conv.channels_in, -1)
     sums, products = np.zeros_like(factors), np.empty(source.shape[2:], factors.dtype)
     for image in range(conv.batch):
         for group in range(conv.groups):
@@ -170,6 +173,15 @@ def _run_by_product(
                 target[image, group] = _rounded(conv, products)
     if grad_weight is not None:
         _elements(conv, grad_weight)[:] = _rounded(conv, sums.reshape(sums.shape[0], -1)).reshape(-1)
+
+
+def _numbers(step: ConvTransposeStep, x: Any) -> Any:
+    """Return stored words as numbers that BLAS can multiply."""
+    if step.storage.name == "bfloat16":
+        return (x.astype(np.uint32) << 16).view(np.float32)
+    if step.storage.name == "float16":
+        return x.view(np.float16).astype(np.float32)
+    return x if step.parts == 1 else x.view(np.result_type(x.dtype, np.complex64))
 
 
 def _planes(step: ConvTransposeStep, x: Any, size: Triple) -> Any:

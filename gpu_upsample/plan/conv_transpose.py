@@ -10,7 +10,7 @@ from typing import Any
 from gpu_upsample.plan import shapes
 from gpu_upsample.plan.dtypes import Storage, check_floating, scalars
 from gpu_upsample.plan.steps import Output, Plan
-from gpu_upsample.plan.windows import Pairs, Reach, Triple, integers, reach, three
+from gpu_upsample.plan.windows import Comb, Pairs, Reach, Triple, integers, reach, three
 
 RANKS = {1: "conv_transpose1d", 2: "conv_transpose2d", 3: "conv_transpose3d"}
 LAYOUTS = ("channels_first", "channels_last")
@@ -81,6 +81,16 @@ class ConvTransposeStep:
         """The pairs (input sample, tap) of each output of an axis."""
         first, second, third = (axis.seen if self.adjoint else axis.pairs for axis in self.axes)
         return first, second, third
+
+    @cached_property
+    def combs(self) -> tuple[tuple[Comb, ...], ...]:
+        """The outputs of each axis, sorted by the places that they are summed over."""
+        return tuple((axis.comb_of_windows,) if self.adjoint else axis.combs for axis in self.axes)
+
+    @cached_property
+    def tiled(self) -> bool:
+        """Whether a CPU forms the sums of many channels and phases side by side, or row by row."""
+        return self.channels_in > 1 and self.channels_out > 1
 
     @property
     def weight_strides(self) -> Triple:

@@ -1,0 +1,131 @@
+"""Products of small matrices in vector registers: what a matrix product is made of.
+
+A compiler does not keep a block of sums in registers by itself, so the block is written as LLVM vectors.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import binding, ir
+from numba import types
+from numba.extending import intrinsic
+
+
+def _features() -> dict[str, bool]:
+    try:
+        return dict(binding.get_host_cpu_features())
+    except RuntimeError:  # LLVM cannot tell on every machine
+        return {}
+
+
+_X86 = binding.get_process_triple().startswith(("x86_64", "i386", "i686"))
+_FEATURES = _features()
+_VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
+_REGISTERS = 32 if _VECTOR_BYTES == 64 or not _X86 else 16
+
+VECTORS = 2
+"""Vectors of a row of a block."""
+
+ROWS = 8 if _REGISTERS == 32 else 6
+"""Rows of a block: its sums, a row of one factor and an element of the other must fit into the registers."""
+
+
+def lanes_of(accumulator: str) -> int:
+    """Return the numbers of a vector register."""
+    return _VECTOR_BYTES // np.dtype(accumulator).itemsize
+
+
+def aligned(size: int, dtype: Any) -> Any:
+    """Return an uninitialised array that begins where a vector may."""
+    length = size * np.dtype(dtype).itemsize
+    held = np.empty(length + _VECTOR_BYTES, np.uint8)
+    begin = -held.ctypes.data % _VECTOR_BYTES
+    return held[begin : begin + length].view(dtype)
+
+
+@intrinsic
+def add_products(
+    typingctx: Any, LANES: Any, ROWS: Any, MASKED: Any, n: Any, a: Any, at: Any, b: Any, masks: Any, sums: Any, to: Any
+) -> Any:
+    """Add ``a[r, i] * b[r, j]`` to ``sums[i, j]``, r ascending up to n, by one fused multiply-add each.
+
+    The arrays are flat: `a` has ROWS numbers in a row and is read from `at` on, `b` has VECTORS * LANES, and so has
+    `sums`, read and written from `to` on. With MASKED, bit ``j % LANES`` of ``masks[r, j // LANES]`` says whether
+    row r takes part in column j.
+    """
+    if not all(isinstance(number, types.IntegerLiteral) for number in (LANES, ROWS, MASKED)):
+        return None  # typed again with the literals
+    lanes, rows, masked = LANES.literal_value, ROWS.literal_value, MASKED.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        number = context.get_data_type(signature.args[4].dtype)
+        vector, index = ir.VectorType(number, lanes), ir.IntType(64)
+        size = context.get_abi_sizeof(number)
+        fma = _function(builder.module, f"llvm.fma.v{lanes}{number.intrinsic_name}", vector, [vector] * 3)
+
+        def constant(value: int) -> Any:
+            return ir.Constant(index, value)
+
+        def start(position: int, begin: Any = None) -> Any:
+            array = context.make_array(signature.args[position])(context, builder, args[position])
+            return array.data if begin is None else builder.gep(array.data, [begin])
+
+        def vector_at(pointer: Any, offset: Any) -> Any:
+            return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
+
+        left, right, bits, block = start(4, args[5]), start(6), start(7), start(8, args[9])
+        places = [[constant((i * VECTORS + j) * lanes) for j in range(VECTORS)] for i in range(rows)]
+        before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
+
+        entry, loop, end = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("sums")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        r = builder.phi(index)
+        r.add_incoming(constant(0), entry)
+        held = [[builder.phi(vector) for _ in line] for line in places]
+        width, taken = constant(VECTORS * lanes), []
+        row = [
+            builder.load(
+                vector_at(right, builder.add(builder.mul(r, width), constant(j * lanes))), align=size * lanes
+            )
+            for j in range(VECTORS)
+        ]
+        if masked:
+            for j in range(VECTORS):
+                word = builder.load(builder.gep(bits, [builder.add(builder.mul(r, constant(VECTORS)), constant(j))]))
+                word = word if lanes == word.type.width else builder.trunc(word, ir.IntType(lanes))
+                taken.append(builder.bitcast(word, ir.VectorType(ir.IntType(1), lanes)))
+        after = []
+        for i in range(rows):
+            factor = builder.load(
+                builder.gep(left, [builder.add(builder.mul(r, constant(rows)), constant(i))])
+            )
+            first = builder.insert_element(ir.Constant(vector, ir.Undefined), factor, ir.Constant(ir.IntType(32), 0))
+            every = builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
+            line = []
+            for j in range(VECTORS):
+                total = builder.call(fma, [every, row[j], held[i][j]])
+                line.append(builder.select(taken[j], total, held[i][j]) if masked else total)
+            after.append(line)
+        following = builder.add(r, constant(1))
+        r.add_incoming(following, loop)
+        for i in range(rows):
+            for j in range(VECTORS):
+                held[i][j].add_incoming(before[i][j], entry)
+                held[i][j].add_incoming(after[i][j], loop)
+        builder.cbranch(builder.icmp_signed("<", following, args[3]), loop, end)
+        builder.position_at_end(end)
+        for line, values in zip(places, after, strict=True):
+            for place, value in zip(line, values, strict=True):
+                builder.store(value, vector_at(block, place), align=size)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(LANES, ROWS, MASKED, whole, a, whole, b, masks, sums, whole), codegen
+
+
+def _function(module: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    found = module.globals.get(name)
+    return found if found is not None else ir.Function(module, ir.FunctionType(result, arguments), name)
