@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.conv_transpose_kernels import CHANNELS, DEPTH, panel_kernel, row_kernel, tile_kernel
+from gpu_upsample.cpu.conv_transpose_kernels import CHANNELS, DEPTH, TILES, panel_kernel, row_kernel, tile_kernel
 from gpu_upsample.cpu.threads import num_threads, run_in_parts
 from gpu_upsample.cpu.vectors import ROWS, VECTORS, aligned, lanes_of
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.windows import Pairs
 
-# Rows of blocks that a part should have at least: each part finds the samples of its tiles anew.
-_BLOCKS = 8
+# Blocks that a part has at least, as each finds the samples of its tiles anew, and at most, as it holds their sums.
+_LEAST, _MOST = 8, 64
 
 
 # ---- row by row ---------------------------------------------------------------------------------------------
@@ -62,18 +62,18 @@ class _Tiles:
     ----------
     combs : ndarray of int64, shape (combs, 14)
         One for each choice of a comb per axis: where its panel begins, rows of the panel and sums side by side, where
-        its offsets begin, number of outputs; then, per axis, how many outputs, pairs, and the first place.
-    offsets : ndarray of int64
-        How far each of the sums lies from the output of the first channel and phase 0, in scalars.
+        its `outputs` begin, number of outputs of each; then, per axis, how many outputs, pairs, and the first place.
+    outputs : ndarray of int64, shape (sums, 2)
+        For each of the sums side by side: its scalar of a group's bias, and how far it lies from the first output.
     taps : ndarray of int64, shape (taps, 6)
-        For each tap of the weight: where its panel begins (-1 if it reaches nothing), rows of the panel, phases, its
-        phase, its row, and the rows from one channel to the next.
+        For each tap of the weight: where its panel begins (-1 if it reaches nothing), rows of the panel, columns from one
+        output channel to the next and to its first, its row, and the rows from one input channel to the next.
     panel : int
         Numbers in the panels of a group.
     """
 
     combs: Any
-    offsets: Any
+    outputs: Any
     taps: Any
     panel: int
 
@@ -82,26 +82,31 @@ class _Tiles:
 def _tiles(step: ConvTransposeStep) -> _Tiles:
     strides = step.strides(step.size_out, step.channels_out)
     taps = np.full((prod(step.kernel), 6), -1)
-    combs, offsets, panel, names = [], [], 0, 0
+    combs, outputs, panel, names = [], [], 0, 0
     for axes in product(*step.combs):
         counts, pairs, places = zip(*((axis.count, axis.pairs, axis.place) for axis in axes), strict=True)
         phases = list(product(*(zip(axis.first, axis.tap, strict=True) for axis in axes)))
         first = np.array([[of_axis[0] for of_axis in phase] for phase in phases])
         away = np.ravel_multi_index(tuple(first.T), step.size_out) * strides[2]
         height, length = step.channels_out * len(phases) * step.parts, prod(pairs) * step.channels_in * step.parts
-        channel = np.arange(step.channels_out)[:, None, None] * strides[1]
-        offsets.append(((channel + away[:, None]) * step.parts + np.arange(step.parts)).ravel())
+        # Outputs that are neighbours are formed side by side.
+        apart, shift = (1, step.channels_out) if step.channels_last else (len(phases), 1)
+        channel, number = np.divmod(np.arange(step.channels_out * len(phases)), len(phases))
+        if step.channels_last:
+            number, channel = np.divmod(np.arange(step.channels_out * len(phases)), step.channels_out)
+        places_out = np.stack([channel, channel * strides[1] + away[number]], axis=-1)
+        outputs.append((places_out[:, None] * step.parts + np.arange(step.parts)[:, None]).reshape(-1, 2))
         combs.append((panel, length, height, names, step.batch * prod(counts), *counts, *pairs, *places))
-        for number, phase in enumerate(phases):
+        for place, phase in enumerate(phases):
             for pair in np.ndindex(*pairs):
                 tap = tuple(of_axis[1] + t * axis.tap_step for of_axis, t, axis in zip(phase, pair, axes, strict=True))
                 above = (pair[0] * pairs[1] + pair[1]) * step.channels_in * pairs[2]
                 taps[np.ravel_multi_index(tap, step.kernel)] = (
-                    panel, length, len(phases), number, (above + pair[2]) * step.parts, pairs[2] * step.parts,
+                    panel, length, apart, place * shift, (above + pair[2]) * step.parts, pairs[2] * step.parts,
                 )  # fmt: skip
         names += height
         panel += -(-height // ROWS) * ROWS * length
-    return _Tiles(np.array(combs), np.concatenate(offsets), taps, panel)
+    return _Tiles(np.array(combs), np.concatenate(outputs), taps, panel)
 
 
 def _panels(step: ConvTransposeStep, weight: Any, tables: _Tiles) -> Any:
@@ -135,23 +140,25 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     steps = ((axis.step, axis.place_step, axis.pair_step) for axis in axes)
     geometry = (step.size_in, step.size_out, *zip(*steps, strict=True), strides_in, strides_out)
     room = x.size // step.parts - tile - (step.groups * step.channels_in - 1) * strides_in[1]
-    tiles = -(-int(tables.combs[:, 4].max()) // tile)
+    spans = -(-int(tables.combs[:, 4].max()) // (tile * TILES))
     blocks = -(-int(tables.combs[:, 2].max()) // ROWS)
-    cuts = max(1, min(blocks // _BLOCKS, -(-8 * num_threads() // (tiles * step.groups))))
+    wanted = -(-4 * num_threads() // (spans * step.groups))
+    cuts = max(-(-blocks // _MOST), min(blocks // _LEAST, wanted), 1)
     length, pairs = int(tables.combs[:, 1].max()), int(tables.combs[:, 8:11].prod(axis=1).max())
     rows = min(length, max(DEPTH, int(tables.combs[:, 10].max()) * step.parts))
-    held = 1 if rows == length else -(-blocks // cuts)
+    held = 1 if rows == length else -(-blocks // cuts) * TILES
 
     def work(first: int, last: int) -> None:
         kernel(
-            x, panels, bias, out, first, last, cuts, tiles, step.channels_in, step.channels_out,
-            tables.combs, tables.offsets, geometry, room, real(-0.0),
-            aligned(rows * tile, real), np.empty(rows * VECTORS, np.uint16), aligned(held * ROWS * tile, real),
-            np.empty(tile, np.int64), np.empty((pairs, tile), np.int64), np.empty(pairs, np.bool_),
-            np.empty((pairs, VECTORS), np.uint16),
+            x, panels, bias, out, first, last, cuts, spans, step.channels_in, step.channels_out,
+            tables.combs, tables.outputs, geometry, room, real(-0.0),
+            aligned(TILES * rows * tile, real).reshape(TILES, -1), np.empty((TILES, rows * VECTORS), np.uint16),
+            aligned(held * ROWS * tile, real), np.empty((TILES, tile), np.int64),
+            np.empty((TILES, pairs, tile), np.int64), np.empty((TILES, pairs), np.bool_),
+            np.empty((TILES, pairs, VECTORS), np.uint16), np.empty(TILES, np.bool_),
         )  # fmt: skip
 
-    run_in_parts(work, step.groups * tiles * cuts, out.nbytes * length, least=1)
+    run_in_parts(work, step.groups * spans * cuts, out.nbytes * length, least=1)
 
 
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:

@@ -11,13 +11,16 @@ from typing import Any
 from numba import njit
 
 from gpu_upsample.cpu.kernels import fma, narrow, widen
-from gpu_upsample.cpu.vectors import VECTORS, add_products
+from gpu_upsample.cpu.vectors import VECTORS, add_products, load_alone, store_alone
 
-CHANNELS = 8
-"""Output channels of a part of the weight that is brought into the order of the products at once."""
+CHANNELS, CHANNELS_IN = 8, 32
+"""Channels of the output and the input of which the weight is brought into the order of the products at once."""
 
-DEPTH = 2048
-"""Rows of the factors that are multiplied at once: they should stay in the cache."""
+DEPTH = 512
+"""Rows of the factors that are multiplied at once: those of a few tiles should stay in the cache."""
+
+TILES = 2
+"""Tiles that are multiplied by the same part of the weight while it is at hand."""
 
 
 @cache
@@ -48,6 +51,7 @@ def row_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int, ADJOINT: int) -> A
         step = STRIDE if STRIDE else stride
         between_in = strides_in[2] if LAST else 1
         between_out = strides_out[2] if LAST else 1
+        between = step * between_in if ADJOINT else between_in
         windows, samples = (width_out, width_in) if ADJOINT else (width_in, width_out)
         # The samples of a row apart by phase, so that those that one tap reaches are neighbours.
         phases, pitch = lines.shape[0], lines.shape[1] // PARTS
@@ -84,28 +88,25 @@ def row_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int, ADJOINT: int) -> A
                                 factor = widen(KIND, weight[(factors + k) * PARTS + (to ^ of)])
                                 if (to > of) if ADJOINT else (of > to):  # the adjoint has a - bi
                                     factor = -factor
-                                for w in range(begin, end):
-                                    i, at = (w * step + shift if ADJOINT else w), w + ahead
-                                    value = widen(KIND, x[(src + i * between_in) * PARTS + of])
-                                    line[at * PARTS + to] = fma(factor, value, line[at * PARTS + to])
+                                near = begin * step + shift if ADJOINT else begin
+                                seen = x[(src + near * between_in) * PARTS :]  # begins at the first term
+                                totals = line[(begin + ahead) * PARTS :]
+                                for j in range(end - begin):
+                                    value = widen(KIND, seen[j * between * PARTS + of])
+                                    totals[j * PARTS + to] = fma(factor, value, totals[j * PARTS + to])
             dst = image * strides_out[0] + channel * strides_out[1]
             dst += (od * height_out + oh) * width_out * strides_out[2]
-            if phases == step and STRIDE:  # all phases at once: whole vectors are interleaved
-                for j in range(width_out // step):
-                    for phase in range(step):
+            target = out[dst * PARTS :]
+            if STRIDE and phases == STRIDE:  # all phases at once: whole vectors are interleaved
+                for j in range(width_out // STRIDE):
+                    for phase in range(STRIDE):
                         for to in range(PARTS):
-                            at = (dst + (j * step + phase) * between_out) * PARTS + to
-                            out[at] = narrow(KIND, lines[phase, j * PARTS + to])
-                for ow in range(width_out // step * step, width_out):
-                    for to in range(PARTS):
-                        value = lines[ow % step, ow // step * PARTS + to]
-                        out[(dst + ow * between_out) * PARTS + to] = narrow(KIND, value)
-            else:
-                for phase in range(phases):
-                    for j in range((width_out - phase + phases - 1) // phases):
-                        for to in range(PARTS):
-                            at = (dst + (j * phases + phase) * between_out) * PARTS + to
-                            out[at] = narrow(KIND, lines[phase, j * PARTS + to])
+                            at = (j * STRIDE + phase) * between_out * PARTS + to
+                            target[at] = narrow(KIND, lines[phase, j * PARTS + to])
+            for ow in range(width_out // STRIDE * STRIDE if STRIDE and phases == STRIDE else 0, width_out):
+                for to in range(PARTS):
+                    value = lines[ow % phases, ow // phases * PARTS + to]
+                    target[ow * between_out * PARTS + to] = narrow(KIND, value)
 
     return kernel
 
@@ -129,19 +130,22 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int) -> Any:  # noqa
         for job in range(first, last):
             group = job // blocks
             low = (job - group * blocks) * CHANNELS
-            for c in range(in_group):
-                for co in range(low, min(low + CHANNELS, out_group)):
-                    factors = group * strides[0] + c * strides[1] + co * strides[2]
-                    for tap in range(taps.shape[0]):
-                        base, length, phases, phase, row, turn = taps[tap]
-                        for part in range(PARTS * PARTS if base >= 0 else 0):
+            for start in range(0, in_group, CHANNELS_IN):  # few enough for the cache to hold all taps of them
+                end = min(start + CHANNELS_IN, in_group)
+                for tap in range(taps.shape[0]):
+                    base, length, apart, shift, row, turn = taps[tap]
+                    for co in range(low, min(low + CHANNELS, out_group) if base >= 0 else low):
+                        factors = group * strides[0] + co * strides[2] + tap
+                        for part in range(PARTS * PARTS):
                             to, of = part // PARTS, part % PARTS
-                            factor = widen(KIND, weight[(factors + tap) * PARTS + (to ^ of)])
-                            if (to > of) if ADJOINT else (of > to):
-                                factor = -factor
-                            m = (co * phases + phase) * PARTS + to
-                            at = base + (m // ROWS * length + row + c * turn + of) * ROWS + m % ROWS
-                            panels[group, at] = factor
+                            m = (co * apart + shift) * PARTS + to
+                            at = base + (m // ROWS * length + row + of) * ROWS + m % ROWS
+                            for c in range(start, end):
+                                word = load_alone(weight, (factors + c * strides[1]) * PARTS + (to ^ of))
+                                factor = widen(KIND, word)
+                                if (to > of) if ADJOINT else (of > to):
+                                    factor = -factor
+                                store_alone(panels[group], at + c * turn * ROWS, factor)
 
     return kernel
 
@@ -210,20 +214,22 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int) -> Any:  # noqa: N
 
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
-        x, panels, bias, out, first, last, cuts, tiles, in_group, out_group, combs, offsets, axes, room, zero,
-        right, masks, sums, target, source, straight, present,
+        x, panels, bias, out, first, last, cuts, spans, in_group, out_group, combs, outputs, axes, room, zero,
+        right, masks, sums, target, source, straight, present, complete,
     ):  # fmt: skip
         tile = LANES * VECTORS
-        between = axes[5][1]
+        between_in, between_out = axes[5][1], axes[6][1]
         for job in range(first, last):
             cut, rest = job % cuts, job // cuts
-            group, begin = rest // tiles, rest % tiles * tile
+            group, begin = rest // spans, rest % spans * (tile * TILES)
             for q in range(combs.shape[0]):
                 comb = combs[q]
                 panel, length, height, names, positions = comb[:5]
-                if begin >= positions:
-                    continue
-                complete = locate(comb, axes, begin, LANES, room, target, source, straight, present)
+                tiles = min(TILES, (positions - begin + tile - 1) // tile)
+                for t in range(tiles):
+                    complete[t] = locate(
+                        comb, axes, begin + t * tile, LANES, room, target[t], source[t], straight[t], present[t]
+                    )
                 taps = comb[10]
                 turns = comb[8] * comb[9] * in_group
                 most = max(1, DEPTH // max(taps * PARTS, 1))
@@ -231,45 +237,50 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int) -> Any:  # noqa: N
                 low, high = blocks * cut // cuts, blocks * (cut + 1) // cuts
                 for done in range(0, max(turns, 1), most):
                     until = min(done + most, turns)
-                    row = 0
-                    for turn in range(done, until):
-                        above, c = turn // in_group, turn % in_group
-                        at = (group * in_group + c) * between
-                        for k in range(taps):
-                            pair = above * taps + k
-                            for of in range(PARTS):
-                                if straight[pair]:
-                                    src = source[pair, 0] + at
-                                    for p in range(tile):
-                                        right[row * tile + p] = widen(KIND, x[(src + p) * PARTS + of])
-                                else:
-                                    for p in range(tile):
-                                        value = x[(source[pair, p] + at) * PARTS + of]
-                                        right[row * tile + p] = widen(KIND, value)
-                                if not complete:
-                                    for v in range(VECTORS):
-                                        masks[row * VECTORS + v] = present[pair, v]
-                                row += 1
+                    rows = (until - done) * taps * PARTS
+                    for t in range(tiles):
+                        row = 0
+                        for turn in range(done, until):
+                            above = turn // in_group
+                            at = (group * in_group + turn - above * in_group) * between_in
+                            for k in range(taps):
+                                pair = above * taps + k
+                                for of in range(PARTS):
+                                    factors = right[t, row * tile : (row + 1) * tile]
+                                    if straight[t, pair]:
+                                        samples = x[(source[t, pair, 0] + at) * PARTS :]
+                                        for p in range(tile):
+                                            factors[p] = widen(KIND, samples[p * PARTS + of])
+                                    else:
+                                        for p in range(tile):
+                                            value = load_alone(x, (source[t, pair, p] + at) * PARTS + of)
+                                            factors[p] = widen(KIND, value)
+                                    if not complete[t]:
+                                        for v in range(VECTORS):
+                                            masks[t, row * VECTORS + v] = present[t, pair, v]
+                                    row += 1
                     for block in range(low, high):
-                        held = (block - low) * ROWS * tile if turns > most else 0
-                        if done == 0:
-                            for i in range(ROWS):
-                                m = min(block * ROWS + i, height - 1)
-                                channel = group * out_group + m // (height // out_group)
-                                value = widen(KIND, bias[channel * PARTS + m % PARTS]) if bias.size else zero
-                                for p in range(tile):
-                                    sums[held + i * tile + p] = value
-                        at = panel + (block * length + done * taps * PARTS) * ROWS
-                        if row > 0:
-                            if complete:
-                                add_products(LANES, ROWS, 0, row, panels[group], at, right, masks, sums, held)
-                            else:
-                                add_products(LANES, ROWS, 1, row, panels[group], at, right, masks, sums, held)
-                        if until == turns:
-                            for i in range(min(ROWS, height - block * ROWS)):
-                                away = offsets[names + block * ROWS + i]
-                                away += group * out_group * axes[6][1] * PARTS
-                                for p in range(min(tile, positions - begin)):
-                                    out[target[p] * PARTS + away] = narrow(KIND, sums[held + i * tile + p])
+                        for t in range(tiles):
+                            held = ((block - low) * TILES + t) * ROWS * tile if turns > most else 0
+                            totals = sums[held : held + ROWS * tile]
+                            if done == 0:
+                                for i in range(ROWS):
+                                    m = names + min(block * ROWS + i, height - 1)
+                                    channel = group * out_group * PARTS + outputs[m, 0]
+                                    value = widen(KIND, bias[channel]) if bias.size else zero
+                                    for p in range(tile):
+                                        totals[i * tile + p] = value
+                            at = panel + (block * length + done * taps * PARTS) * ROWS
+                            if rows > 0 and complete[t]:
+                                add_products(LANES, ROWS, 0, rows, panels[group], at, right[t], masks[t], totals)
+                            elif rows > 0:
+                                add_products(LANES, ROWS, 1, rows, panels[group], at, right[t], masks[t], totals)
+                            if until == turns:
+                                for i in range(min(ROWS, height - block * ROWS)):
+                                    away = outputs[names + block * ROWS + i, 1]
+                                    away += group * out_group * between_out * PARTS
+                                    for p in range(min(tile, positions - begin - t * tile)):
+                                        value = narrow(KIND, totals[i * tile + p])
+                                        store_alone(out, target[t, p] * PARTS + away, value)
 
     return kernel

@@ -1,6 +1,7 @@
 """Products of small matrices in vector registers: what a matrix product is made of.
 
-A compiler does not keep a block of sums in registers by itself, so the block is written as LLVM vectors.
+A compiler does not keep a block of sums in registers by itself, so the block is written as LLVM vectors. Nor does it
+know that gathering and scattering vectors is slower than one element after another.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ def aligned(size: int, dtype: Any) -> Any:
 
 @intrinsic
 def add_products(
-    typingctx: Any, LANES: Any, ROWS: Any, MASKED: Any, n: Any, a: Any, at: Any, b: Any, masks: Any, sums: Any, to: Any
+    typingctx: Any, LANES: Any, ROWS: Any, MASKED: Any, n: Any, a: Any, at: Any, b: Any, masks: Any, sums: Any
 ) -> Any:
     """Add ``a[r, i] * b[r, j]`` to ``sums[i, j]``, r ascending up to n, by one fused multiply-add each.
 
     The arrays are flat: `a` has ROWS numbers in a row and is read from `at` on, `b` has VECTORS * LANES, and so has
-    `sums`, read and written from `to` on. With MASKED, bit ``j % LANES`` of ``masks[r, j // LANES]`` says whether
+    `sums`. With MASKED, bit ``j % LANES`` of ``masks[r, j // LANES]`` says whether
     row r takes part in column j.
     """
     if not all(isinstance(number, types.IntegerLiteral) for number in (LANES, ROWS, MASKED)):
@@ -75,7 +76,7 @@ def add_products(
         def vector_at(pointer: Any, offset: Any) -> Any:
             return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
 
-        left, right, bits, block = start(4, args[5]), start(6), start(7), start(8, args[9])
+        left, right, bits, block = start(4, args[5]), start(6), start(7), start(8)
         places = [[constant((i * VECTORS + j) * lanes) for j in range(VECTORS)] for i in range(rows)]
         before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
 
@@ -123,7 +124,32 @@ def add_products(
         return context.get_dummy_value()
 
     whole = types.int64
-    return types.void(LANES, ROWS, MASKED, whole, a, whole, b, masks, sums, whole), codegen
+    return types.void(LANES, ROWS, MASKED, whole, a, whole, b, masks, sums), codegen
+
+
+@intrinsic
+def load_alone(typingctx: Any, array: Any, at: Any) -> Any:
+    """Return an element of a flat array, never as a part of a gathered vector."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        size = context.get_abi_sizeof(data.type.pointee)
+        return builder.load_atomic(builder.gep(data, [args[1]]), "unordered", size)
+
+    return array.dtype(array, types.int64), codegen
+
+
+@intrinsic
+def store_alone(typingctx: Any, array: Any, at: Any, value: Any) -> Any:
+    """Set an element of a flat array, never as a part of a scattered vector."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        size = context.get_abi_sizeof(data.type.pointee)
+        builder.store_atomic(args[2], builder.gep(data, [args[1]]), "unordered", size)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, array.dtype), codegen
 
 
 def _function(module: Any, name: str, result: Any, arguments: list[Any]) -> Any:
