@@ -13,7 +13,7 @@ from numba import njit
 from gpu_upsample.cpu.kernels import fma, narrow, widen
 from gpu_upsample.cpu.vectors import VECTORS, add_products, load_alone, store_alone
 
-CHANNELS, CHANNELS_IN = 8, 32
+CHANNELS, CHANNELS_IN = 8, 8
 """Channels of the output and the input of which the weight is brought into the order of the products at once."""
 
 DEPTH = 512
@@ -238,27 +238,32 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int) -> Any:  # noqa: N
                 for done in range(0, max(turns, 1), most):
                     until = min(done + most, turns)
                     rows = (until - done) * taps * PARTS
-                    for t in range(tiles):
-                        row = 0
-                        for turn in range(done, until):
-                            above = turn // in_group
-                            at = (group * in_group + turn - above * in_group) * between_in
-                            for k in range(taps):
-                                pair = above * taps + k
-                                for of in range(PARTS):
-                                    factors = right[t, row * tile : (row + 1) * tile]
-                                    if straight[t, pair]:
-                                        samples = x[(source[t, pair, 0] + at) * PARTS :]
-                                        for p in range(tile):
-                                            factors[p] = widen(KIND, samples[p * PARTS + of])
-                                    else:
-                                        for p in range(tile):
-                                            value = load_alone(x, (source[t, pair, p] + at) * PARTS + of)
-                                            factors[p] = widen(KIND, value)
-                                    if not complete[t]:
-                                        for v in range(VECTORS):
-                                            masks[t, row * VECTORS + v] = present[t, pair, v]
-                                    row += 1
+                    for above in range(done // in_group, (until + in_group - 1) // in_group if rows > 0 else 0):
+                        begun = max(done, above * in_group)
+                        channels = min(until, (above + 1) * in_group) - begun
+                        at = (group * in_group + begun - above * in_group) * between_in
+                        for part in range(tiles * taps * PARTS):
+                            t, of = part // (taps * PARTS), part % PARTS
+                            k = part // PARTS - t * taps
+                            pair = above * taps + k
+                            row = ((begun - done) * taps + k) * PARTS + of
+                            if straight[t, pair]:
+                                src = (source[t, pair, 0] + at) * PARTS + of
+                                for c in range(channels):
+                                    samples = x[src + c * between_in * PARTS :]
+                                    factors = right[t, (row + c * taps * PARTS) * tile :]
+                                    for p in range(tile):
+                                        factors[p] = widen(KIND, samples[p * PARTS])
+                            else:
+                                for p in range(tile):
+                                    src = (source[t, pair, p] + at) * PARTS + of
+                                    for c in range(channels):
+                                        value = widen(KIND, load_alone(x, src + c * between_in * PARTS))
+                                        store_alone(right[t], (row + c * taps * PARTS) * tile + p, value)
+                            if not complete[t]:
+                                for c in range(channels):
+                                    for v in range(VECTORS):
+                                        masks[t, (row + c * taps * PARTS) * VECTORS + v] = present[t, pair, v]
                     for block in range(low, high):
                         for t in range(tiles):
                             held = ((block - low) * TILES + t) * ROWS * tile if turns > most else 0
