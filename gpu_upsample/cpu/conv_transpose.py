@@ -66,8 +66,8 @@ class _Tiles:
     outputs : ndarray of int64, shape (sums, 2)
         For each of the sums side by side: its scalar of a group's bias, and how far it lies from the first output.
     taps : ndarray of int64, shape (taps, 6)
-        For each tap of the weight: where its panel begins (-1 if it reaches nothing), rows of the panel, columns from one
-        output channel to the next and to its first, its row, and the rows from one input channel to the next.
+        For each tap of the weight: where its panel begins (-1 if it reaches nothing), rows of the panel, columns from
+        one output channel to the next and to the first, its row, and the rows from one input channel to the next.
     panel : int
         Numbers in the panels of a group.
     """

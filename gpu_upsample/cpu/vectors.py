@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import types
-from numba.extending import intrinsic
+from numba import extending, types
 
 
 def _features() -> dict[str, bool]:
@@ -25,6 +24,8 @@ _X86 = binding.get_process_triple().startswith(("x86_64", "i386", "i686"))
 _FEATURES = _features()
 _VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
 _REGISTERS = 32 if _VECTOR_BYTES == 64 or not _X86 else 16
+
+intrinsic: Any = extending.intrinsic  # typed as if its functions took what Numba itself passes them
 
 VECTORS = 2
 """Vectors of a row of a block."""
@@ -48,23 +49,23 @@ def aligned(size: int, dtype: Any) -> Any:
 
 @intrinsic
 def add_products(
-    typingctx: Any, LANES: Any, ROWS: Any, MASKED: Any, n: Any, a: Any, at: Any, b: Any, masks: Any, sums: Any
+    typingctx: Any, lanes: Any, rows: Any, masked: Any, n: Any, a: Any, at: Any, b: Any, masks: Any, sums: Any
 ) -> Any:
     """Add ``a[r, i] * b[r, j]`` to ``sums[i, j]``, r ascending up to n, by one fused multiply-add each.
 
-    The arrays are flat: `a` has ROWS numbers in a row and is read from `at` on, `b` has VECTORS * LANES, and so has
-    `sums`. With MASKED, bit ``j % LANES`` of ``masks[r, j // LANES]`` says whether
+    The arrays are flat: `a` has `rows` numbers in a row and is read from `at` on, `b` has VECTORS * lanes, and so has
+    `sums`. With `masked`, bit ``j % lanes`` of ``masks[r, j // lanes]`` says whether
     row r takes part in column j.
     """
-    if not all(isinstance(number, types.IntegerLiteral) for number in (LANES, ROWS, MASKED)):
+    if not all(isinstance(number, types.IntegerLiteral) for number in (lanes, rows, masked)):
         return None  # typed again with the literals
-    lanes, rows, masked = LANES.literal_value, ROWS.literal_value, MASKED.literal_value
+    width, height, chosen = lanes.literal_value, rows.literal_value, masked.literal_value
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         number = context.get_data_type(signature.args[4].dtype)
-        vector, index = ir.VectorType(number, lanes), ir.IntType(64)
+        vector, index = ir.VectorType(number, width), ir.IntType(64)
         size = context.get_abi_sizeof(number)
-        fma = _function(builder.module, f"llvm.fma.v{lanes}{number.intrinsic_name}", vector, [vector] * 3)
+        fma = _function(builder.module, f"llvm.fma.v{width}{number.intrinsic_name}", vector, [vector] * 3)
 
         def constant(value: int) -> Any:
             return ir.Constant(index, value)
@@ -77,7 +78,7 @@ def add_products(
             return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
 
         left, right, bits, block = start(4, args[5]), start(6), start(7), start(8)
-        places = [[constant((i * VECTORS + j) * lanes) for j in range(VECTORS)] for i in range(rows)]
+        places = [[constant((i * VECTORS + j) * width) for j in range(VECTORS)] for i in range(height)]
         before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
 
         entry, loop, end = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("sums")
@@ -86,33 +87,29 @@ def add_products(
         r = builder.phi(index)
         r.add_incoming(constant(0), entry)
         held = [[builder.phi(vector) for _ in line] for line in places]
-        width, taken = constant(VECTORS * lanes), []
+        pitch, taken = constant(VECTORS * width), []
         row = [
-            builder.load(
-                vector_at(right, builder.add(builder.mul(r, width), constant(j * lanes))), align=size * lanes
-            )
+            builder.load(vector_at(right, builder.add(builder.mul(r, pitch), constant(j * width))), align=size * width)
             for j in range(VECTORS)
         ]
-        if masked:
+        if chosen:
             for j in range(VECTORS):
                 word = builder.load(builder.gep(bits, [builder.add(builder.mul(r, constant(VECTORS)), constant(j))]))
-                word = word if lanes == word.type.width else builder.trunc(word, ir.IntType(lanes))
-                taken.append(builder.bitcast(word, ir.VectorType(ir.IntType(1), lanes)))
+                word = word if width == word.type.width else builder.trunc(word, ir.IntType(width))
+                taken.append(builder.bitcast(word, ir.VectorType(ir.IntType(1), width)))
         after = []
-        for i in range(rows):
-            factor = builder.load(
-                builder.gep(left, [builder.add(builder.mul(r, constant(rows)), constant(i))])
-            )
+        for i in range(height):
+            factor = builder.load(builder.gep(left, [builder.add(builder.mul(r, constant(height)), constant(i))]))
             first = builder.insert_element(ir.Constant(vector, ir.Undefined), factor, ir.Constant(ir.IntType(32), 0))
-            every = builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
+            every = builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), width), None))
             line = []
             for j in range(VECTORS):
                 total = builder.call(fma, [every, row[j], held[i][j]])
-                line.append(builder.select(taken[j], total, held[i][j]) if masked else total)
+                line.append(builder.select(taken[j], total, held[i][j]) if chosen else total)
             after.append(line)
         following = builder.add(r, constant(1))
         r.add_incoming(following, loop)
-        for i in range(rows):
+        for i in range(height):
             for j in range(VECTORS):
                 held[i][j].add_incoming(before[i][j], entry)
                 held[i][j].add_incoming(after[i][j], loop)
@@ -124,7 +121,7 @@ def add_products(
         return context.get_dummy_value()
 
     whole = types.int64
-    return types.void(LANES, ROWS, MASKED, whole, a, whole, b, masks, sums), codegen
+    return types.void(lanes, rows, masked, whole, a, whole, b, masks, sums), codegen
 
 
 @intrinsic
