@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
+from gpu_upsample.cpu import pooling
 from gpu_upsample.plan import steps
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep, conv_transpose_step
 from gpu_upsample.plan.resample import plan_interpolate
@@ -85,6 +86,7 @@ GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 600, 40), (600, 5, 3), {"stride": 2}),  # more products of a sum than are added at once
     ((1, 3, 300), (3, 2, 700), {"stride": 1, "padding": 5}),
     ((1, 2, 130, 70), (2, 3, 2, 2), {"stride": 2}),
+    ((2, 3, 20), (3, 4, 5), {"stride": 3, "dilation": 2, "padding": 1}),
 ]
 
 
@@ -124,3 +126,32 @@ def test_threads_do_not_change_the_bits_of_tiles(monkeypatch: pytest.MonkeyPatch
         results.append(gu.conv_transpose2d(x, weight, stride=2, padding=1))
     tolerances.assert_same_bits(results[0], results[1])
     tolerances.assert_same_bits(results[0], results[2])
+
+
+# ---- unpooling on the CPU -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "complex128"])
+@pytest.mark.parametrize(("rank", "windows"), [(1, (3,)), (2, (2, 2)), (2, (3, 4)), (3, (2, 3, 2))])
+def test_windows_that_tile_the_output_are_filled_in_one_pass(
+    rank: int, windows: tuple[int, ...], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = (2, 3, 5, 4, 37)[: 2 + rank]
+    whole = tuple(n * k for n, k in zip(shape[2:], windows, strict=True))
+    pool, unpool = (getattr(gu, f"max_{which}{rank}d") for which in ("pool", "unpool"))
+    indices = pool(noise((*shape[:2], *whole), "float32"), windows, return_indices=True)[1]
+    x = noise(shape, dtype, 1)
+    expected = np.zeros((6, np.prod(whole)), dtype)
+    np.put_along_axis(expected, indices.reshape(6, -1), x.reshape(6, -1), axis=1)
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("two passes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pooling, "unpool_kernel", refuse)
+        tolerances.assert_same_bits(unpool(x, indices, windows), expected.reshape(*shape[:2], *whole))
+        stray = indices.copy()
+        stray[1, 2].reshape(-1)[:2] = indices[1, 2].reshape(-1)[1::-1]
+        with pytest.raises(AssertionError, match="two passes"):
+            unpool(x, stray, windows)
+    expected = np.zeros((6, np.prod(whole)), dtype)
+    np.put_along_axis(expected, stray.reshape(6, -1), x.reshape(6, -1), axis=1)
+    tolerances.assert_same_bits(unpool(x, stray, windows), expected.reshape(*shape[:2], *whole))
