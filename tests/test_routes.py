@@ -86,7 +86,7 @@ GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 600, 40), (600, 5, 3), {"stride": 2}),  # more products of a sum than are added at once
     ((1, 3, 300), (3, 2, 700), {"stride": 1, "padding": 5}),
     ((1, 2, 130, 70), (2, 3, 2, 2), {"stride": 2}),
-    ((2, 3, 20), (3, 4, 5), {"stride": 3, "dilation": 2, "padding": 1}),
+    ((2, 3, 20), (3, 4, 5), {"stride": 3, "dilation": 4, "padding": 1}),
 ]
 
 
