@@ -96,9 +96,9 @@ def conv_transpose2d(
     precision : {"float32", "tf32"}
         How a GPU may round the factors of a float32 matrix product.
     deterministic : bool
-        Whether to form every sum in one fixed order, so that all backends and numbers of threads give the same
-        bits. Short sums (few channels, depthwise) always are; long ones go through a matrix product, whose order
-        belongs to the BLAS library.
+        Whether to form every sum in one fixed order, so that both backends give the same bits. The CPU always
+        does; on a GPU short sums (few channels, depthwise) are, while long ones go through a matrix product, whose
+        order belongs to cuBLAS.
     out, backend
         As in `interpolate`.
 

@@ -89,7 +89,8 @@ def conv_transpose2d_backward(
         Which gradients to compute: for the input, the weight, the bias.
     deterministic : bool
         Whether to form every sum in one fixed order, so that all backends and numbers of threads give the same
-        bits. The gradient for the bias always is, and so are all of short sums (few channels, depthwise).
+        bits. The gradient for the bias always is, on the CPU that for the input, and so are all of short sums (few
+        channels, depthwise).
     backend
         As in `interpolate`.
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
+from gpu_upsample.cpu import pooling
 from gpu_upsample.plan import steps
+from gpu_upsample.plan.conv_transpose import ConvTransposeStep, conv_transpose_step
 from gpu_upsample.plan.resample import plan_interpolate
 from tests import tolerances
 from tests.cases import noise
@@ -51,3 +53,105 @@ def test_routes_differ_by_rounding_alone(monkeypatch: pytest.MonkeyPatch) -> Non
         tolerances.assert_within(result, exact, np.abs(x).max())
     tolerances.assert_same_bits(results[1], results[2])  # joined or not, the sums are the same
     assert not np.array_equal(results[0], results[1])
+
+
+# ---- transposed convolution on the CPU ----------------------------------------------------------------------
+CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], bool]] = {
+    "DCGAN": ((8, 512, 8, 8), (512, 256, 4, 4), {"stride": 2, "padding": 1}, True),
+    "FCN": ((1, 21, 64, 64), (21, 21, 16, 16), {"stride": 8, "padding": 4}, True),
+    "volume": ((1, 128, 16, 16, 16), (128, 64, 2, 2, 2), {"stride": 2}, True),
+    "bilinear weights": ((1, 3, 64, 64), (3, 1, 16, 16), {"stride": 8, "padding": 4, "groups": 3}, True),
+    "depthwise": ((8, 64, 64, 64), (64, 1, 4, 4), {"stride": 2, "padding": 1, "groups": 64}, False),
+    "one product each": ((1, 1, 9, 9), (1, 1, 2, 2), {"stride": 2}, False),
+    "few samples of many are reached": ((1, 64, 9, 9), (64, 64, 1, 1), {"stride": 3}, False),
+}
+
+
+def convolution(shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any]) -> ConvTransposeStep:
+    given = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1} | options
+    rest = ("channels_first", "float32", False)
+    step = conv_transpose_step(shape, "float32", weight, "float32", None, None, len(shape) - 2, *given.values(), *rest)
+    return step[1]
+
+
+@pytest.mark.parametrize(("shape", "weight", "options", "tiled"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_tiles_or_rows(shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any], tiled: bool) -> None:
+    assert convolution(shape, weight, options).tiled == tiled
+
+
+GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ((3, 5, 7, 9), (5, 3, 4, 3), {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2)}),
+    ((2, 4, 6, 5), (4, 9, 3, 5), {"stride": (1, 2), "dilation": (3, 2), "padding": (2, 1), "groups": 2}),
+    ((1, 6, 3, 4, 5), (6, 2, 2, 3, 1), {"stride": (2, 1, 3), "padding": (0, 1, 0), "output_padding": (1, 0, 2)}),
+    ((2, 600, 40), (600, 5, 3), {"stride": 2}),  # more products of a sum than are added at once
+    ((1, 3, 300), (3, 2, 700), {"stride": 1, "padding": 5}),
+    ((1, 2, 130, 70), (2, 3, 2, 2), {"stride": 2}),
+    ((2, 3, 20), (3, 4, 5), {"stride": 3, "dilation": 4, "padding": 1}),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+@pytest.mark.parametrize(("shape", "weight_shape", "options"), GEOMETRIES)
+def test_tiles_and_rows_give_the_same_bits(
+    shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    options: dict[str, Any],
+    data_format: str,
+    dtype: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    x, weight = noise(shape, dtype), noise(weight_shape, dtype, 1)
+    x.reshape(-1)[:: x.size // 3] = np.inf  # nothing may be multiplied that is not there
+    bias = noise((weight_shape[1] * options.get("groups", 1),), dtype, 2)
+    x = np.ascontiguousarray(np.moveaxis(x, 1, -1)) if data_format == "channels_last" else x
+    rank = len(shape) - 2
+    forward, backward = (getattr(gu, f"conv_transpose{rank}d{which}") for which in ("", "_backward"))
+    results = []
+    for tiled in (True, False):
+        monkeypatch.setattr(ConvTransposeStep, "tiled", tiled)
+        y = forward(x, weight, bias, **options, data_format=data_format)
+        gradient = np.where(np.isfinite(y), y, 1).astype(dtype)
+        needs = (True, False, False)
+        results.append((y, backward(gradient, x, weight, needs=needs, **options, data_format=data_format)[0]))
+    for by_tiles, by_rows in zip(*results, strict=True):
+        tolerances.assert_same_bits(by_tiles, by_rows)
+
+
+def test_threads_do_not_change_the_bits_of_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight = noise((2, 80, 9, 20), "float32"), noise((80, 70, 4, 4), "float32", 1)
+    results = []
+    for threads in ("1", "2", "5"):
+        monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+        results.append(gu.conv_transpose2d(x, weight, stride=2, padding=1))
+    tolerances.assert_same_bits(results[0], results[1])
+    tolerances.assert_same_bits(results[0], results[2])
+
+
+# ---- unpooling on the CPU -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "complex128"])
+@pytest.mark.parametrize(("rank", "windows"), [(1, (3,)), (2, (2, 2)), (2, (3, 4)), (3, (2, 3, 2))])
+def test_windows_that_tile_the_output_are_filled_in_one_pass(
+    rank: int, windows: tuple[int, ...], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = (2, 3, 5, 4, 37)[: 2 + rank]
+    whole = tuple(n * k for n, k in zip(shape[2:], windows, strict=True))
+    pool, unpool = (getattr(gu, f"max_{which}{rank}d") for which in ("pool", "unpool"))
+    indices = pool(noise((*shape[:2], *whole), "float32"), windows, return_indices=True)[1]
+    x = noise(shape, dtype, 1)
+    expected = np.zeros((6, np.prod(whole)), dtype)
+    np.put_along_axis(expected, indices.reshape(6, -1), x.reshape(6, -1), axis=1)
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("two passes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pooling, "unpool_kernel", refuse)
+        tolerances.assert_same_bits(unpool(x, indices, windows), expected.reshape(*shape[:2], *whole))
+        stray = indices.copy()
+        stray[1, 2].reshape(-1)[:2] = indices[1, 2].reshape(-1)[1::-1]
+        with pytest.raises(AssertionError, match="two passes"):
+            unpool(x, stray, windows)
+    expected = np.zeros((6, np.prod(whole)), dtype)
+    np.put_along_axis(expected, stray.reshape(6, -1), x.reshape(6, -1), axis=1)
+    tolerances.assert_same_bits(unpool(x, stray, windows), expected.reshape(*shape[:2], *whole))

@@ -1,4 +1,8 @@
-"""Gradients of the transposed convolution on the CPU: sums formed directly, or matrix products with columns."""
+"""Gradients of the transposed convolution on the CPU.
+
+That for the input is a convolution, formed as the forward is. Those for the weight and the bias are long sums, formed
+directly or, for the weight, by matrix products with columns.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.conv_transpose import COLUMN_BYTES, numbers, run_conv_transpose
+from gpu_upsample.cpu.conv_transpose import run_conv_transpose
 from gpu_upsample.cpu.kernels import fma, narrow, widen
 from gpu_upsample.cpu.rearrange import run_fold, run_unfold
 from gpu_upsample.cpu.threads import run_in_parts
@@ -20,6 +24,9 @@ from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep,
 from gpu_upsample.plan.dtypes import STORAGE
 from gpu_upsample.plan.rearrange import UnfoldStep
 from gpu_upsample.plan.windows import Triple
+
+# Columns of one matrix product, in bytes: they should still be in the cache when they are multiplied.
+COLUMN_BYTES = 1 << 21
 
 
 # ---- sums formed directly -----------------------------------------------------------------------------------
@@ -119,15 +126,6 @@ def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:
     run_in_parts(work, step.elements, step.elements * prod(step.windows) * step.batch * step.source.itemsize, least=1)
 
 
-def _run_direct(
-    step: ConvTransposeBackwardStep, grad_output: Any, x: Any, weight: Any, grad_x: Any, grad_weight: Any
-) -> None:
-    if grad_x is not None:
-        run_conv_transpose(step.adjoint, grad_output, weight, grad_x)
-    if grad_weight is not None:
-        _run_reduction(step.weight, grad_output, x, grad_weight)
-
-
 # ---- matrix products ----------------------------------------------------------------------------------------
 @lru_cache(maxsize=64)
 def _unfoldings(step: ConvTransposeBackwardStep) -> tuple[tuple[slice, UnfoldStep], ...]:
@@ -149,27 +147,26 @@ def _columns(step: ConvTransposeBackwardStep, planes: Any) -> Iterator[tuple[sli
         yield part, columns
 
 
-def _run_by_product(
-    step: ConvTransposeBackwardStep, grad_output: Any, x: Any, weight: Any, grad_x: Any, grad_weight: Any
-) -> None:
-    """Multiply the columns by the weight, and the input by the columns."""
+def _weight_by_product(step: ConvTransposeBackwardStep, grad_output: Any, x: Any, grad_weight: Any) -> None:
+    """Multiply the input by the columns, and add up."""
     conv = step.forward
-    gradient = _planes(conv, numbers(conv, grad_output), conv.size_out)
-    source = _planes(conv, numbers(conv, x), conv.size_in)
-    factors = np.conj(numbers(conv, weight)).reshape(conv.groups, conv.channels_in, -1)
-    sums, products = np.zeros_like(factors), np.empty(source.shape[2:], factors.dtype)
+    gradient = _planes(conv, _numbers(conv, grad_output), conv.size_out)
+    source = np.conj(_planes(conv, _numbers(conv, x), conv.size_in))
+    sums = np.zeros((conv.groups, conv.channels_in, conv.channels_out * prod(conv.kernel)), source.dtype)
     for image in range(conv.batch):
         for group in range(conv.groups):
             for part, columns in _columns(step, np.ascontiguousarray(gradient[image, group])):
-                if grad_weight is not None:
-                    sums[group] += np.conj(source[image, group, :, part]) @ columns.T
-                if grad_x is not None:
-                    products[:, part] = factors[group] @ columns
-            if grad_x is not None:
-                target = _planes(conv, _elements(conv, grad_x), conv.size_in)
-                target[image, group] = _rounded(conv, products)
-    if grad_weight is not None:
-        _elements(conv, grad_weight)[:] = _rounded(conv, sums.reshape(sums.shape[0], -1)).reshape(-1)
+                sums[group] += source[image, group, :, part] @ columns.T
+    _elements(conv, grad_weight)[:] = _rounded(conv, sums.reshape(sums.shape[0], -1)).reshape(-1)
+
+
+def _numbers(step: ConvTransposeStep, x: Any) -> Any:
+    """Return stored words as numbers that BLAS can multiply."""
+    if step.storage.name == "bfloat16":
+        return (x.astype(np.uint32) << 16).view(np.float32)
+    if step.storage.name == "float16":
+        return x.view(np.float16).astype(np.float32)
+    return x if step.parts == 1 else x.view(np.result_type(x.dtype, np.complex64))
 
 
 def _planes(step: ConvTransposeStep, x: Any, size: Triple) -> Any:
@@ -205,8 +202,11 @@ def run_conv_transpose_backward(
     """Compute the gradients that are needed of flat arrays."""
     wanted = iter(outputs)
     grad_x, grad_weight, grad_bias = (next(wanted) if need else None for need in step.needs)
-    if grad_x is not None or grad_weight is not None:
-        run = _run_direct if step.direct else _run_by_product
-        run(step, grad_output, x, weight, grad_x, grad_weight)
+    if grad_x is not None:
+        run_conv_transpose(step.adjoint, grad_output, weight, grad_x)
+    if grad_weight is not None and step.direct:
+        _run_reduction(step.weight, grad_output, x, grad_weight)
+    elif grad_weight is not None:
+        _weight_by_product(step, grad_output, x, grad_weight)
     if grad_bias is not None:
         _run_reduction(step.bias, grad_output, x, grad_bias)

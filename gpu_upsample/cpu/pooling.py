@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.pooling_kernels import KERNELS, STRIDES, first_bad, pool_kernel, unpool_kernel
+from gpu_upsample.cpu.pooling_kernels import (
+    KERNELS,
+    STRIDES,
+    WINDOWS,
+    first_bad,
+    own_windows_kernel,
+    pool_kernel,
+    unpool_kernel,
+)
 from gpu_upsample.cpu.threads import num_threads, run_in_parts
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, index_error
 
@@ -66,11 +74,31 @@ def cuts_of_plane(step: UnpoolStep, size: int) -> int:
     return max(1, min(wanted, size // step.planes // _PART))
 
 
+def _fills_own_windows(step: UnpoolStep, x: Any, indices: Any, out: Any) -> bool:
+    """Put samples into windows of their own; return whether that was all."""
+    if step.windows is None or step.windows[1][2] > WINDOWS:
+        return False
+    (depth, height, width), (deep, high, wide) = step.windows
+    kernel = own_windows_kernel(wide, step.parts)
+    x, indices = x.reshape(-1, width * step.parts), indices.reshape(-1, width)
+    out = out.reshape(-1, width * wide * step.parts)
+    strays: list[int] = []
+
+    def work(first: int, last: int) -> None:
+        if not kernel(x, indices, out, first, last, depth, height, deep, high):
+            strays.append(first)
+
+    run_in_parts(work, len(indices), x.nbytes + indices.nbytes + out.nbytes, least=1)
+    return not strays
+
+
 def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
     """Put samples where their indices say, into zeros; `x` and `out` are flat and of the step's carrier."""
     check_indices(step, indices)
     bits = np.dtype(f"u{step.storage.itemsize}")
     x, out = x.view(bits), out.view(bits)
+    if _fills_own_windows(step, x, indices, out):
+        return
     kernel = unpool_kernel(step.parts)
     cuts = cuts_of_plane(step, out.nbytes)
 

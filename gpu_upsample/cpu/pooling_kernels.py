@@ -13,6 +13,9 @@ from gpu_upsample.cpu.kernels import widen
 KERNELS, STRIDES = (2, 3), (1, 2)
 """The lengths of windows along a row and their strides that get a loop of their own."""
 
+WINDOWS = 4
+"""The longest windows along a row that are filled each from its own sample."""
+
 CHUNK = 4096
 """Indices that are checked before looking which one is wrong."""
 
@@ -123,14 +126,14 @@ def pool_kernel(KIND: int, HALF: int, FLOAT: int, INDICES: int, KERNEL: int, STR
 def first_bad(indices, first, last, n_out):
     """Return the first position from `first` to `last` of an index out of range, or -1."""
     for begin in range(first, last, CHUNK):
-        end = min(last, begin + CHUNK)
+        some = indices[begin : min(last, begin + CHUNK)]
         signs = np.int64(0)
-        for i in range(begin, end):
-            signs |= indices[i] | (n_out - 1 - indices[i])  # negative if either is
+        for i in range(some.size):
+            signs |= some[i] | (n_out - 1 - some[i])  # negative if either is
         if signs < 0:
-            for i in range(begin, end):
-                if not 0 <= indices[i] < n_out:
-                    return i
+            for i in range(some.size):
+                if not 0 <= some[i] < n_out:
+                    return begin + i
     return -1
 
 
@@ -157,5 +160,41 @@ def unpool_kernel(PARTS: int) -> Any:  # noqa: N803
                 if low <= index < high:
                     for part in range(PARTS):
                         target[index * PARTS + part] = x[i * PARTS + part]
+
+    return kernel
+
+
+@cache
+def own_windows_kernel(KERNEL: int, PARTS: int) -> Any:  # noqa: N803
+    """Return the kernel that fills windows that tile the output, each from its own sample.
+
+    Parameters
+    ----------
+    KERNEL : int
+        Length of the windows along a row.
+    PARTS : int
+        How many words make a sample.
+    """
+
+    @njit(nogil=True, cache=True, error_model="numpy")
+    def kernel(x, indices, out, first, last, depth, height, deep, high):
+        """Fill the windows of some rows of the input; return whether each index lies in the window of its sample."""
+        width = out.shape[1] // (KERNEL * PARTS)
+        found = np.int64(0)
+        for row in range(first, last):
+            above, y = row // height, row % height
+            plane, z = above // depth, above % depth
+            samples, places = x[row], indices[row]
+            for line in range(deep * high):
+                place = ((z * deep + line // high) * height + y) * high + line % high
+                begin = place * width * KERNEL
+                target = out[plane * depth * deep * height * high + place]
+                for j in range(width):
+                    for k in range(KERNEL):
+                        own = np.int64(places[j] == begin + j * KERNEL + k)
+                        found += own
+                        for part in range(PARTS):  # the bits of the sample, or none
+                            target[(j * KERNEL + k) * PARTS + part] = samples[j * PARTS + part] & -own
+        return found == (last - first) * width
 
     return kernel

@@ -77,6 +77,9 @@ class UnpoolStep:
         How many scalars make a sample.
     validate : bool
         Whether a backend that would not wait for the indices has to check them first.
+    windows : pair of (tuple of 3 int), optional
+        The lengths of the input's axes, and of the windows that were pooled along each, if these tile the output.
+        Indices that pooling has found then lie in windows of their own.
     """
 
     shape: tuple[int, ...]
@@ -86,6 +89,7 @@ class UnpoolStep:
     storage: Storage
     parts: int
     validate: bool
+    windows: tuple[Triple, Triple] | None = None
 
 
 def named_index(shape: tuple[int, ...], position: int, index: int) -> str:
@@ -246,6 +250,8 @@ def plan_max_unpool(
     >>> plan = plan_max_unpool((1, 2, 3), "uint8", (1, 2, 3), "int64", 1, 2, None, 0, None, False)
     >>> plan.outputs[0].shape, plan.steps[0].n_in, plan.steps[0].n_out
     ((1, 2, 6), 3, 6)
+    >>> plan.steps[0].windows
+    ((1, 1, 3), (1, 1, 2))
     """
     storage, parts = scalars(dtype)
     check_index_dtype(indices_dtype)
@@ -259,5 +265,7 @@ def plan_max_unpool(
     default = tuple((n - 1) * s + k - 2 * p for n, k, s, p in axes)
     size_out = _unpooled_size(shape, default, strides, output_size)
     planes = prod(shape[:-rank])
-    step = UnpoolStep(shape, planes, prod(size), prod(size_out), storage, parts, as_flag("validate", validate))
+    tile = size_out == tuple(n * k for n, k in zip(size, kernel, strict=True)) and strides == kernel
+    windows = (three(size, 1), three(kernel, 1)) if tile and not any(paddings) else None
+    step = UnpoolStep(shape, planes, prod(size), prod(size_out), storage, parts, as_flag("validate", validate), windows)
     return Plan((Output((*shape[:-rank], *size_out), dtype),), (step,))

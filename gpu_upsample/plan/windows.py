@@ -72,6 +72,27 @@ class Pairs:
     tap_step: int
 
 
+@dataclass(frozen=True)
+class Comb:
+    """Evenly spaced elements of an axis, in one or more phases, all summed over the same places by other taps.
+
+    Element ``j`` of phase ``q`` is ``first[q] + j * step``, for ``j < count``. Its pair ``t`` is place
+    ``place + j * place_step + t * pair_step`` and tap ``tap[q] + t * tap_step``, for ``t < pairs``, if that place lies
+    in ``range(n_places)``; else there is no such pair.
+    """
+
+    first: tuple[int, ...]
+    step: int
+    count: int
+    tap: tuple[int, ...]
+    tap_step: int
+    pairs: int
+    place: int
+    place_step: int
+    pair_step: int
+    n_places: int
+
+
 @dataclass(frozen=True, eq=False)
 class Spans:
     """The windows in which each tap of a kernel sees a sample: from ``begin[k]`` up to ``end[k]``.
@@ -153,6 +174,41 @@ class Reach:
     def pairs(self) -> Pairs:
         """The pairs (window, tap) of each sample."""
         return Pairs(self.window, self.tap, self.count, -self.window_step, self.tap_step)
+
+    @property
+    def combs(self) -> tuple[Comb, ...]:
+        """The samples, sorted by phase: those that are as far from a window of theirs, modulo the stride.
+
+        Examples
+        --------
+        >>> [(comb.first, comb.tap, comb.place) for comb in reach(3, 6, 2, 2, 0, 1).combs]  # one window each
+        [((0, 1), (0, 1), 0)]
+        >>> [(comb.first, comb.tap, comb.place) for comb in reach(3, 6, 4, 2, 1, 1).combs]
+        [((0,), (1,), 0), ((1,), (0,), 1)]
+        """
+        alike: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
+        common = gcd(self.stride, self.dilation)
+        for first in range(min(self.stride, self.n_out)):
+            place, rest = divmod(first + self.padding, common)
+            tap = place * pow(self.window_step, -1, self.tap_step) % self.tap_step
+            pairs = 0 if rest else max(0, -(-(self.kernel - tap) // self.tap_step))
+            window = (first + self.padding - tap * self.dilation) // self.stride if pairs else 0
+            count = -(-(self.n_out - first) // self.stride)
+            alike.setdefault((count, pairs, window), []).append((first, tap))
+        return tuple(
+            Comb(
+                tuple(first for first, _ in phases), self.stride, count, tuple(tap for _, tap in phases),
+                self.tap_step, pairs, window, 1, -self.window_step, self.n_windows,
+            )
+            for (count, pairs, window), phases in alike.items()
+        )  # fmt: skip
+
+    @property
+    def comb_of_windows(self) -> Comb:
+        """The windows: one phase, of which every element sees as many samples."""
+        return Comb(
+            (0,), 1, self.n_windows, (0,), 1, self.kernel, -self.padding, self.stride, self.dilation, self.n_out
+        )
 
     @property
     def seen(self) -> Pairs:

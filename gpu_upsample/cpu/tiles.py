@@ -1,0 +1,154 @@
+"""Products of small matrices in vector registers: what a matrix product is made of.
+
+A compiler does not keep a block of sums in registers by itself, so the block is written as LLVM vectors. Nor does it
+know that gathering and scattering vectors is slower than one element after another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import binding, ir
+from numba import extending, types
+
+
+def _features() -> dict[str, bool]:
+    try:
+        return dict(binding.get_host_cpu_features())
+    except RuntimeError:  # LLVM cannot tell on every machine
+        return {}
+
+
+_X86 = binding.get_process_triple().startswith(("x86_64", "i386", "i686"))
+_FEATURES = _features()
+_VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
+_REGISTERS = 32 if _VECTOR_BYTES == 64 or not _X86 else 16
+
+intrinsic: Any = extending.intrinsic  # typed as if its functions took what Numba itself passes them
+
+VECTORS = 2
+"""Vectors of a row of a block."""
+
+ROWS = 8 if _REGISTERS == 32 else 6
+"""Rows of a block: its sums, a row of one factor and an element of the other must fit into the registers."""
+
+
+def lanes_of(accumulator: str) -> int:
+    """Return the numbers of a vector register."""
+    return _VECTOR_BYTES // np.dtype(accumulator).itemsize
+
+
+def aligned(size: int, dtype: Any) -> Any:
+    """Return an uninitialised array that begins where a vector may."""
+    length = size * np.dtype(dtype).itemsize
+    held = np.empty(length + _VECTOR_BYTES, np.uint8)
+    begin = -held.ctypes.data % _VECTOR_BYTES
+    return held[begin : begin + length].view(dtype)
+
+
+@intrinsic
+def add_products(
+    typingctx: Any, lanes: Any, rows: Any, masked: Any, n: Any, a: Any, at: Any, b: Any, masks: Any, sums: Any
+) -> Any:
+    """Add ``a[r, i] * b[r, j]`` to ``sums[i, j]``, r ascending up to n, by one fused multiply-add each.
+
+    The arrays are flat: `a` has `rows` numbers in a row and is read from `at` on, `b` has VECTORS * lanes, and so has
+    `sums`. With `masked`, bit ``j % lanes`` of ``masks[r, j // lanes]`` says whether
+    row r takes part in column j.
+    """
+    if not all(isinstance(number, types.IntegerLiteral) for number in (lanes, rows, masked)):
+        return None  # typed again with the literals
+    width, height, chosen = lanes.literal_value, rows.literal_value, masked.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        number = context.get_data_type(signature.args[4].dtype)
+        vector, index = ir.VectorType(number, width), ir.IntType(64)
+        size = context.get_abi_sizeof(number)
+        fma = _function(builder.module, f"llvm.fma.v{width}{number.intrinsic_name}", vector, [vector] * 3)
+
+        def constant(value: int) -> Any:
+            return ir.Constant(index, value)
+
+        def start(position: int, begin: Any = None) -> Any:
+            array = context.make_array(signature.args[position])(context, builder, args[position])
+            return array.data if begin is None else builder.gep(array.data, [begin])
+
+        def vector_at(pointer: Any, offset: Any) -> Any:
+            return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
+
+        left, right, bits, block = start(4, args[5]), start(6), start(7), start(8)
+        places = [[constant((i * VECTORS + j) * width) for j in range(VECTORS)] for i in range(height)]
+        before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
+
+        entry, loop, end = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("sums")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        r = builder.phi(index)
+        r.add_incoming(constant(0), entry)
+        held = [[builder.phi(vector) for _ in line] for line in places]
+        pitch, taken = constant(VECTORS * width), []
+        row = [
+            builder.load(vector_at(right, builder.add(builder.mul(r, pitch), constant(j * width))), align=size * width)
+            for j in range(VECTORS)
+        ]
+        if chosen:
+            for j in range(VECTORS):
+                word = builder.load(builder.gep(bits, [builder.add(builder.mul(r, constant(VECTORS)), constant(j))]))
+                word = word if width == word.type.width else builder.trunc(word, ir.IntType(width))
+                taken.append(builder.bitcast(word, ir.VectorType(ir.IntType(1), width)))
+        after = []
+        for i in range(height):
+            factor = builder.load(builder.gep(left, [builder.add(builder.mul(r, constant(height)), constant(i))]))
+            first = builder.insert_element(ir.Constant(vector, ir.Undefined), factor, ir.Constant(ir.IntType(32), 0))
+            every = builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), width), None))
+            line = []
+            for j in range(VECTORS):
+                total = builder.call(fma, [every, row[j], held[i][j]])
+                line.append(builder.select(taken[j], total, held[i][j]) if chosen else total)
+            after.append(line)
+        following = builder.add(r, constant(1))
+        r.add_incoming(following, loop)
+        for i in range(height):
+            for j in range(VECTORS):
+                held[i][j].add_incoming(before[i][j], entry)
+                held[i][j].add_incoming(after[i][j], loop)
+        builder.cbranch(builder.icmp_signed("<", following, args[3]), loop, end)
+        builder.position_at_end(end)
+        for line, values in zip(places, after, strict=True):
+            for place, value in zip(line, values, strict=True):
+                builder.store(value, vector_at(block, place), align=size)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(lanes, rows, masked, whole, a, whole, b, masks, sums), codegen
+
+
+@intrinsic
+def load_alone(typingctx: Any, array: Any, at: Any) -> Any:
+    """Return an element of a flat array, never as a part of a gathered vector."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        size = context.get_abi_sizeof(data.type.pointee)
+        return builder.load_atomic(builder.gep(data, [args[1]]), "unordered", size)
+
+    return array.dtype(array, types.int64), codegen
+
+
+@intrinsic
+def store_alone(typingctx: Any, array: Any, at: Any, value: Any) -> Any:
+    """Set an element of a flat array, never as a part of a scattered vector."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        size = context.get_abi_sizeof(data.type.pointee)
+        builder.store_atomic(args[2], builder.gep(data, [args[1]]), "unordered", size)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, array.dtype), codegen
+
+
+def _function(module: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    found = module.globals.get(name)
+    return found if found is not None else ir.Function(module, ir.FunctionType(result, arguments), name)
