@@ -1,0 +1,132 @@
+"""The routes of the CPU's vector kernels: whatever the way, the bits are the same, and no access leaves an array."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import gpu_upsample as gu
+from gpu_upsample.cpu import resample
+
+SHAPES = [(3, 21, 70), (2, 9, 128), (40, 13, 3), (17, 8, 33), (33, 50, 1)]
+CALLS = [
+    {"method": "nearest", "size": (40, 200)},
+    {"method": "nearest", "size": (5, 7)},
+    {"method": "linear", "size": (31, 131)},
+    {"method": "cubic", "size": (18, 47), "border": "constant", "fill_value": 3},
+    {"method": "lanczos3", "size": (4, 9), "antialias": True, "border": "renormalize"},
+]
+
+
+def results(dtype, offset=0):
+    """Return the results of all calls, in arrays that begin so many elements behind a cache line."""
+    random = np.random.default_rng(0)
+    found = []
+    for shape in SHAPES:
+        x = (200 * random.random(shape)).astype(dtype)
+        for axes in ((0, 1), (1, 2)):
+            for call in CALLS:
+                lengths = list(shape)
+                for axis, n in zip(axes, call["size"], strict=True):
+                    lengths[axis] = n
+                size = int(np.prod(lengths))
+                held = np.zeros(size + 128, dtype)
+                start = -held.ctypes.data % 64 // held.itemsize + offset
+                out = held[start : start + size].reshape(lengths)
+                gu.resize(x, axes=axes, out=out, **call)
+                assert not held[:start].any()
+                assert not held[start + size :].any()
+                found.append(out)
+    return found
+
+
+def same(ours, theirs):
+    return all(a.tobytes() == b.tobytes() for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
+def test_streamed_results_are_the_same(dtype, monkeypatch):
+    expected = results(dtype)
+    monkeypatch.setattr(resample, "_STREAMED_BYTES", 0)
+    monkeypatch.setattr(resample, "_LONG_ROW", 0)
+    for offset in (0, 1, 7):
+        assert same(results(dtype, offset), expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_turned_rows_sum_as_the_others_do(dtype, monkeypatch):
+    x = (200 * np.random.default_rng(0).random((37, 300, 3))).astype(dtype)
+    turned = gu.resize(x, 11, axes=1, method="cubic", antialias=True)
+    kernels = []
+    build = resample.filter_kernel
+    monkeypatch.setattr(resample, "_TURNED_BYTES", 0)
+    monkeypatch.setattr(resample, "filter_kernel", lambda *kind: kernels.append(kind) or build(*kind))
+    resample._filter_job.cache_clear()
+    assert same([gu.resize(x, 11, axes=1, method="cubic", antialias=True)], [turned])
+    assert kernels  # the second call took the other route
+    resample._filter_job.cache_clear()
+
+
+def test_a_machine_without_permutations_gives_the_same_bits(tmp_path):
+    """Numba's generic processor has neither permutations nor fused multiply-adds: LLVM replaces both."""
+    expected = results("float32") + results("uint8")
+    code = """
+import sys
+import numpy as np
+from tests.test_vectors import results
+np.savez(sys.argv[1], *results("float32"), *results("uint8"))
+"""
+    cache, file = tmp_path / "cache", tmp_path / "results.npz"
+    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(cache)}
+    done = subprocess.run([sys.executable, "-c", code, file], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with np.load(file) as found:
+        assert same([found[name] for name in found.files], expected)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs mprotect of the C library")
+def test_no_access_beyond_an_array():
+    """Inputs end, and outputs begin and end, where the next page must not be touched."""
+    code = """
+import ctypes, mmap
+import numpy as np
+import gpu_upsample as gu
+from gpu_upsample.cpu import resample
+from tests.test_vectors import CALLS, SHAPES
+PAGE, kept = mmap.PAGESIZE, []
+protect = ctypes.CDLL(None, use_errno=True).mprotect
+protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+
+def guarded(shape, dtype, at_end=True):
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    pages = -(-size // PAGE)
+    memory = mmap.mmap(-1, (pages + 2) * PAGE)
+    kept.append(memory)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for page in (0, pages + 1):
+        assert protect(start + page * PAGE, PAGE, 0) == 0
+    offset = PAGE + (pages * PAGE - size if at_end else 0)
+    return np.frombuffer(memory, dtype, int(np.prod(shape)), offset).reshape(shape)
+
+for streamed in (resample._STREAMED_BYTES, 0):
+    resample._STREAMED_BYTES, resample._LONG_ROW = streamed, 0
+    for dtype in ("uint8", "float32"):
+        for shape in SHAPES:
+            x = guarded(shape, dtype)
+            x[:] = np.arange(x.size).reshape(shape) % 200
+            for axes in ((0, 1), (1, 2)):
+                for call in CALLS:
+                    expected = gu.resize(x.copy(), axes=axes, **call)
+                    for at_end in (True, False):
+                        out = guarded(expected.shape, dtype, at_end)
+                        gu.resize(x, axes=axes, out=out, **call)
+                        assert out.tobytes() == expected.tobytes()
+print("untouched")
+import os; os._exit(0)  # the mappings cannot be closed while arrays look at them
+"""
+    done = subprocess.run([sys.executable, "-u", "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "untouched\n", (done.returncode, done.stderr)
