@@ -19,7 +19,7 @@ from gpu_upsample.cuda.resample import filter_spec
 from gpu_upsample.plan.resample import plan_resize
 from tests import twin
 
-SPEC = SelectSpec(4, True, False, 1, False, False)
+SPEC = SelectSpec(4, True, False, 0, 0, 0, 0, 1, False, False)
 CTYPES = {"float32": ctypes.c_float, "float64": ctypes.c_double}
 
 

@@ -223,17 +223,15 @@ def test_flat_indices_beyond_32_bits(dtype, size, wide, method):
 
 
 # ---- the twin itself ----------------------------------------------------------------------------------------
-SELECT = SelectSpec(4, True, False, 1, False, False)
-
 
 def run_select(x, out, rows, lanes=1, width=None):
     width = out.size // len(rows) if width is None else width
     table = np.asarray(rows, np.uint32).view(twin.TwinArray)
     nothing = np.zeros(1, np.uint32).view(twin.TwinArray)
     x, out = x.view(twin.TwinArray), out.view(twin.TwinArray)
-    spec = SelectSpec(4, True, False, lanes, False, False)
+    spec = SelectSpec(4, True, False, 0, 0, 0, 0, lanes, False, False)
     sizes = (1, 1, len(rows), x.size // width, len(rows), width, width, 1)
-    twin.run(spec, 0, 1, 1, (x.data.ptr, out.data.ptr, *sizes, table.data.ptr, nothing.data.ptr, 0))
+    twin.run(spec, 0, 1, 1, (x.data.ptr, out.data.ptr, *sizes, table.data.ptr, nothing.data.ptr, 0, 0, lanes, 0))
 
 
 def test_the_twin_finds_a_read_out_of_bounds():
