@@ -95,6 +95,50 @@ def test_dtypes(device, dtype, options):
     assert_equals_cpu(device, gu.resize, sample((11, 12, 4), dtype), axes=(0, 1), **options)
 
 
+# ---- long rows ----------------------------------------------------------------------------------------------
+# Rows of fewer than 32 pixels are walked along; these are not.
+def _calls(dtypes, shape, size, **options):
+    return [pytest.param(dtype, shape, size, options, id=_name(dtype, shape, size, options)) for dtype in dtypes]
+
+
+def _name(dtype, shape, size, options):
+    return "-".join(map(str, (dtype, *shape, "to", *size, *options.values())))
+
+
+TWICE = ((3, 10, 48), (20, 96))
+LONG_ROWS = [
+    *_calls(["float32", "float16", "uint8", "float64", "complex64"], *TWICE, method="linear"),
+    *_calls(["float32", "float16", "uint8"], *TWICE, method="cubic"),
+    *_calls(["float32", "float16", "uint8", "int64"], *TWICE, method="nearest"),
+    *_calls(["float32", "uint8"], (3, 20, 96), (10, 48), method="linear", antialias=True),
+    *_calls(["float32"], (3, 10, 48), (20, 96), method="linear", border="constant", fill_value=np.nan),
+    *_calls(["float32"], (3, 10, 48), (20, 96), method="cubic", border="extrapolate"),
+    *_calls(["float32"], (3, 10, 48), (40, 192), method="linear"),
+    *_calls(["float32", "float16"], (3, 11, 47), (15, 64), method="linear"),
+    *_calls(["float32", "uint8"], (3, 11, 47), (15, 64), method="cubic", border="constant", fill_value=1.0),
+    *_calls(["float32"], (3, 11, 104), (7, 64), method="linear", antialias=True),
+    *_calls(["float32"], (3, 11, 104), (7, 64), method="cubic", antialias=True),
+    *_calls(["float32"], (2, 11, 104), (7, 64), method="nearest"),
+    *_calls(["float32", "uint8"], (5, 36, 3), (10, 72), method="linear", axes=(0, 1)),
+    *_calls(["float32", "uint8"], (5, 36, 3), (10, 72), method="nearest", axes=(0, 1)),
+    *_calls(["float32"], (5, 36, 3), (10, 72), method="cubic", axes=(0, 1)),
+    *_calls(["float32", "uint8"], (5, 36, 16), (10, 72), method="linear", axes=(0, 1)),
+    *_calls(["float16"], (5, 37, 8), (7, 50), method="cubic", axes=(0, 1)),
+]
+
+
+@pytest.mark.parametrize(("dtype", "shape", "size", "options"), LONG_ROWS)
+def test_long_rows(device, dtype, shape, size, options):
+    assert_equals_cpu(device, gu.resize, sample(shape, dtype), size=size, **{"axes": (1, 2), **options})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("method", ["nearest", "linear", "cubic"])
+def test_gradients_of_long_rows(device, method, dtype):
+    grad = sample((3, 20, 96), dtype)
+    assert_equals_cpu(device, gu.resize_backward, grad, input_size=(3, 10, 48), size=(20, 96), axes=(1, 2), method=method)
+
+
 BORDERS = [("constant", 3.0), ("constant", np.nan), ("renormalize", 0), ("extrapolate", 0), ("clamp", 0)]
 
 

@@ -26,6 +26,8 @@ _KEPT = 12
 _BUSY = 1 << 18
 # Output rows of a strip at most: what a thread knows of its columns serves them all.
 _STRIP = 32
+# Shorter rows of pixels are walked along: they have more border than inside, and one kernel serves them all.
+_SHORT = 32
 # Bytes of a vector access.
 _ACCESS = 16
 # Lanes of a selection whose samples lie anywhere.
@@ -187,13 +189,13 @@ def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str) -> Colum
         return Columns("none", 0, 0, NO_SPAN, 0)
     pixel = inner if inner <= _PIXEL and lanes % inner == 0 else 0
     known = 1 if inner == 1 else 0
-    if taps.width > _UNROLLED:
+    if taps.width > _UNROLLED or taps.n_out < _SHORT:
         return Columns("walk", 0, 0, NO_SPAN, known)
     span = _taps_span(taps, lanes // pixel, real) if pixel else NO_SPAN
     if span.phases:
         return Columns("span", taps.width, taps.width, span, pixel)
-    whole = bool(np.mean(taps.count == taps.width) > 0.9)
-    least = taps.width if whole else max(1, taps.width - 1)
+    inside = taps.count[len(taps.count) // 4 : -(-3 * len(taps.count) // 4)]  # away from the borders
+    least = taps.width if (inside == taps.width).all() else max(1, taps.width - 1)
     joint = lanes > 1 and inner % lanes == 0
     return Columns("joint" if joint else "apart", taps.width, least, NO_SPAN, known)
 
@@ -267,7 +269,7 @@ def _select_tables(step: SelectStep, device: int) -> memory.Tables:
 def select_span(step: SelectStep, lanes: int) -> Span:
     """Return where the samples of every thread of so many lanes lie alike."""
     inner = step.shape[3]
-    if step.columns is None or inner > _PIXEL or lanes % inner:
+    if step.columns is None or len(step.columns) < _SHORT or inner > _PIXEL or lanes % inner:
         return NO_SPAN
     known = step.columns >= 0
     return _find_span(step.columns, lanes // inner, lambda n: known[n:] & known[:-n])
