@@ -141,6 +141,7 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
     WALK = spec.columns == "walk"
     PIXEL, PHASES, STEP, SHIFT = max(1, INNER), max(1, spec.phases), spec.step, spec.shift
     REACH = (((LANES - 1) // PIXEL * STEP + SHIFT) // PHASES + WIDTH) * PIXEL
+    SHARE, OWN = PHASES * PIXEL, LANES if APART else int(JOINT)
 
     @machine.inline
     def window(j, lane, inner, column_start):
@@ -152,19 +153,19 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return column, mad(index(load(column_start, column)), inner, index(place - index(column * inner)))
 
     @machine.inline
-    def prepare(j, inner, tables, limits, at, length, column, weight):
+    def prepare(j, inner, tables, limits, at, length, weight):
         """Read the windows of a thread's lanes; return whether they are whole."""
         column_start, column_count, column_weight, column_width, column_outside = tables
         whole = not WALK
-        for lane in range(LANES if APART else 1):
-            column[lane], at[lane] = window(j, lane, inner, column_start)
-            length[lane] = load(column_count, column[lane])
+        for lane in range(OWN):
+            column, at[lane] = window(j, lane, inner, column_start)
+            length[lane] = load(column_count, column)
             if APART or JOINT:
                 whole = whole and length[lane] >= types.uint32(LEAST)
                 if FILL:
-                    whole = whole and load(column_outside, column[lane]) == real(0.0)
+                    whole = whole and load(column_outside, column) == real(0.0)
                 for k in range(WIDTH):
-                    place = mad(column[lane], index(column_width), index(k))
+                    place = mad(column, index(column_width), index(k))
                     weight[lane * WIDTH + k] = load(column_weight, place)
         if SPAN:
             whole = j >= index(limits[0]) and plus(j, index(LANES)) <= index(limits[1])
@@ -175,13 +176,13 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return whole
 
     @machine.inline
-    def sums(x, begin, whole, j, inner, tables, fill, lanes, pixel, at, length, column, weight, row):
+    def sums(x, begin, whole, j, inner, tables, fill, lanes, pixel, limits, at, length, weight, row):
         """Sum the windows of a thread's lanes in the source row that begins at an index."""
         column_start, column_count, column_weight, column_width, column_outside = tables
         if whole:
             if SPAN:
                 sample = memory.local.array(REACH, real)
-                first = plus(begin, at[0])
+                first = plus(begin, plus(index(limits[3]), index(quotient(j, index(SHARE)) * index(STEP * PIXEL))))
                 for k in range(REACH):
                     sample[k] = widen(SOURCE, load_near(x, first, k))
                 for lane in range(LANES):
@@ -216,7 +217,8 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                             row[lane] = add_product(RESULT, weight[k], widen(SOURCE, raw[lane]), row[lane])
         else:
             # One lane after the other, in loops that the compiler cannot unroll: the last results move up.
-            here, channel = column[0], index(j - index(column[0] * pixel))
+            here = quotient(j, pixel)
+            channel = index(j - index(here * pixel))
             left = index(lanes)
             while left > index(0):
                 left = index(left - index(1))
@@ -265,20 +267,20 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         x, y, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
         row_window, row_reach, row_weight, row_width, row_outside,
         column_start, column_count, column_weight, column_width, column_outside,
-        whole_start, whole_stop, phase_start, lanes, fill,
+        whole_start, whole_stop, whole_first, whole_at, lanes, fill,
     ):  # fmt: skip
         one, pixel, inner = index(1), index(inner), index(INNER if INNER else inner)
         plane, o, last, j = place(across, strips, strip, rows_out)
         if j >= index(width_out):
             return
 
-        at, column = memory.local.array(OWN, index), memory.local.array(OWN, index)
-        length, weight = memory.local.array(OWN, types.uint32), memory.local.array(WEIGHTS, real)
+        at, length = memory.local.array(OWN, index), memory.local.array(OWN, types.uint32)
+        weight = memory.local.array(WEIGHTS, real)
         tables = (column_start, column_count, column_weight, column_width, column_outside)
+        limits = (whole_start, whole_stop, whole_first, whole_at)
         whole = True
         if COLUMNS:
-            limits = (whole_start, whole_stop, phase_start)
-            whole = prepare(j, inner, tables, limits, at, length, column, weight)
+            whole = prepare(j, inner, tables, limits, at, length, weight)
 
         row, kept = memory.local.array(LANES, real), memory.local.array(KEPT, real)
         raw, packed = memory.local.array(LANES, carrier_in), memory.local.array(LANES, carrier_out)
@@ -337,7 +339,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             if o < last:
                 begin = mad(source, index(width_in), plane_in)
                 if COLUMNS:
-                    sum_columns(x, begin, whole, j, inner, tables, fill, lanes, pixel, at, length, column, weight, row)
+                    sum_columns(x, begin, whole, j, inner, tables, fill, lanes, pixel, limits, at, length, weight, row)
                 else:
                     load_lanes(x, plus(begin, j), raw, LANES)
                     for lane in range(LANES):
@@ -376,7 +378,7 @@ def filter_signature(spec: FilterSpec) -> Any:
     table, weights = pointer(types.uint32), pointer(real)
     arrays = (pointer(arithmetic.carrier_of(source)), pointer(arithmetic.carrier_of(result)))
     window = (table, table, weights, size, weights)
-    return types.void(*arrays, *[size] * 8, *window, *window, *[size] * 4, real)
+    return types.void(*arrays, *[size] * 8, *window, *window, *[size] * 5, real)
 
 
 def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:

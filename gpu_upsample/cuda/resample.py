@@ -67,9 +67,10 @@ class Span:
     shift: int
     first: int
     stop: int
+    at: int
 
 
-NO_SPAN = Span(0, 0, 0, 0, 0)
+NO_SPAN = Span(0, 0, 0, 0, 0, 0)
 
 
 def _find_span(start: Any, pixels: int, alike: Callable[[int], Any]) -> Span:
@@ -97,7 +98,7 @@ def _find_span(start: Any, pixels: int, alike: Callable[[int], Any]) -> Span:
         begins, i = start[first : first + phases] - start[first], np.arange(phases)
         for shift in range(phases):
             if np.array_equal(begins, (i * step + shift) // phases):
-                return Span(phases, step, shift, first, stop)
+                return Span(phases, step, shift, first, stop, int(start[first]) - first // phases * step)
     return NO_SPAN
 
 
@@ -246,7 +247,7 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     tables = _filter_tables(step, x.device.id)
     spec = filter_spec(step, lanes, max(x.size, out.size) + THREADS * lanes >= NARROW)
     span = _columns_form(step.columns, inner, lanes, step.result.accumulator).span
-    limits = (span.first * inner, span.stop * inner, span.first)
+    limits = (span.first * inner, span.stop * inner, span.first, span.at * inner % 2**64)
     widths = _row_width(step.rows), 1 if step.columns is None else step.columns.width
 
     def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
