@@ -19,6 +19,9 @@ from gpu_upsample import arithmetic
 THREADS = 128
 """Threads of a block."""
 
+GROUP = 4
+"""Taps of a long window whose weights are loaded together: a table of them has rows of a multiple of this."""
+
 BLOCKS = 8
 """Blocks that a multiprocessor must be able to hold: it caps a thread at 64 registers."""
 
@@ -110,7 +113,7 @@ class SelectSpec:
 def _build_place(machine: Any, lanes: int, index: Any) -> Callable[..., Any]:
     """Return the function that says which part of the output a thread owns."""
     plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
-    LANES, GROUP = lanes, THREADS * lanes
+    LANES, SHARE = lanes, THREADS * lanes
     word = types.uint32
 
     @machine.inline
@@ -119,7 +122,7 @@ def _build_place(machine: Any, lanes: int, index: Any) -> Callable[..., Any]:
         unit = quotient(word(block()), word(across))
         plane = quotient(unit, word(strips))
         group = word(word(block()) - word(unit * word(across)))
-        j = mad(index(group), index(GROUP), index(word(thread()) * word(LANES)))
+        j = mad(index(group), index(SHARE), index(word(thread()) * word(LANES)))
         first = index(index(word(unit - word(plane * word(strips)))) * index(strip))
         return index(plane), first, min(index(rows_out), plus(first, index(strip))), j
 
@@ -216,6 +219,7 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                         for lane in range(LANES):
                             row[lane] = add_product(RESULT, weight[k], widen(SOURCE, raw[lane]), row[lane])
         else:
+            factors = memory.local.array(GROUP, real)
             # One lane after the other, in loops that the compiler cannot unroll: the last results move up.
             here = quotient(j, pixel)
             channel = index(j - index(here * pixel))
@@ -223,9 +227,21 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
             while left > index(0):
                 left = index(left - index(1))
                 near = plus(begin, mad(index(load(column_start, here)), pixel, channel))
-                stop = mad(index(load(column_count, here)), pixel, near)
+                taps = index(load(column_count, here))
+                stop = mad(taps, pixel, near)
                 tap = index(here * index(column_width))
                 total = real(START)
+                if WALK:
+                    filled = mad(index(quotient(taps, index(GROUP)) * index(GROUP)), pixel, near)
+                    while near < filled:
+                        load_lanes(column_weight, tap, factors, GROUP)
+                        for k in range(GROUP):
+                            if INNER == 1:
+                                value = load_near(x, near, k)
+                            else:
+                                value = load(x, mad(index(k), pixel, near))
+                            total = add_product(RESULT, factors[k], widen(SOURCE, value), total)
+                        near, tap = mad(index(GROUP), pixel, near), plus(tap, index(GROUP))
                 while near < stop:
                     total = add_product(RESULT, load(column_weight, tap), widen(SOURCE, load(x, near)), total)
                     near, tap = plus(near, pixel), plus(tap, index(1))

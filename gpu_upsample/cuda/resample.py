@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.cuda import memory
-from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec
+from gpu_upsample.cuda.kernels import GROUP, THREADS, FilterSpec, SelectSpec
 from gpu_upsample.cuda.run import NARROW, run_kernel
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
@@ -135,6 +135,15 @@ def _right_aligned(taps: Taps, width: int) -> Any:
     return np.where(k >= 0, np.take_along_axis(taps.weight, np.maximum(k, 0), axis=1), 0)
 
 
+def _grouped(width: int) -> int:
+    return -(-width // GROUP) * GROUP
+
+
+def _in_groups(weight: Any) -> Any:
+    """Return a table of weights with rows of whole groups."""
+    return np.pad(weight, ((0, 0), (0, _grouped(weight.shape[1]) - weight.shape[1])))
+
+
 def _pairs(first: Any, second: Any) -> Any:
     """Return two columns of a table as one, to be read together, and a row more: a thread may read ahead."""
     return np.append(np.stack((first, second), axis=1), [[0, 0]], axis=0).astype(np.uint32)
@@ -158,7 +167,7 @@ def _filter_tables(step: FilterStep, device: int) -> memory.Tables:
     if step.columns is not None:
         taps = step.columns
         columns = (
-            taps.start.astype(np.uint32), taps.count.astype(np.uint32), taps.weight.astype(real),
+            taps.start.astype(np.uint32), taps.count.astype(np.uint32), _in_groups(taps.weight).astype(real),
             _outside(taps, real),
         )  # fmt: skip
     return memory.upload(tuple(np.ascontiguousarray(table) for table in (*rows, *columns)))
@@ -248,7 +257,7 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     spec = filter_spec(step, lanes, max(x.size, out.size) + THREADS * lanes >= NARROW)
     span = _columns_form(step.columns, inner, lanes, step.result.accumulator).span
     limits = (span.first * inner, span.stop * inner, span.first, span.at * inner % 2**64)
-    widths = _row_width(step.rows), 1 if step.columns is None else step.columns.width
+    widths = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
 
     def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
         sizes = (rows_in, rows_out, width_in, width_out, inner)
