@@ -6,6 +6,7 @@ import re
 import subprocess
 import tempfile
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from gpu_upsample.cuda.compile import cubin_of, ptx_of
@@ -58,9 +59,9 @@ def _loops(listing):
     found = set()
     for address, text in listing:
         target = _target(text)
-        if target is not None and target < address:
-            if any("STG" in t for a, t in listing if target <= a <= address):
-                found.add((target, address))
+        backward = target is not None and target < address
+        if backward and any("STG" in t for a, t in listing if target <= a <= address):
+            found.add((target, address))
     return sorted(found, key=lambda loop: loop[0] - loop[1])
 
 
@@ -68,21 +69,21 @@ _PRODUCT = re.compile(r"\b(FFMA|FMUL|DFMA|DMUL)\b")
 
 
 def _turns(listing, head, end):
-    """Return what the turns of a loop cost, as {(multiply-adds, stores): instructions}.
+    """Return what the turns of a loop cost, as {(multiply-adds, stores, loads): instructions}.
 
     A turn is a path through the control flow from the loop's first instruction back to it, no instruction twice (a
-    loop within is left after its first turn). Of all turns with as many multiply-adds and stores, the one with the
+    loop within is left after its first turn). Of all turns with as many of each, the one with the
     fewest instructions counts: every test of what is rare (a border, a short window) is passed, and its answer is
     the common one. An instruction under a predicate counts in full.
     """
     loop = [(a, t) for a, t in listing if head <= a <= end]
-    after = {a: b for (a, _), (b, _) in zip(loop, loop[1:], strict=False)}
-    done: dict[tuple[int, int], int] = {}
-    states: dict[int, dict[tuple[int, int], int]] = {head: {(0, 0): 0}}
+    after = {a: b for (a, _), (b, _) in pairwise(loop)}
+    done: dict[tuple[int, int, int], int] = {}
+    states: dict[int, dict[tuple[int, int, int], int]] = {head: {(0, 0, 0): 0}}
     for address, text in loop:
         moved = {}
-        for (products, stores), count in states.pop(address, {}).items():
-            moved[products + bool(_PRODUCT.search(text)), stores + ("STG" in text)] = count + 1
+        for (products, stores, loads), count in states.pop(address, {}).items():
+            moved[products + bool(_PRODUCT.search(text)), stores + ("STG" in text), loads + ("LDG" in text)] = count + 1
         target, falls = _target(text), text.startswith("@") or not re.search(r"\b(BRA|EXIT)\b", text)
         for way in (target, after.get(address) if falls else None):
             if way is None or (way <= address and way != head):
@@ -98,3 +99,11 @@ def row_costs(spec, capability=(9, 0)):
     listing = instructions(spec, capability)
     loops = _loops(listing)
     return _turns(listing, *loops[0]), _turns(listing, *loops[-1])
+
+
+def cheapest(turns, products, stores, loads=0):
+    """Return the instructions of the cheapest turn with so many multiply-adds and stores, and at least so many loads.
+
+    Raises ValueError if there is none: the kernel has another form than the caller believes.
+    """
+    return min(cost for (p, s, n), cost in turns.items() if (p, s) == (products, stores) and n >= loads)

@@ -136,7 +136,9 @@ def test_long_rows(device, dtype, shape, size, options):
 @pytest.mark.parametrize("method", ["nearest", "linear", "cubic"])
 def test_gradients_of_long_rows(device, method, dtype):
     grad = sample((3, 20, 96), dtype)
-    assert_equals_cpu(device, gu.resize_backward, grad, input_size=(3, 10, 48), size=(20, 96), axes=(1, 2), method=method)
+    assert_equals_cpu(
+        device, gu.resize_backward, grad, input_size=(3, 10, 48), size=(20, 96), axes=(1, 2), method=method
+    )
 
 
 BORDERS = [("constant", 3.0), ("constant", np.nan), ("renormalize", 0), ("extrapolate", 0), ("clamp", 0)]
@@ -267,6 +269,7 @@ def test_flat_indices_beyond_32_bits(dtype, size, wide, method):
 
 
 # ---- the twin itself ----------------------------------------------------------------------------------------
+
 
 def run_select(x, out, rows, lanes=1, width=None):
     width = out.size // len(rows) if width is None else width

@@ -9,6 +9,7 @@ All are intrinsics or inlined: unlike device functions, they can be compiled on 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import gcd
 from types import SimpleNamespace
 from typing import Any
@@ -39,49 +40,23 @@ def _address(builder: Any, pointer: Any, index: Any) -> Any:
     return builder.gep(pointer, [builder.zext(index, wide) if index.type.width < 64 else index])
 
 
-@intrinsic
-def _load(typingctx: Any, pointer: Any, index: Any) -> Any:
-    """Return the scalar at an index of a table or an array that no kernel writes."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value = builder.load(_address(builder, *args))
-        value.set_metadata("invariant.load", builder.module.add_metadata([]))
-        return value
-
-    return pointer.dtype(pointer, index), codegen
-
-
-@intrinsic
-def _load_near(typingctx: Any, pointer: Any, index: Any, offset: Any) -> Any:
-    """Return the scalar `offset` behind an index: constant offsets share the computation of one address."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value = builder.load(builder.gep(_address(builder, *args[:2]), [args[2]]))
-        value.set_metadata("invariant.load", builder.module.add_metadata([]))
-        return value
-
-    return pointer.dtype(pointer, index, types.int64), codegen
-
-
 def _lane_pointers(context: Any, builder: Any, array_type: Any, array: Any, lanes: int) -> list[Any]:
     data = cgutils.create_struct_proxy(array_type)(context, builder, value=array).data
     return [builder.gep(data, [ir.Constant(ir.IntType(64), lane)]) for lane in range(lanes)]
 
 
-def _access(context: Any, dtype: Any, count: int) -> tuple[Any, Any, int]:
-    """Return one access to some of `count` neighbours: what it holds, in what form, and its alignment in bytes.
+def _access(context: Any, dtype: Any, count: int) -> tuple[Any, int, Any, int]:
+    """Return how `count` neighbours are accessed: a word, the scalars in it, the vector of words, its alignment.
 
-    Scalars of 1 and 2 bytes travel as words: a vector of more than four scalars would be split.
+    Scalars of 1 and 2 bytes travel in words: a vector of more than four scalars would be split.
     """
     size = dtype.bitwidth // 8
-    lanes = gcd(count, 16 // size)
-    element, alignment = context.get_data_type(dtype), lanes * size
-    vector = ir.VectorType(element, lanes)
-    if size >= 4 or alignment <= 4:
-        moved = vector if lanes > 1 else element
-    else:
-        moved = ir.VectorType(ir.IntType(32), alignment // 4)
-    return vector, moved, alignment
+    together = gcd(count, 16 // size)
+    holder, held = (context.get_data_type(dtype), 1) if size >= 4 else (ir.IntType(32), 4 // size)
+    if together < held:
+        holder, held = ir.IntType(8 * size * together), together
+    words = together // held
+    return holder, held, (ir.VectorType(holder, words) if words > 1 else holder), together * size
 
 
 def _part(builder: Any, address: Any, moved: Any, number: int) -> Any:
@@ -90,58 +65,101 @@ def _part(builder: Any, address: Any, moved: Any, number: int) -> Any:
     return builder.gep(pointer, [ir.Constant(ir.IntType(64), number)])
 
 
-@intrinsic
-def _load_lanes(typingctx: Any, pointer: Any, index: Any, lanes: Any, count: Any) -> Any:
-    """Load `count` neighbours into a local array, 16 bytes at once or what divides them, at such an address."""
-    if not isinstance(count, types.IntegerLiteral):
-        return None
-    number = count.literal_value
+def build_accesses(intrinsic: Callable[..., Any]) -> SimpleNamespace:
+    """Return the accesses to memory as intrinsics of one target: GPUs, or the host where tests run them.
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector, moved, alignment = _access(context, pointer.dtype, number)
-        address = _address(builder, args[0], args[1])
-        targets = _lane_pointers(context, builder, lanes, args[2], number)
-        for first in range(0, number, vector.count):
-            value = builder.load(_part(builder, address, moved, first // vector.count), align=alignment)
+    ``load(pointer, index)``, ``load_near(pointer, index, offset)``, ``load_lanes(pointer, index, lanes, count)`` and
+    ``store_lanes(pointer, index, lanes, count)``.
+    """
+
+    @intrinsic
+    def load(typingctx: Any, pointer: Any, index: Any) -> Any:
+        """Return the scalar at an index of a table or an array that no kernel writes."""
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            value = builder.load(_address(builder, *args))
             value.set_metadata("invariant.load", builder.module.add_metadata([]))
-            value = builder.bitcast(value, vector)
-            for lane in range(vector.count):
-                part = builder.extract_element(value, ir.Constant(ir.IntType(32), lane))
-                builder.store(part, targets[first + lane])
-        return context.get_dummy_value()
+            return value
 
-    return types.void(pointer, index, lanes, count), codegen
+        return pointer.dtype(pointer, index), codegen
 
+    @intrinsic
+    def load_near(typingctx: Any, pointer: Any, index: Any, offset: Any) -> Any:
+        """Return the scalar `offset` behind an index: constant offsets share the computation of one address."""
 
-@intrinsic
-def _store_lanes(typingctx: Any, pointer: Any, index: Any, lanes: Any, count: Any) -> Any:
-    """Store `count` neighbours from a local array, 16 bytes at once or what divides them, at such an address."""
-    if not isinstance(count, types.IntegerLiteral):
-        return None
-    number = count.literal_value
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            value = builder.load(builder.gep(_address(builder, *args[:2]), [args[2]]))
+            value.set_metadata("invariant.load", builder.module.add_metadata([]))
+            return value
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector, moved, alignment = _access(context, pointer.dtype, number)
-        address = _address(builder, args[0], args[1])
-        sources = _lane_pointers(context, builder, lanes, args[2], number)
-        for first in range(0, number, vector.count):
-            value = ir.Constant(vector, ir.Undefined)
-            for lane in range(vector.count):
-                value = builder.insert_element(
-                    value, builder.load(sources[first + lane]), ir.Constant(ir.IntType(32), lane)
-                )
-            value = builder.bitcast(value, moved)
-            builder.store(value, _part(builder, address, moved, first // vector.count), align=alignment)
-        return context.get_dummy_value()
+        return pointer.dtype(pointer, index, types.int64), codegen
 
-    return types.void(pointer, index, lanes, count), codegen
+    @intrinsic
+    def load_lanes(typingctx: Any, pointer: Any, index: Any, lanes: Any, count: Any) -> Any:
+        """Load `count` neighbours into a local array, 16 bytes at once or what divides them, at such an address."""
+        if not isinstance(count, types.IntegerLiteral):
+            return None
+        number = count.literal_value
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            holder, held, moved, alignment = _access(context, pointer.dtype, number)
+            words = moved.count if moved is not holder else 1
+            address = _address(builder, args[0], args[1])
+            targets = _lane_pointers(context, builder, lanes, args[2], number)
+            scalar = context.get_data_type(pointer.dtype)
+            for first in range(0, number, words * held):
+                value = builder.load(_part(builder, address, moved, first // (words * held)), align=alignment)
+                value.set_metadata("invariant.load", builder.module.add_metadata([]))
+                for word in range(words):
+                    part = builder.extract_element(value, ir.Constant(ir.IntType(32), word)) if words > 1 else value
+                    for lane in range(held):
+                        if held > 1:
+                            shifted = builder.lshr(part, ir.Constant(holder, lane * scalar.width))
+                            builder.store(builder.trunc(shifted, scalar), targets[first + word * held + lane])
+                        else:
+                            builder.store(part, targets[first + word])
+            return context.get_dummy_value()
+
+        return types.void(pointer, index, lanes, count), codegen
+
+    @intrinsic
+    def store_lanes(typingctx: Any, pointer: Any, index: Any, lanes: Any, count: Any) -> Any:
+        """Store `count` neighbours from a local array, 16 bytes at once or what divides them, at such an address."""
+        if not isinstance(count, types.IntegerLiteral):
+            return None
+        number = count.literal_value
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            holder, held, moved, alignment = _access(context, pointer.dtype, number)
+            words = moved.count if moved is not holder else 1
+            address = _address(builder, args[0], args[1])
+            sources = _lane_pointers(context, builder, lanes, args[2], number)
+            for first in range(0, number, words * held):
+                value = ir.Constant(moved, ir.Undefined)
+                for word in range(words):
+                    part = builder.load(sources[first + word * held])
+                    if held > 1:
+                        part = builder.zext(part, holder)
+                        for lane in range(1, held):
+                            next_one = builder.zext(builder.load(sources[first + word * held + lane]), holder)
+                            shift = ir.Constant(holder, lane * (holder.width // held))
+                            part = builder.or_(part, builder.shl(next_one, shift))
+                    value = (
+                        builder.insert_element(value, part, ir.Constant(ir.IntType(32), word)) if words > 1 else part
+                    )
+                builder.store(value, _part(builder, address, moved, first // (words * held)), align=alignment)
+            return context.get_dummy_value()
+
+        return types.void(pointer, index, lanes, count), codegen
+
+    return SimpleNamespace(load=load, load_near=load_near, load_lanes=load_lanes, store_lanes=store_lanes)
 
 
 @intrinsic
 def _store_bytes(typingctx: Any, pointer: Any, index: Any, lanes: Any, count: Any) -> Any:
-    """Round `count` float32 sums to the nearest uint8, ties to even, saturated, and store them as `_store_lanes`.
+    """Round `count` float32 sums to the nearest uint8, ties to even, saturated, and store them as `store_lanes`.
 
-    What `narrow` and `_store_lanes` do, in one and a half instructions for each: rounding to int32 saturates and
+    What `narrow` and `store_lanes` do, in one and a half instructions for each: rounding to int32 saturates and
     makes 0 of a NaN, the lowest uint8 too, and packing saturates to uint8.
     """
     if not isinstance(count, types.IntegerLiteral):
@@ -151,9 +169,7 @@ def _store_bytes(typingctx: Any, pointer: Any, index: Any, lanes: Any, count: An
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         word, real = ir.IntType(32), ir.FloatType()
         rounding = ir.InlineAsm(ir.FunctionType(word, [real]), "cvt.rni.s32.f32 $0, $1;", "=r,f")
-        packing = ir.InlineAsm(
-            ir.FunctionType(word, [word] * 3), "cvt.pack.sat.u8.s32.b32 $0, $1, $2, $3;", "=r,r,r,r"
-        )
+        packing = ir.InlineAsm(ir.FunctionType(word, [word] * 3), "cvt.pack.sat.u8.s32.b32 $0, $1, $2, $3;", "=r,r,r,r")
         sources = _lane_pointers(context, builder, lanes, args[2], number)
         whole = [builder.call(rounding, [builder.load(source)]) for source in sources]
         packed = []
@@ -200,14 +216,11 @@ def _round_product(builder: Any, a: Any, b: Any, c: Any) -> Any:
 
 DEVICE = SimpleNamespace(
     **vars(arithmetic.build(intrinsic, _round_product)),
+    **vars(build_accesses(intrinsic)),
     block=_special_register("ctaid.x"),
     thread=_special_register("tid.x"),
     memory=numba.cuda,
     inline=numba.cuda.jit(device=True, inline="always"),
-    load=_load,
-    load_near=_load_near,
-    load_lanes=_load_lanes,
-    store_lanes=_store_lanes,
     store_bytes=_store_bytes,
     atomic_max=_atomic_max,
 )

@@ -30,8 +30,8 @@ _STRIP = 32
 _SHORT = 32
 # Bytes of a vector access.
 _ACCESS = 16
-# Lanes of a selection whose samples lie anywhere.
-_OWN = 4
+# Lanes at most of a thread that selects.
+_SELECTED = 24
 # Pixels of so many scalars at most may lie in a span: a thread owns whole pixels.
 _PIXEL = 4
 
@@ -232,7 +232,7 @@ def lane_counts(step: FilterStep) -> tuple[int, ...]:
 
     def fits(lanes: int) -> bool:
         spec = filter_spec(step, lanes, False)
-        kept = spec.depth + (spec.width + 1 if spec.columns == "apart" else 0)
+        kept = spec.depth + {"apart": spec.width + 1, "joint": 1}.get(spec.columns, 0)
         shared = spec.width * max(1, spec.phases) if spec.columns in ("span", "joint") else 0
         return lanes == 1 or (lanes * kept + shared) * np.dtype(step.result.accumulator).itemsize // 4 <= _REGISTERS
 
@@ -240,18 +240,23 @@ def lane_counts(step: FilterStep) -> tuple[int, ...]:
     return tuple(n for n in (*spans, *counts) if fits(n))
 
 
+def filter_lanes(step: FilterStep, x: Any, out: Any) -> int:
+    """Return how many lanes a thread owns for these arrays: the best number that their alignment allows."""
+    width_in, width_out = (shape[2] * shape[3] for shape in (step.shape, step.shape_out))
+
+    def usable(lanes: int) -> bool:
+        loads = filter_spec(step, lanes, False).columns in ("none", "joint")
+        return _fits(lanes, ((out, width_out), (x, width_in)) if loads else ((out, width_out),))
+
+    return next(lanes for lanes in lane_counts(step) if usable(lanes))
+
+
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     """Form the weighted sums of one step; both arrays are flat and of the step's carriers."""
     planes, rows_in, columns_in, inner = step.shape
     _, rows_out, columns_out, _ = step.shape_out
     width_in, width_out = columns_in * inner, columns_out * inner
-
-    def usable(lanes: int) -> bool:
-        vectors = ((out, width_out),)
-        loads = filter_spec(step, lanes, False).columns in ("none", "joint")
-        return _fits(lanes, (*vectors, (x, width_in)) if loads else vectors)
-
-    lanes = next(lanes for lanes in lane_counts(step) if usable(lanes))
+    lanes = filter_lanes(step, x, out)
     grid = _grid(planes, rows_out, width_out, lanes)
     tables = _filter_tables(step, x.device.id)
     spec = filter_spec(step, lanes, max(x.size, out.size) + THREADS * lanes >= NARROW)
@@ -292,9 +297,8 @@ def select_lane_counts(step: SelectStep) -> tuple[int, ...]:
     counts = [n for n in (16, 8, 4, 2, 1) if n * step.source.itemsize <= _ACCESS]
     if step.columns is None:
         return tuple(counts)
-    pixels = [n * inner for n in counts] if inner > 1 else []
-    spans = [n for n in pixels + counts if select_span(step, n).phases]
-    return (*spans, *(n for n in counts if n <= _OWN))
+    pixels = [n * inner for n in counts if inner > 1 and n * inner <= _SELECTED]
+    return (*(n for n in pixels if select_span(step, n).phases), *counts)
 
 
 def select_spec(step: SelectStep, lanes: int, wide: bool) -> SelectSpec:
@@ -307,13 +311,19 @@ def select_spec(step: SelectStep, lanes: int, wide: bool) -> SelectSpec:
     )  # fmt: skip
 
 
+def select_lanes(step: SelectStep, x: Any, out: Any) -> int:
+    """Return how many lanes a thread owns for these arrays: the best number that their alignment allows."""
+    width_in, width_out = (shape[2] * shape[3] for shape in (step.shape, step.shape_out))
+    vectors = ((out, width_out),) if step.columns is not None else ((out, width_out), (x, width_in))
+    return next(lanes for lanes in select_lane_counts(step) if _fits(lanes, vectors))
+
+
 def run_select(step: SelectStep, x: Any, out: Any) -> None:
     """Copy the selected samples of one step; both arrays are flat and of the step's carriers."""
     planes, rows_in, columns_in, inner = step.shape
     _, rows_out, columns_out, _ = step.shape_out
     width_in, width_out = columns_in * inner, columns_out * inner
-    vectors = ((out, width_out),) if step.columns is not None else ((out, width_out), (x, width_in))
-    lanes = next(lanes for lanes in select_lane_counts(step) if _fits(lanes, vectors))
+    lanes = select_lanes(step, x, out)
     grid = _grid(planes, rows_out, width_out, lanes)
     spec = select_spec(step, lanes, max(x.size, out.size) + THREADS * lanes >= NARROW)
     tables = _select_tables(step, x.device.id)
