@@ -107,3 +107,15 @@ def cheapest(turns, products, stores, loads=0):
     Raises ValueError if there is none: the kernel has another form than the caller believes.
     """
     return min(cost for (p, s, n), cost in turns.items() if (p, s) == (products, stores) and n >= loads)
+
+
+def shortest_loop(spec, products, capability=(9, 0)):
+    """Return the instructions of the shortest loop with so many multiply-adds."""
+    listing = instructions(spec, capability)
+    found = []
+    for address, text in listing:
+        target = _target(text)
+        body = [t for a, t in listing if target is not None and target <= a <= address]
+        if sum(bool(_PRODUCT.search(t)) for t in body) == products:
+            found.append(len(body))
+    return min(found)

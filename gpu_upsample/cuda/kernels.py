@@ -263,7 +263,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     """Return the kernel that forms weighted sums along the columns, then along the rows."""
     add_product, widen, narrow = machine.add_product, machine.widen, machine.narrow
     plus, mad = machine.plus, machine.mad
-    memory, load, load_lanes = machine.memory, machine.load, machine.load_lanes
+    memory, load, load_near, load_lanes = machine.memory, machine.load, machine.load_near, machine.load_lanes
     store_lanes, store_bytes = machine.store_lanes, machine.store_bytes
 
     SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
@@ -373,7 +373,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                     first = mad(source, index(row_width), skipped)
                     for k in range(DEPTH):
                         if k == 0 or index(k) < number:
-                            factor = load(row_weight, plus(first, index(k)))
+                            factor = load_near(row_weight, first, k)
                             for lane in range(LANES):
                                 k_lane = k * LANES + lane
                                 kept[k_lane] = add_product(RESULT, factor, row[lane], kept[k_lane])
