@@ -241,7 +241,7 @@ OVER = {
 }
 
 
-@pytest.mark.parametrize(("place", "dtype"), enumerate(["float32", "float16", "uint8"]))
+@pytest.mark.parametrize(("place", "dtype"), list(enumerate(["float32", "float16", "uint8"])))
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_instructions_per_output(name, place, dtype):
     budgets, planned, *arguments = OTHERWISE[name]
