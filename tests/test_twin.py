@@ -146,6 +146,12 @@ def test_long_rows(device, dtype, shape, size, options):
     assert_equals_cpu(device, gu.resize, sample(shape, dtype), size=size, **{"axes": (1, 2), **options})
 
 
+def test_samples_beyond_a_window_do_not_count(device):
+    x = sample((2, 11, 104), "float32")
+    x[..., ::7] = np.inf  # a weight of 0 would make NaN of it
+    assert_equals_cpu(device, gu.resize, x, size=(7, 64), axes=(1, 2), method="linear", antialias=True)
+
+
 @pytest.mark.parametrize(("method", "dtype"), [("nearest", "float32"), ("linear", "float32"), ("cubic", "float16")])
 def test_gradients_of_long_rows(device, method, dtype):
     grad = sample((3, 20, 96), dtype)
