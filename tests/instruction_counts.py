@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 
 from gpu_upsample.cuda.resample import filter_lanes, filter_spec, select_lanes, select_spec
@@ -11,16 +9,11 @@ from gpu_upsample.plan.steps import FilterStep, SelectStep
 from tests import machine_code
 
 
-def _aligned(storage):
-    return SimpleNamespace(data=SimpleNamespace(ptr=0), itemsize=storage.itemsize)
-
-
 def spec_of(step):
     """Return the specialisation that runs a step on aligned arrays."""
-    arrays = _aligned(step.source), _aligned(step.result)
     if isinstance(step, FilterStep):
-        return filter_spec(step, filter_lanes(step, *arrays), False)
-    return select_spec(step, select_lanes(step, *arrays), False)
+        return filter_spec(step, filter_lanes(step, 0, 0), False)
+    return select_spec(step, select_lanes(step, 0, 0), False)
 
 
 def _rows_read(step):

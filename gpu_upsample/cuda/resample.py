@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import gcd
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
@@ -44,17 +44,47 @@ def _grid(planes: int, rows: int, width: int, lanes: int) -> tuple[int, int, int
     return planes * strips * across, across, strips, strip
 
 
-def _fits(lanes: int, arrays: tuple[tuple[Any, int], ...]) -> bool:
+def _fits(lanes: int, *arrays: tuple[int, int, int]) -> bool:
     """Say whether a thread may load and store so many neighbours.
 
-    `arrays` holds pairs of an array and the length of its rows; every row must begin at a multiple of an access.
+    `arrays` holds triples of an array's address, modulo an access, its bytes per scalar and the length of its rows:
+    every row must begin at a multiple of an access.
     """
 
-    def aligned(array: Any, width: int) -> bool:
-        together = gcd(lanes, _ACCESS // array.itemsize)
-        return width % lanes == 0 and int(array.data.ptr) % (together * array.itemsize) == 0
+    def aligned(address: int, itemsize: int, width: int) -> bool:
+        return width % lanes == 0 and address % (gcd(lanes, _ACCESS // itemsize) * itemsize) == 0
 
-    return all(aligned(array, width) for array, width in arrays)
+    return all(aligned(*array) for array in arrays)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """All of a launch but the addresses: the arguments before, between and behind those of the tables."""
+
+    spec: FilterSpec | SelectSpec
+    blocks: int
+    before: tuple[Any, ...]
+    widths: tuple[int, int]
+    behind: tuple[Any, ...]
+
+
+def _run(launch: Launch, x: Any, out: Any, tables: memory.Tables, arguments: Callable[..., tuple[Any, ...]]) -> None:
+    def all_of(table: tuple[int, ...]) -> tuple[Any, ...]:
+        return (*launch.before, *arguments(table), *launch.behind)
+
+    run_kernel(launch.spec, launch.blocks, x, out, tables, all_of)
+
+
+def _extent(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:
+    """Return the rows and the scalars of a row, of the input and of the output, and the scalars of a pixel."""
+    _, rows_in, columns_in, inner = step.shape
+    _, rows_out, columns_out, _ = step.shape_out
+    return rows_in, rows_out, columns_in * inner, columns_out * inner, inner
+
+
+def _is_wide(step: FilterStep | SelectStep, lanes: int) -> bool:
+    """Say whether flat indices need 64 bits, those of threads beyond the end of an array too."""
+    return max(prod(step.shape), prod(step.shape_out)) + THREADS * lanes >= NARROW
 
 
 # ---- spans --------------------------------------------------------------------------------------------------
@@ -240,37 +270,42 @@ def lane_counts(step: FilterStep) -> tuple[int, ...]:
     return tuple(n for n in (*spans, *counts) if fits(n))
 
 
-def filter_lanes(step: FilterStep, x: Any, out: Any) -> int:
-    """Return how many lanes a thread owns for these arrays: the best number that their alignment allows."""
-    width_in, width_out = (shape[2] * shape[3] for shape in (step.shape, step.shape_out))
+def filter_lanes(step: FilterStep, x: int, out: int) -> int:
+    """Return how many lanes a thread owns: the best number that the addresses, modulo an access, allow."""
+    _, _, width_in, width_out, _ = _extent(step)
+    target, origin = (out, step.result.itemsize, width_out), (x, step.source.itemsize, width_in)
 
     def usable(lanes: int) -> bool:
         loads = filter_spec(step, lanes, False).columns in ("none", "joint")
-        return _fits(lanes, ((out, width_out), (x, width_in)) if loads else ((out, width_out),))
+        return _fits(lanes, target, origin) if loads else _fits(lanes, target)
 
     return next(lanes for lanes in lane_counts(step) if usable(lanes))
 
 
+@lru_cache(maxsize=1024)
+def _filter_launch(step: FilterStep, x: int, out: int) -> Launch:
+    """Return the launch for arrays at these addresses, modulo an access."""
+    lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), _extent(step)
+    blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes)
+    span = _columns_form(step.columns, inner, lanes, step.result.accumulator).span
+    widths = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
+    limits = (span.first * inner, span.stop * inner, span.first, span.at * inner % 2**64)
+    return Launch(
+        filter_spec(step, lanes, _is_wide(step, lanes)), blocks,
+        (*place, rows_in, rows_out, width_in, width_out, inner), widths,
+        (*limits, lanes, np.dtype(step.result.accumulator).type(step.fill)),
+    )  # fmt: skip
+
+
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     """Form the weighted sums of one step; both arrays are flat and of the step's carriers."""
-    planes, rows_in, columns_in, inner = step.shape
-    _, rows_out, columns_out, _ = step.shape_out
-    width_in, width_out = columns_in * inner, columns_out * inner
-    lanes = filter_lanes(step, x, out)
-    grid = _grid(planes, rows_out, width_out, lanes)
-    tables = _filter_tables(step, x.device.id)
-    spec = filter_spec(step, lanes, max(x.size, out.size) + THREADS * lanes >= NARROW)
-    span = _columns_form(step.columns, inner, lanes, step.result.accumulator).span
-    limits = (span.first * inner, span.stop * inner, span.first, span.at * inner % 2**64)
-    widths = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
+    launch = _filter_launch(step, int(x.data.ptr) % _ACCESS, int(out.data.ptr) % _ACCESS)
+    rows, columns = launch.widths
 
     def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
-        sizes = (rows_in, rows_out, width_in, width_out, inner)
-        rows, columns = (*table[:3], widths[0], table[3]), (*table[4:7], widths[1], table[7])
-        return (*sizes, *rows, *columns, *limits, lanes, np.dtype(step.result.accumulator).type(step.fill))
+        return (*table[:3], rows, *table[3:7], columns, table[7])
 
-    blocks, *place = grid
-    run_kernel(spec, blocks, x, out, tables, lambda table: (*place, *arguments(table)))
+    _run(launch, x, out, _filter_tables(step, x.device.id), arguments)
 
 
 # ---- selection ----------------------------------------------------------------------------------------------
@@ -311,27 +346,28 @@ def select_spec(step: SelectStep, lanes: int, wide: bool) -> SelectSpec:
     )  # fmt: skip
 
 
-def select_lanes(step: SelectStep, x: Any, out: Any) -> int:
-    """Return how many lanes a thread owns for these arrays: the best number that their alignment allows."""
-    width_in, width_out = (shape[2] * shape[3] for shape in (step.shape, step.shape_out))
-    vectors = ((out, width_out),) if step.columns is not None else ((out, width_out), (x, width_in))
-    return next(lanes for lanes in select_lane_counts(step) if _fits(lanes, vectors))
+def select_lanes(step: SelectStep, x: int, out: int) -> int:
+    """Return how many lanes a thread owns: the best number that the addresses, modulo an access, allow."""
+    _, _, width_in, width_out, _ = _extent(step)
+    target, origin = ((address, step.source.itemsize, width) for address, width in ((out, width_out), (x, width_in)))
+    vectors = (target,) if step.columns is not None else (target, origin)
+    return next(lanes for lanes in select_lane_counts(step) if _fits(lanes, *vectors))
+
+
+@lru_cache(maxsize=1024)
+def _select_launch(step: SelectStep, x: int, out: int) -> Launch:
+    """Return the launch for arrays at these addresses, modulo an access."""
+    lanes, (rows_in, rows_out, width_in, width_out, inner) = select_lanes(step, x, out), _extent(step)
+    blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes)
+    span = select_span(step, lanes)
+    return Launch(
+        select_spec(step, lanes, _is_wide(step, lanes)), blocks,
+        (*place, rows_in, rows_out, width_in, width_out, inner), (0, 0),
+        (span.first * inner, span.stop * inner, lanes, step.source.bits(step.fill)),
+    )  # fmt: skip
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:
     """Copy the selected samples of one step; both arrays are flat and of the step's carriers."""
-    planes, rows_in, columns_in, inner = step.shape
-    _, rows_out, columns_out, _ = step.shape_out
-    width_in, width_out = columns_in * inner, columns_out * inner
-    lanes = select_lanes(step, x, out)
-    grid = _grid(planes, rows_out, width_out, lanes)
-    spec = select_spec(step, lanes, max(x.size, out.size) + THREADS * lanes >= NARROW)
-    tables = _select_tables(step, x.device.id)
-    span = select_span(step, lanes)
-
-    def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
-        limits = (span.first * inner, span.stop * inner)
-        return (rows_in, rows_out, width_in, width_out, inner, *table, *limits, lanes, step.source.bits(step.fill))
-
-    blocks, *place = grid
-    run_kernel(spec, blocks, x, out, tables, lambda table: (*place, *arguments(table)))
+    launch = _select_launch(step, int(x.data.ptr) % _ACCESS, int(out.data.ptr) % _ACCESS)
+    _run(launch, x, out, _select_tables(step, x.device.id), lambda table: table)
