@@ -121,7 +121,7 @@ def check(spec, capability):
         assert not re.search(r"\b(div|rem)\.[su]64\b", code)
     assert not re.search(r"\b(atom|red)\.[\w.:]*\.f(16|32|64)", code)
     used = machine_code.resources(spec, capability)
-    assert used["REG"] <= REGISTERS
+    assert 0 < used["REG"] <= REGISTERS
     assert used["STACK"] == used["LOCAL"] == 0
 
 
