@@ -53,6 +53,10 @@ def _store_lanes(array, index, lanes, count):
     array[int(index) : int(index) + count] = lanes[:count]
 
 
+def _store_bytes(array, index, sums, count):
+    array[int(index) : int(index) + count] = np.clip(np.rint(sums[:count]), 0, 255)
+
+
 _alone = Lock()  # the simulator runs a kernel's threads as threads
 
 
@@ -74,8 +78,10 @@ SIMULATOR = SimpleNamespace(
     memory=SimpleNamespace(local=SimpleNamespace(array=lambda shape, dtype: np.empty(shape, str(dtype)))),
     inline=lambda function: function,
     load=lambda array, index: array[int(index)],
+    load_near=lambda array, index, offset: array[int(index) + int(offset)],
     load_lanes=_load_lanes,
     store_lanes=_store_lanes,
+    store_bytes=_store_bytes,
     atomic_max=_atomic_max,
 )
 

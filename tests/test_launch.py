@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from gpu_upsample.cuda.resample import filter_spec
 from gpu_upsample.plan.resample import plan_resize
 from tests import twin
 
-SPEC = SelectSpec(4, True, False, 1, False, False)
+SPEC = SelectSpec(4, True, False, 0, 0, 0, 0, 1, False, False)
 CTYPES = {"float32": ctypes.c_float, "float64": ctypes.c_double}
 
 
@@ -87,7 +88,7 @@ def test_another_source_is_another_cache_entry(monkeypatch):
 
 
 def test_specialisations_have_distinct_digests():
-    one = FilterSpec("float32", "float32", "ring", 2, 2, 4, False, False)
-    other = FilterSpec("float32", "float32", "ring", 2, 2, 4, False, True)
+    one = FilterSpec("float32", "float32", "ring", 2, "span", 2, 2, 2, 1, 1, 1, 4, False, False)
+    other = replace(one, wide=True)
     assert repr(one) != repr(other)
     assert compiling._digest(repr(one)) != compiling._digest(repr(other))

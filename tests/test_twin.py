@@ -9,6 +9,8 @@ import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from gpu_upsample.cuda.kernels import FilterSpec, SelectSpec
+from gpu_upsample.cuda.resample import filter_spec
+from gpu_upsample.plan.resample import plan_resize
 from tests import twin
 from tests.cases import CASES
 from tests.devices import Twin
@@ -93,6 +95,69 @@ def test_dtypes_of_gradients(device, dtype):
 )
 def test_dtypes(device, dtype, options):
     assert_equals_cpu(device, gu.resize, sample((11, 12, 4), dtype), axes=(0, 1), **options)
+
+
+# ---- long rows ----------------------------------------------------------------------------------------------
+# Rows of fewer than 32 pixels are walked along; these are not.
+def _calls(dtypes, shape, size, **options):
+    return [pytest.param(dtype, shape, size, options, id=_name(dtype, shape, size, options)) for dtype in dtypes]
+
+
+def _name(dtype, shape, size, options):
+    return "-".join(map(str, (dtype, *shape, "to", *size, *options.values())))
+
+
+TWICE = ((3, 10, 48), (20, 96))
+DEFAULTS = (False, "half_pixel", "round_prefer_floor", -0.5, None)
+LONG_ROWS = [
+    *_calls(["float32", "uint8", "float64"], *TWICE, method="linear"),
+    *_calls(["float16", "uint8"], *TWICE, method="cubic"),
+    *_calls(["float16", "uint8", "complex64"], *TWICE, method="nearest"),
+    *_calls(["float32"], (3, 20, 96), (10, 48), method="linear", antialias=True),
+    *_calls(["float32"], (3, 10, 48), (20, 96), method="linear", border="constant", fill_value=np.nan),
+    *_calls(["float32"], (3, 10, 48), (20, 96), method="cubic", border="extrapolate"),
+    *_calls(["float32"], (3, 11, 47), (15, 64), method="linear"),
+    *_calls(["uint8"], (3, 11, 47), (15, 64), method="cubic", border="constant", fill_value=1.0),
+    *_calls(["float32"], (3, 11, 104), (7, 64), method="linear", antialias=True),
+    *_calls(["float32"], (3, 11, 104), (7, 64), method="cubic", antialias=True),
+    *_calls(["float32"], (2, 11, 104), (7, 64), method="nearest"),
+    *_calls(["float32", "uint8"], (5, 36, 3), (10, 72), method="linear", axes=(0, 1)),
+    *_calls(["float32", "uint8"], (5, 36, 3), (10, 72), method="nearest", axes=(0, 1)),
+    *_calls(["float32"], (5, 36, 3), (10, 72), method="cubic", axes=(0, 1)),
+    *_calls(["float32"], (5, 36, 16), (10, 72), method="linear", axes=(0, 1)),
+    *_calls(["float16"], (5, 37, 8), (7, 50), method="cubic", axes=(0, 1)),
+]
+
+
+def test_the_forms_of_the_column_sums_are_all_covered():
+    calls = [
+        ((3, 10, 48), (20, 96), (1, 2), "span"),
+        ((3, 11, 47), (15, 64), (1, 2), "apart"),
+        ((5, 36, 16), (10, 72), (0, 1), "joint"),
+        ((3, 10, 12), (20, 24), (1, 2), "walk"),
+    ]
+    for shape, size, axes, form in calls:
+        (step,) = plan_resize(shape, "float32", 0, "clamp", size, None, axes, "linear", *DEFAULTS).steps
+        assert filter_spec(step, 4, False).columns == form
+
+
+@pytest.mark.parametrize(("dtype", "shape", "size", "options"), LONG_ROWS)
+def test_long_rows(device, dtype, shape, size, options):
+    assert_equals_cpu(device, gu.resize, sample(shape, dtype), size=size, **{"axes": (1, 2), **options})
+
+
+def test_samples_beyond_a_window_do_not_count(device):
+    x = sample((2, 11, 104), "float32")
+    x[..., ::7] = np.inf  # a weight of 0 would make NaN of it
+    assert_equals_cpu(device, gu.resize, x, size=(7, 64), axes=(1, 2), method="linear", antialias=True)
+
+
+@pytest.mark.parametrize(("method", "dtype"), [("nearest", "float32"), ("linear", "float32"), ("cubic", "float16")])
+def test_gradients_of_long_rows(device, method, dtype):
+    grad = sample((3, 20, 96), dtype)
+    assert_equals_cpu(
+        device, gu.resize_backward, grad, input_size=(3, 10, 48), size=(20, 96), axes=(1, 2), method=method
+    )
 
 
 BORDERS = [("constant", 3.0), ("constant", np.nan), ("renormalize", 0), ("extrapolate", 0), ("clamp", 0)]
@@ -223,7 +288,6 @@ def test_flat_indices_beyond_32_bits(dtype, size, wide, method):
 
 
 # ---- the twin itself ----------------------------------------------------------------------------------------
-SELECT = SelectSpec(4, True, False, 1, False, False)
 
 
 def run_select(x, out, rows, lanes=1, width=None):
@@ -231,9 +295,9 @@ def run_select(x, out, rows, lanes=1, width=None):
     table = np.asarray(rows, np.uint32).view(twin.TwinArray)
     nothing = np.zeros(1, np.uint32).view(twin.TwinArray)
     x, out = x.view(twin.TwinArray), out.view(twin.TwinArray)
-    spec = SelectSpec(4, True, False, lanes, False, False)
+    spec = SelectSpec(4, True, False, 0, 0, 0, 0, lanes, False, False)
     sizes = (1, 1, len(rows), x.size // width, len(rows), width, width, 1)
-    twin.run(spec, 0, 1, 1, (x.data.ptr, out.data.ptr, *sizes, table.data.ptr, nothing.data.ptr, 0))
+    twin.run(spec, 0, 1, 1, (x.data.ptr, out.data.ptr, *sizes, table.data.ptr, nothing.data.ptr, 0, 0, lanes, 0))
 
 
 def test_the_twin_finds_a_read_out_of_bounds():

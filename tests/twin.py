@@ -63,9 +63,23 @@ def _load(array, index):
     return array[index]
 
 
+@njit(boundscheck=True)
+def _load_near(array, index, offset):
+    return array[np.uint64(index) + np.uint64(offset)]
+
+
+@njit
+def _together(array, count):
+    """Return the bytes of one access to `count` neighbours."""
+    lanes = 16 // array.itemsize
+    while count % lanes:
+        lanes //= 2
+    return lanes * array.itemsize
+
+
 @njit
 def _require_aligned(array, index, count):
-    width = count * array.itemsize
+    width = _together(array, count)
     if (array.ctypes.data + index * array.itemsize) % width:
         raise ValueError("misaligned vector access")
 
@@ -86,6 +100,19 @@ def _store_lanes(target, index, lanes, count):
         writes[index + np.uint64(lane)] += 1
 
 
+_ARITHMETIC = arithmetic.build(intrinsic)
+_narrow, _BYTE = _ARITHMETIC.narrow, arithmetic.kind_of("uint8")
+
+
+@njit(boundscheck=True)
+def _store_bytes(target, index, sums, count):
+    array, writes = target
+    _require_aligned(array, index, count)
+    for lane in range(count):
+        array[index + np.uint64(lane)] = _narrow(_BYTE, sums[lane])
+        writes[index + np.uint64(lane)] += 1
+
+
 @njit(boundscheck=True)
 def _atomic_max(array, index, value):
     array[index] = max(array[index], value)
@@ -99,14 +126,16 @@ def _memory():
 
 
 HOST = SimpleNamespace(
-    **vars(arithmetic.build(intrinsic)),
+    **vars(_ARITHMETIC),
     block=_block,
     thread=_thread,
     memory=_memory(),
     inline=njit(inline="always"),
     load=_load,
+    load_near=_load_near,
     load_lanes=_load_lanes,
     store_lanes=_store_lanes,
+    store_bytes=_store_bytes,
     atomic_max=_atomic_max,
 )
 

@@ -19,6 +19,9 @@ from gpu_upsample import arithmetic
 THREADS = 128
 """Threads of a block."""
 
+GROUP = 4
+"""Taps of a long window whose weights are loaded together: a table of them has rows of a multiple of this."""
+
 BLOCKS = 8
 """Blocks that a multiprocessor must be able to hold: it caps a thread at 64 registers."""
 
@@ -39,8 +42,21 @@ class FilterSpec:
         ``"none"``: the rows stay as they are.
     depth : int
         Length of the ring, or number of unfinished rows.
-    columns : int
-        Length of the windows along a row, to be unrolled; -1 for a run-time length, 0 if columns stay as they are.
+    columns : str
+        How the sums along a row are formed by a thread whose windows are whole; any other thread, at a border,
+        walks along the window of one lane after the other. ``"span"``: offsets and weights of the lanes' windows
+        are the same in every thread, so a sample is loaded once for all lanes. ``"apart"``: each lane has its own
+        window and weights, in registers. ``"joint"``: the lanes are channels of one pixel, with one window.
+        ``"walk"``: no thread's windows count as whole; for long ones. ``"none"``: the columns stay as they are.
+    width : int
+        Length of the windows along a row, where they are unrolled; 0 elsewhere.
+    least : int
+        Length that a window has at least in a thread whose windows are whole.
+    phases, step, shift : int
+        A span's period: after `phases` pixels the weights repeat, and the windows begin `step` pixels further on.
+        Pixel i of a thread begins ``(i * step + shift) // phases`` pixels behind the first. 0 elsewhere.
+    inner : int
+        Scalars of a pixel; 0 for a number known at run time only.
     lanes : int
         Neighbouring scalars of a thread.
     fill : bool
@@ -53,7 +69,13 @@ class FilterSpec:
     result: str
     rows: str
     depth: int
-    columns: int
+    columns: str
+    width: int
+    least: int
+    phases: int
+    step: int
+    shift: int
+    inner: int
     lanes: int
     fill: bool
     wide: bool
@@ -61,11 +83,28 @@ class FilterSpec:
 
 @dataclass(frozen=True)
 class SelectSpec:
-    """A specialisation of the selection kernel: by size, not by type. Fields as in `FilterSpec`."""
+    """A specialisation of the selection kernel: by size, not by type.
+
+    Attributes
+    ----------
+    itemsize : int
+        Bytes of a scalar.
+    rows, columns : bool
+        Whether rows and columns are selected; otherwise they stay as they are.
+    phases, step, shift : int
+        The period of the columns, where the samples of a thread's lanes lie alike in every thread; 0 elsewhere.
+        Pixel i of a thread lies ``(i * step + shift) // phases`` pixels behind the first.
+    inner, lanes, fill, wide
+        As in `FilterSpec`.
+    """
 
     itemsize: int
     rows: bool
     columns: bool
+    phases: int
+    step: int
+    shift: int
+    inner: int
     lanes: int
     fill: bool
     wide: bool
@@ -74,102 +113,249 @@ class SelectSpec:
 def _build_place(machine: Any, lanes: int, index: Any) -> Callable[..., Any]:
     """Return the function that says which part of the output a thread owns."""
     plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
-    LANES, GROUP = lanes, THREADS * lanes
+    LANES, SHARE = lanes, THREADS * lanes
+    word = types.uint32
 
     @machine.inline
     def place(across, strips, strip, rows_out):
         """Return the plane, the first and the last row of the strip, and the first lane's place in a row."""
-        unit = quotient(index(block()), index(across))
-        plane = quotient(unit, index(strips))
-        group = index(index(block()) - index(unit * index(across)))
-        j = mad(group, index(GROUP), index(index(thread()) * index(LANES)))
-        first = index(index(unit - index(plane * index(strips))) * index(strip))
-        return plane, first, min(index(rows_out), plus(first, index(strip))), j
+        unit = quotient(word(block()), word(across))
+        plane = quotient(unit, word(strips))
+        group = word(word(block()) - word(unit * word(across)))
+        j = mad(index(group), index(SHARE), index(word(thread()) * word(LANES)))
+        first = index(index(word(unit - word(plane * word(strips)))) * index(strip))
+        return index(plane), first, min(index(rows_out), plus(first, index(strip))), j
 
     return place
+
+
+def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[..., Any], Callable[..., None]]:
+    """Return the function that reads what a thread must know of its columns, and the one that sums along a row."""
+    add_product, widen, plus, mad, quotient = (
+        machine.add_product, machine.widen, machine.plus, machine.mad, machine.quotient,
+    )  # fmt: skip
+    memory, load, load_near, load_lanes = machine.memory, machine.load, machine.load_near, machine.load_lanes
+
+    SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
+    real, carrier = arithmetic.accumulator_of(RESULT), arithmetic.carrier_of(SOURCE)
+    START = arithmetic.SCALARS[RESULT].start
+    LANES, WIDTH, LEAST, FILL, INNER = spec.lanes, spec.width, spec.least, spec.fill, spec.inner
+    SPAN, APART, JOINT = spec.columns == "span", spec.columns == "apart", spec.columns == "joint"
+    WALK = spec.columns == "walk"
+    PIXEL, PHASES, STEP, SHIFT = max(1, INNER), max(1, spec.phases), spec.step, spec.shift
+    REACH = (((LANES - 1) // PIXEL * STEP + SHIFT) // PHASES + WIDTH) * PIXEL
+    SHARE, OWN = PHASES * PIXEL, LANES if APART else int(JOINT)
+
+    @machine.inline
+    def window(j, lane, inner, column_start):
+        """Return the column of a lane, and where its window begins in a source row."""
+        place = plus(j, index(lane))
+        if INNER == 1:
+            return place, index(load(column_start, place))
+        column = quotient(place, inner)
+        return column, mad(index(load(column_start, column)), inner, index(place - index(column * inner)))
+
+    @machine.inline
+    def prepare(j, inner, tables, limits, at, length, weight):
+        """Read the windows of a thread's lanes; return whether they are whole."""
+        column_start, column_count, column_weight, column_width, column_outside = tables
+        whole = not WALK
+        for lane in range(OWN):
+            column, at[lane] = window(j, lane, inner, column_start)
+            length[lane] = load(column_count, column)
+            if APART or JOINT:
+                whole = whole and length[lane] >= types.uint32(LEAST)
+                if FILL:
+                    whole = whole and load(column_outside, column) == real(0.0)
+                for k in range(WIDTH):
+                    place = mad(column, index(column_width), index(k))
+                    weight[lane * WIDTH + k] = load(column_weight, place)
+        if SPAN:
+            whole = j >= index(limits[0]) and plus(j, index(LANES)) <= index(limits[1])
+            for phase in range(PHASES):
+                for k in range(WIDTH):
+                    place = mad(plus(index(limits[2]), index(phase)), index(column_width), index(k))
+                    weight[phase * WIDTH + k] = load(column_weight, place)
+        return whole
+
+    @machine.inline
+    def sums(x, begin, whole, j, inner, tables, fill, lanes, pixel, limits, at, length, weight, row):
+        """Sum the windows of a thread's lanes in the source row that begins at an index."""
+        column_start, column_count, column_weight, column_width, column_outside = tables
+        if whole:
+            if SPAN:
+                sample = memory.local.array(REACH, real)
+                first = plus(begin, plus(index(limits[3]), index(quotient(j, index(SHARE)) * index(STEP * PIXEL))))
+                for k in range(REACH):
+                    sample[k] = widen(SOURCE, load_near(x, first, k))
+                for lane in range(LANES):
+                    total = real(START)
+                    pixel = lane // PIXEL
+                    nearest = (pixel * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL
+                    for k in range(WIDTH):
+                        factor = weight[pixel % PHASES * WIDTH + k]
+                        total = add_product(RESULT, factor, sample[nearest + k * PIXEL], total)
+                    row[lane] = total
+            if APART:
+                for lane in range(LANES):
+                    total = real(START)
+                    first = plus(begin, at[lane])
+                    for k in range(WIDTH):
+                        if k < LEAST or types.uint32(k) < length[lane]:
+                            if INNER:
+                                value = load_near(x, first, k * PIXEL)
+                            else:
+                                value = load(x, mad(index(k), inner, first))
+                            total = add_product(RESULT, weight[lane * WIDTH + k], widen(SOURCE, value), total)
+                    row[lane] = total
+            if JOINT:
+                raw = memory.local.array(LANES, carrier)
+                first = plus(begin, at[0])
+                for lane in range(LANES):
+                    row[lane] = real(START)
+                for k in range(WIDTH):
+                    if k < LEAST or types.uint32(k) < length[0]:
+                        load_lanes(x, mad(index(k), inner, first), raw, LANES)
+                        for lane in range(LANES):
+                            row[lane] = add_product(RESULT, weight[k], widen(SOURCE, raw[lane]), row[lane])
+        else:
+            factors = memory.local.array(GROUP, real)
+            # One lane after the other, in loops that the compiler cannot unroll: the last results move up.
+            here = quotient(j, pixel)
+            channel = index(j - index(here * pixel))
+            left = index(lanes)
+            while left > index(0):
+                left = index(left - index(1))
+                near = plus(begin, mad(index(load(column_start, here)), pixel, channel))
+                taps = index(load(column_count, here))
+                stop = mad(taps, pixel, near)
+                tap = index(here * index(column_width))
+                total = real(START)
+                if WALK:
+                    filled = mad(index(quotient(taps, index(GROUP)) * index(GROUP)), pixel, near)
+                    while near < filled:
+                        load_lanes(column_weight, tap, factors, GROUP)
+                        for k in range(GROUP):
+                            if INNER == 1:
+                                value = load_near(x, near, k)
+                            else:
+                                value = load(x, mad(index(k), pixel, near))
+                            total = add_product(RESULT, factors[k], widen(SOURCE, value), total)
+                        near, tap = mad(index(GROUP), pixel, near), plus(tap, index(GROUP))
+                while near < stop:
+                    total = add_product(RESULT, load(column_weight, tap), widen(SOURCE, load(x, near)), total)
+                    near, tap = plus(near, pixel), plus(tap, index(1))
+                if FILL:
+                    outside = load(column_outside, here)
+                    if outside != real(0.0):
+                        total = add_product(RESULT, outside, fill, total)
+                for lane in range(LANES - 1):
+                    row[lane] = row[lane + 1]
+                row[LANES - 1] = total
+                channel = plus(channel, index(1))
+                if channel == pixel:
+                    here, channel = plus(here, index(1)), index(0)
+
+    return prepare, sums
 
 
 def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     """Return the kernel that forms weighted sums along the columns, then along the rows."""
     add_product, widen, narrow = machine.add_product, machine.widen, machine.narrow
-    plus, mad, quotient = machine.plus, machine.mad, machine.quotient
-    memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
+    plus, mad = machine.plus, machine.mad
+    memory, load, load_near, load_lanes = machine.memory, machine.load, machine.load_near, machine.load_lanes
+    store_lanes, store_bytes = machine.store_lanes, machine.store_bytes
 
     SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
     carrier_in, carrier_out = arithmetic.carrier_of(SOURCE), arithmetic.carrier_of(RESULT)
     real, index = arithmetic.accumulator_of(RESULT), types.uint64 if spec.wide else types.uint32
-    RING, DIRECT = spec.rows == "ring", spec.rows == "direct"
-    SUMS = DIRECT or spec.rows == "sums"
-    DEPTH, COLUMNS, LANES, FILL = spec.depth, spec.columns, spec.lanes, spec.fill
+    ROWS, RING, SUMS = spec.rows != "none", spec.rows == "ring", spec.rows == "sums"
+    DIRECT, COLUMNS = spec.rows == "direct", spec.columns != "none"
+    DEPTH, LANES, FILL, INNER = max(1, spec.depth), spec.lanes, spec.fill, spec.inner
+    BYTES = spec.result == "uint8" and LANES % 4 == 0
     START = arithmetic.SCALARS[RESULT].start
-    KEPT, WEIGHTS = max(1, DEPTH) * LANES, max(1, COLUMNS) * LANES
+    KEPT, OWN = DEPTH * LANES, LANES if spec.columns == "apart" else 1
+    WEIGHTS = max(1, spec.width * (spec.phases or OWN))
     place = _build_place(machine, LANES, index)
+    prepare, sum_columns = _build_columns(machine, spec, index)
 
     def kernel(
         x, y, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
-        row_start, row_stop, row_weight, row_width, row_outside,
-        column_start, column_count, column_weight, column_width, column_outside, fill,
+        row_window, row_reach, row_weight, row_width, row_outside,
+        column_start, column_count, column_weight, column_width, column_outside,
+        whole_start, whole_stop, whole_first, whole_at, lanes, fill,
     ):  # fmt: skip
-        one, inner, row_width = index(1), index(inner), index(row_width)
+        one, pixel, inner = index(1), index(inner), index(INNER if INNER else inner)
         plane, o, last, j = place(across, strips, strip, rows_out)
         if j >= index(width_out):
             return
 
-        # Every lane's window: read once, used for every row of the strip.
-        at, length, base = (
-            memory.local.array(LANES, index),
-            memory.local.array(LANES, types.uint32),
-            memory.local.array(LANES, index),
-        )
-        weight, beyond = memory.local.array(WEIGHTS, real), memory.local.array(LANES, real)
+        at, length = memory.local.array(OWN, index), memory.local.array(OWN, types.uint32)
+        weight = memory.local.array(WEIGHTS, real)
+        tables = (column_start, column_count, column_weight, column_width, column_outside)
+        limits = (whole_start, whole_stop, whole_first, whole_at)
+        whole = True
         if COLUMNS:
-            for lane in range(LANES):
-                column = quotient(plus(j, index(lane)), inner)
-                c = index(plus(j, index(lane)) - index(column * inner))
-                at[lane] = mad(index(load(column_start, column)), inner, c)
-                length[lane] = load(column_count, column)
-                base[lane] = index(column * index(column_width))
-                if FILL:
-                    beyond[lane] = load(column_outside, column)
-                for k in range(COLUMNS):
-                    weight[lane * COLUMNS + k] = load(column_weight, plus(base[lane], index(k)))
+            whole = prepare(j, inner, tables, limits, at, length, weight)
 
-        row, kept, packed = (
-            memory.local.array(LANES, real),
-            memory.local.array(KEPT, real),
-            memory.local.array(LANES, carrier_out),
-        )
-        raw = memory.local.array(LANES, carrier_in)
-        if SUMS:
+        row, kept = memory.local.array(LANES, real), memory.local.array(KEPT, real)
+        raw, packed = memory.local.array(LANES, carrier_in), memory.local.array(LANES, carrier_out)
+        pair, factors = memory.local.array(2, types.uint32), memory.local.array(DEPTH, real)
+        if SUMS or DIRECT:
             for k in range(KEPT):
                 kept[k] = real(START)
-        source = o if DEPTH == 0 else index(load(row_start, o))
+        start, stop = o, plus(o, one)
+        if ROWS:
+            load_lanes(row_window, plus(o, o), pair, 2)
+            start, stop = index(pair[0]), index(pair[1])
+        source = start
+        plane_in = index(index(plane * index(rows_in)) * index(width_in))
+        to_store = plus(index(mad(plane, index(rows_out), o) * index(width_out)), j)
         while o < last:
-            start, stop = o, plus(o, one)
-            if RING or SUMS:
-                start, stop = index(load(row_start, o)), index(load(row_stop, o))
-            source = max(source, start)  # rows that no window of the strip reads are passed over
-            if source < stop:
-                begin = index(mad(plane, index(rows_in), source) * index(width_in))
-                if COLUMNS:
+            while o < last and source >= stop:  # the output row is complete
+                if RING:
+                    # The window ends where the ring ends, and so do its weights.
+                    load_lanes(row_weight, index(o * index(DEPTH)), factors, DEPTH)
+                    skipped = index(index(DEPTH) - index(stop - start))
                     for lane in range(LANES):
-                        total = real(START)
-                        first = plus(begin, at[lane])
-                        if COLUMNS > 0:
-                            for k in range(COLUMNS):
-                                if types.uint32(k) < length[lane]:
-                                    value = load(x, mad(index(k), inner, first))
-                                    total = add_product(RESULT, weight[lane * COLUMNS + k], widen(SOURCE, value), total)
-                        else:
-                            tap = index(0)
-                            while tap < index(length[lane]):
-                                value = load(x, mad(tap, inner, first))
-                                factor = load(column_weight, plus(base[lane], tap))
-                                total = add_product(RESULT, factor, widen(SOURCE, value), total)
-                                tap = plus(tap, one)
-                        if FILL and beyond[lane] != real(0.0):
-                            total = add_product(RESULT, beyond[lane], fill, total)
-                        row[lane] = total
+                        row[lane] = real(START)
+                    if skipped == index(0):
+                        for k in range(DEPTH):
+                            for lane in range(LANES):
+                                row[lane] = add_product(RESULT, factors[k], kept[k * LANES + lane], row[lane])
+                    else:
+                        for k in range(DEPTH):
+                            if index(k) >= skipped:
+                                for lane in range(LANES):
+                                    row[lane] = add_product(RESULT, factors[k], kept[k * LANES + lane], row[lane])
+                if SUMS or DIRECT:
+                    for lane in range(LANES):
+                        row[lane] = kept[lane]
+                    for k in range(KEPT - LANES):
+                        kept[k] = kept[k + LANES]
+                    for lane in range(LANES):
+                        kept[KEPT - LANES + lane] = real(START)
+                if FILL and ROWS:
+                    outside = load(row_outside, o)
+                    if outside != real(0.0):
+                        for lane in range(LANES):
+                            row[lane] = add_product(RESULT, outside, fill, row[lane])
+                if BYTES:
+                    store_bytes(y, to_store, row, LANES)
+                else:
+                    for lane in range(LANES):
+                        packed[lane] = narrow(RESULT, row[lane])
+                    store_lanes(y, to_store, packed, LANES)
+                o, to_store = plus(o, one), plus(to_store, index(width_out))
+                start, stop = o, plus(o, one)
+                if ROWS:
+                    load_lanes(row_window, plus(o, o), pair, 2)  # the table has a row more than the output
+                    start, stop = index(pair[0]), index(pair[1])
+                source = start if DIRECT else max(source, start)  # rows that no window reads are passed over
+            if o < last:
+                begin = mad(source, index(width_in), plane_in)
+                if COLUMNS:
+                    sum_columns(x, begin, whole, j, inner, tables, fill, lanes, pixel, limits, at, length, weight, row)
                 else:
                     load_lanes(x, plus(begin, j), raw, LANES)
                     for lane in range(LANES):
@@ -180,46 +366,22 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                     for lane in range(LANES):
                         kept[KEPT - LANES + lane] = row[lane]
                 if SUMS:
+                    # The output rows that the source row reaches; those before `o` belong to the strip above.
+                    load_lanes(row_reach, plus(source, source), pair, 2)
+                    skipped = index(o - index(pair[0]))
+                    number = index(index(pair[1]) - skipped)
+                    first = mad(source, index(row_width), skipped)
                     for k in range(DEPTH):
-                        target = plus(o, index(k))
-                        if target < last:
-                            begins = index(load(row_start, target))
-                            if source >= begins and source < index(load(row_stop, target)):
-                                factor = load(row_weight, mad(target, row_width, index(source - begins)))
-                                for lane in range(LANES):
-                                    k_lane = k * LANES + lane
-                                    kept[k_lane] = add_product(RESULT, factor, row[lane], kept[k_lane])
-                source = plus(source, one)
-            if source >= stop:  # the output row is complete
-                if RING:
-                    # The window ends where the ring ends, and so do its weights.
-                    skipped = index(index(DEPTH) - index(stop - start))
-                    for lane in range(LANES):
-                        row[lane] = real(START)
-                    for k in range(DEPTH):
-                        factor = load(row_weight, mad(o, row_width, index(k)))
-                        if index(k) >= skipped:
+                        if k == 0 or index(k) < number:
+                            factor = load_near(row_weight, first, k)
                             for lane in range(LANES):
-                                row[lane] = add_product(RESULT, factor, kept[k * LANES + lane], row[lane])
-                if SUMS:
+                                k_lane = k * LANES + lane
+                                kept[k_lane] = add_product(RESULT, factor, row[lane], kept[k_lane])
+                if DIRECT:
+                    factor = load(row_weight, mad(o, index(row_width), index(source - start)))
                     for lane in range(LANES):
-                        row[lane] = kept[lane]
-                    for k in range(KEPT - LANES):
-                        kept[k] = kept[k + LANES]
-                    for lane in range(LANES):
-                        kept[KEPT - LANES + lane] = real(START)
-                if FILL and (RING or SUMS):
-                    outside = load(row_outside, o)
-                    if outside != real(0.0):
-                        for lane in range(LANES):
-                            row[lane] = add_product(RESULT, outside, fill, row[lane])
-                for lane in range(LANES):
-                    packed[lane] = narrow(RESULT, row[lane])
-                begin = index(mad(plane, index(rows_out), o) * index(width_out))
-                store_lanes(y, plus(begin, j), packed, LANES)
-                o = plus(o, one)
-                if DIRECT and o < last:
-                    source = index(load(row_start, o))
+                        kept[lane] = add_product(RESULT, factor, row[lane], kept[lane])
+                source = plus(source, one)
 
     return kernel
 
@@ -232,35 +394,49 @@ def filter_signature(spec: FilterSpec) -> Any:
     table, weights = pointer(types.uint32), pointer(real)
     arrays = (pointer(arithmetic.carrier_of(source)), pointer(arithmetic.carrier_of(result)))
     window = (table, table, weights, size, weights)
-    return types.void(*arrays, *[size] * 8, *window, *window, real)
+    return types.void(*arrays, *[size] * 8, *window, *window, *[size] * 5, real)
 
 
 def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
     """Return the kernel that copies selected samples."""
     plus, mad, quotient = machine.plus, machine.mad, machine.quotient
-    memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
+    memory, load, load_near, load_lanes = machine.memory, machine.load, machine.load_near, machine.load_lanes
+    store_lanes = machine.store_lanes
 
     word, index = _word(spec), types.uint64 if spec.wide else types.uint32
-    ROWS, COLUMNS, LANES, FILL = spec.rows, spec.columns, spec.lanes, spec.fill
+    ROWS, COLUMNS, LANES, FILL, INNER = spec.rows, spec.columns, spec.lanes, spec.fill, spec.inner
+    PIXEL, SPAN, PHASES, STEP, SHIFT = max(1, INNER), spec.phases > 0, max(1, spec.phases), spec.step, spec.shift
+    REACH = (((LANES - 1) // PIXEL * STEP + SHIFT) // PHASES + 1) * PIXEL
+    OWN = 1 if SPAN else LANES
     place = _build_place(machine, LANES, index)
     NOWHERE = 2**32 - 1
 
+    @machine.inline
+    def chosen_place(here, inner, columns):
+        """Return where the sample of a place in an output row lies in its source row, and whether it lies there."""
+        if INNER == 1:
+            chosen = load(columns, here)
+            return index(chosen), chosen != types.uint32(NOWHERE)
+        column = quotient(here, inner)
+        chosen = load(columns, column)
+        first = mad(index(chosen), inner, index(here - index(column * inner)))
+        return first, chosen != types.uint32(NOWHERE)
+
     def kernel(
-        x, y, across, strips, strip, rows_in, rows_out, width_in, width_out, inner, rows, columns, fill
+        x, y, across, strips, strip, rows_in, rows_out, width_in, width_out, inner, rows, columns,
+        whole_start, whole_stop, lanes, fill,
     ):  # fmt: skip
-        one, inner = index(1), index(inner)
+        one, inner = index(1), index(INNER if INNER else inner)
         plane, o, last, j = place(across, strips, strip, rows_out)
         if j >= index(width_out):
             return
 
-        at, inside = memory.local.array(LANES, index), memory.local.array(LANES, types.boolean)
+        at, inside = memory.local.array(OWN, index), memory.local.array(OWN, types.boolean)
+        whole = SPAN and j >= index(whole_start) and plus(j, index(LANES)) <= index(whole_stop)
         if COLUMNS:
-            for lane in range(LANES):
-                column = quotient(plus(j, index(lane)), inner)
-                chosen = load(columns, column)
-                at[lane] = mad(index(chosen), inner, index(plus(j, index(lane)) - index(column * inner)))
-                inside[lane] = chosen != types.uint32(NOWHERE)
-        values = memory.local.array(LANES, word)
+            for lane in range(OWN):
+                at[lane], inside[lane] = chosen_place(plus(j, index(lane)), inner, columns)
+        values, samples = memory.local.array(LANES, word), memory.local.array(REACH, word)
         before, loaded = index(0), False
         while o < last:
             source, nowhere = o, False
@@ -273,7 +449,19 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
                 loaded = False
             elif not (loaded and source == before):  # a repeated row is still in the registers
                 begin = index(mad(plane, index(rows_in), source) * index(width_in))
-                if COLUMNS:
+                if whole:
+                    first = plus(begin, at[0])
+                    for k in range(REACH):
+                        samples[k] = load_near(x, first, k)
+                    for lane in range(LANES):
+                        values[lane] = samples[(lane // PIXEL * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL]
+                elif SPAN:
+                    for number in range(lanes):  # a loop that the compiler must keep: the last results move up
+                        first, known = chosen_place(plus(j, index(number)), inner, columns)
+                        for lane in range(LANES - 1):
+                            values[lane] = values[lane + 1]
+                        values[LANES - 1] = word(fill) if FILL and not known else load(x, plus(begin, first))
+                elif COLUMNS:
                     for lane in range(LANES):
                         if FILL and not inside[lane]:
                             values[lane] = word(fill)
@@ -297,4 +485,4 @@ def select_signature(spec: SelectSpec) -> Any:
     """Return the types of the selection kernel's parameters."""
     pointer, size = types.CPointer, types.uint64
     array, table = pointer(_word(spec)), pointer(types.uint32)
-    return types.void(array, array, *[size] * 8, table, table, size)
+    return types.void(array, array, *[size] * 8, table, table, *[size] * 4)

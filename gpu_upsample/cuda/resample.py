@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
-from math import gcd
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
 
 from gpu_upsample.cuda import memory
-from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec
+from gpu_upsample.cuda.kernels import GROUP, THREADS, FilterSpec, SelectSpec
 from gpu_upsample.cuda.run import NARROW, run_kernel
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
@@ -17,13 +19,21 @@ from gpu_upsample.plan.taps import Taps
 # A window along a row up to this length is unrolled and its weights stay in registers.
 _UNROLLED = 8
 # Words that a thread may keep in registers for its lanes: weights, ring, sums.
-_REGISTERS = 32
+_REGISTERS = 40
 # Rows that a thread may keep at most. A filter needs no more, unless a crop box reaches far outside the array.
 _KEPT = 12
 # Threads that keep a large GPU busy: about 132 multiprocessors × 2048 threads.
 _BUSY = 1 << 18
 # Output rows of a strip at most: what a thread knows of its columns serves them all.
 _STRIP = 32
+# Shorter rows of pixels are walked along: they have more border than inside, and one kernel serves them all.
+_SHORT = 32
+# Bytes of a vector access.
+_ACCESS = 16
+# Lanes at most of a thread that selects.
+_SELECTED = 24
+# Pixels of so many scalars at most may lie in a span: a thread owns whole pixels.
+_PIXEL = 4
 
 
 def _grid(planes: int, rows: int, width: int, lanes: int) -> tuple[int, int, int, int]:
@@ -34,23 +44,107 @@ def _grid(planes: int, rows: int, width: int, lanes: int) -> tuple[int, int, int
     return planes * strips * across, across, strips, strip
 
 
-def _lanes(most: int, arrays: tuple[tuple[Any, int], ...]) -> int:
-    """Return how many neighbours a thread may load and store at once.
+def _fits(lanes: int, *arrays: tuple[int, int, int]) -> bool:
+    """Say whether a thread may load and store so many neighbours.
 
-    `arrays` holds pairs of an array and the length of its rows; every row must begin at a multiple of an access.
+    `arrays` holds triples of an array's address, modulo an access, its bytes per scalar and the length of its rows:
+    every row must begin at a multiple of an access.
     """
-    lanes = most
-    for array, width in arrays:
-        lanes = gcd(lanes, width, int(array.data.ptr) // array.itemsize)
-        lanes = min(lanes, 16 // array.itemsize)
-    return lanes
+
+    def aligned(address: int, itemsize: int, width: int) -> bool:
+        return width % lanes == 0 and address % (gcd(lanes, _ACCESS // itemsize) * itemsize) == 0
+
+    return all(aligned(*array) for array in arrays)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """All of a launch but the addresses: the arguments before, between and behind those of the tables."""
+
+    spec: FilterSpec | SelectSpec
+    blocks: int
+    before: tuple[Any, ...]
+    widths: tuple[int, int]
+    behind: tuple[Any, ...]
+
+
+def _run(launch: Launch, x: Any, out: Any, tables: memory.Tables, arguments: Callable[..., tuple[Any, ...]]) -> None:
+    def all_of(table: tuple[int, ...]) -> tuple[Any, ...]:
+        return (*launch.before, *arguments(table), *launch.behind)
+
+    run_kernel(launch.spec, launch.blocks, x, out, tables, all_of)
+
+
+def _extent(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:
+    """Return the rows and the scalars of a row, of the input and of the output, and the scalars of a pixel."""
+    _, rows_in, columns_in, inner = step.shape
+    _, rows_out, columns_out, _ = step.shape_out
+    return rows_in, rows_out, columns_in * inner, columns_out * inner, inner
+
+
+def _is_wide(step: FilterStep | SelectStep, lanes: int) -> bool:
+    """Say whether flat indices need 64 bits, those of threads beyond the end of an array too."""
+    return max(prod(step.shape), prod(step.shape_out)) + THREADS * lanes >= NARROW
+
+
+# ---- spans --------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Span:
+    """Where the windows of every thread lie alike: the period of the kernels' specialisations, and its limits."""
+
+    phases: int
+    step: int
+    shift: int
+    first: int
+    stop: int
+    at: int
+
+
+NO_SPAN = Span(0, 0, 0, 0, 0, 0)
+
+
+def _find_span(start: Any, pixels: int, alike: Callable[[int], Any]) -> Span:
+    """Return the period of an axis in threads of so many output pixels, if it covers half of them.
+
+    Parameters
+    ----------
+    start : ndarray
+        Where the windows begin.
+    pixels : int
+        Output pixels of a thread.
+    alike : callable
+        ``alike(n)`` says of every window but the last n whether the one n further on has the same weights.
+    """
+    middle = len(start) // 2
+    for phases in (n for n in range(1, pixels + 1) if pixels % n == 0 and middle + n < len(start)):
+        step = int(start[middle + phases] - start[middle])
+        repeated = alike(phases) & (start[phases:] - start[:-phases] == step)
+        breaks = np.flatnonzero(~repeated)
+        first = int(breaks[breaks < middle].max(initial=-1)) + 1
+        first = -(-first // pixels) * pixels
+        stop = int(breaks[breaks >= middle].min(initial=len(repeated))) + phases
+        if 2 * (stop - first) < len(start) or stop - first < pixels:
+            continue
+        begins, i = start[first : first + phases] - start[first], np.arange(phases)
+        for shift in range(phases):
+            if np.array_equal(begins, (i * step + shift) // phases):
+                return Span(phases, step, shift, first, stop, int(start[first]) - first // phases * step)
+    return NO_SPAN
+
+
+@lru_cache(maxsize=1024)
+def _taps_span(taps: Taps, pixels: int, real: str) -> Span:
+    weight, whole = taps.weight.astype(real), taps.count == taps.width
+    if taps.outside is not None:
+        whole = whole & (taps.outside == 0)
+
+    def alike(n: int) -> Any:
+        return whole[n:] & whole[:-n] & (weight[n:] == weight[:-n]).all(axis=1)
+
+    return _find_span(taps.start, pixels, alike)
 
 
 # ---- filter -------------------------------------------------------------------------------------------------
-def _stop(taps: Taps) -> Any:
-    return (taps.start + taps.count).astype(np.uint32)
-
-
 def _outside(taps: Taps, real: Any) -> Any:
     return np.zeros(taps.n_out, real) if taps.outside is None else taps.outside.astype(real)
 
@@ -65,10 +159,24 @@ def _rows_form(taps: Taps | None) -> tuple[str, int]:
     return ("ring", kept) if taps.width == kept else ("sums", kept)
 
 
-def _right_aligned(taps: Taps) -> Any:
+def _right_aligned(taps: Taps, width: int) -> Any:
     """Return the weights with every window at the end of its row: where it lies in the ring."""
-    k = np.arange(taps.width) - (taps.width - taps.count)[:, None]
+    k = np.arange(width) - (width - taps.count)[:, None]
     return np.where(k >= 0, np.take_along_axis(taps.weight, np.maximum(k, 0), axis=1), 0)
+
+
+def _grouped(width: int) -> int:
+    return -(-width // GROUP) * GROUP
+
+
+def _in_groups(weight: Any) -> Any:
+    """Return a table of weights with rows of whole groups."""
+    return np.pad(weight, ((0, 0), (0, _grouped(weight.shape[1]) - weight.shape[1])))
+
+
+def _pairs(first: Any, second: Any) -> Any:
+    """Return two columns of a table as one, to be read together, and a row more: a thread may read ahead."""
+    return np.append(np.stack((first, second), axis=1), [[0, 0]], axis=0).astype(np.uint32)
 
 
 @lru_cache(maxsize=256)
@@ -77,60 +185,127 @@ def _filter_tables(step: FilterStep, device: int) -> memory.Tables:
     nothing = np.zeros(1, np.uint32)
     rows: tuple[Any, ...] = (nothing, nothing, np.zeros(1, real), np.zeros(1, real))
     if step.rows is not None:
-        form, _ = _rows_form(step.rows)
-        weight = _right_aligned(step.rows) if form == "ring" else step.rows.weight
-        rows = (
-            step.rows.start.astype(np.uint32),
-            _stop(step.rows),
-            weight.astype(real),
-            _outside(step.rows, real),
-        )
+        taps, (form, depth) = step.rows, _rows_form(step.rows)
+        reach, weight = nothing, taps.weight
+        if form == "ring":
+            weight = _right_aligned(taps, depth)
+        if form == "sums":
+            reached = taps.T
+            reach, weight = _pairs(reached.start, reached.count), reached.weight
+        rows = (_pairs(taps.start, taps.start + taps.count), reach, weight.astype(real), _outside(taps, real))
     columns: tuple[Any, ...] = (nothing, nothing, np.zeros(1, real), np.zeros(1, real))
     if step.columns is not None:
         taps = step.columns
         columns = (
-            taps.start.astype(np.uint32), taps.count.astype(np.uint32), taps.weight.astype(real),
+            taps.start.astype(np.uint32), taps.count.astype(np.uint32), _in_groups(taps.weight).astype(real),
             _outside(taps, real),
         )  # fmt: skip
     return memory.upload(tuple(np.ascontiguousarray(table) for table in (*rows, *columns)))
 
 
+def _row_width(taps: Taps | None) -> int:
+    """Return the length of a row of the table of row weights."""
+    if taps is None:
+        return 1
+    form, depth = _rows_form(taps)
+    return {"ring": depth, "sums": taps.overlap, "direct": taps.width}[form]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How the sums along a row are formed: the fields of `FilterSpec`, and the limits of the span."""
+
+    form: str
+    width: int
+    least: int
+    span: Span
+    inner: int
+
+
+@lru_cache(maxsize=1024)
+def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str) -> Columns:
+    """Return how the sums along a row are formed by threads of so many lanes."""
+    if taps is None:
+        return Columns("none", 0, 0, NO_SPAN, 0)
+    pixel = inner if inner <= _PIXEL and lanes % inner == 0 else 0
+    known = 1 if inner == 1 else 0
+    if taps.width > _UNROLLED or taps.n_out < _SHORT:
+        return Columns("walk", 0, 0, NO_SPAN, known)
+    span = _taps_span(taps, lanes // pixel, real) if pixel else NO_SPAN
+    if span.phases:
+        return Columns("span", taps.width, taps.width, span, pixel)
+    inside = taps.count[len(taps.count) // 4 : -(-3 * len(taps.count) // 4)]  # away from the borders
+    least = taps.width if (inside == taps.width).all() else max(1, taps.width - 1)
+    joint = lanes > 1 and inner % lanes == 0
+    return Columns("joint" if joint else "apart", taps.width, least, NO_SPAN, known)
+
+
+@lru_cache(maxsize=1024)
 def filter_spec(step: FilterStep, lanes: int, wide: bool) -> FilterSpec:
     """Return the specialisation of the filter kernel for a step."""
-    form, depth = _rows_form(step.rows)
-    columns = 0
-    if step.columns is not None:
-        columns = step.columns.width if step.columns.width <= _UNROLLED else -1
+    rows, depth = _rows_form(step.rows)
+    columns = _columns_form(step.columns, step.shape[3], lanes, step.result.accumulator)
     fill = any(taps is not None and taps.outside is not None for taps in (step.rows, step.columns))
-    return FilterSpec(step.source.name, step.result.name, form, depth, columns, lanes, fill, wide)
+    span = columns.span
+    return FilterSpec(
+        step.source.name, step.result.name, rows, depth, columns.form, columns.width, columns.least, span.phases,
+        span.step, span.shift, columns.inner, lanes, fill, wide,
+    )  # fmt: skip
 
 
-def most_lanes(step: FilterStep) -> int:
-    """Return how many lanes leave enough registers for everything that each of them keeps."""
-    spec = filter_spec(step, 1, False)
-    kept = (spec.depth + max(spec.columns, 1)) * np.dtype(step.result.accumulator).itemsize // 4
-    return max(lanes for lanes in (1, 2, 4) if lanes == 1 or lanes * kept <= _REGISTERS)
+@lru_cache(maxsize=1024)
+def lane_counts(step: FilterStep) -> tuple[int, ...]:
+    """Return how many lanes a thread may own, the best first, by what each of them keeps in registers."""
+    inner = step.shape[3]
+    counts = [n for n in (16, 8, 4, 2, 1) if n * step.result.itemsize <= _ACCESS]
+    pixels = [n * inner for n in counts] if step.columns is not None and 1 < inner <= _PIXEL else []
+
+    def fits(lanes: int) -> bool:
+        spec = filter_spec(step, lanes, False)
+        kept = spec.depth + {"apart": spec.width + 1, "joint": 1}.get(spec.columns, 0)
+        shared = spec.width * max(1, spec.phases) if spec.columns in ("span", "joint") else 0
+        return lanes == 1 or (lanes * kept + shared) * np.dtype(step.result.accumulator).itemsize // 4 <= _REGISTERS
+
+    spans = [n for n in pixels if filter_spec(step, n, False).columns == "span"]
+    return tuple(n for n in (*spans, *counts) if fits(n))
+
+
+def filter_lanes(step: FilterStep, x: int, out: int) -> int:
+    """Return how many lanes a thread owns: the best number that the addresses, modulo an access, allow."""
+    _, _, width_in, width_out, _ = _extent(step)
+    target, origin = (out, step.result.itemsize, width_out), (x, step.source.itemsize, width_in)
+
+    def usable(lanes: int) -> bool:
+        loads = filter_spec(step, lanes, False).columns in ("none", "joint")
+        return _fits(lanes, target, origin) if loads else _fits(lanes, target)
+
+    return next(lanes for lanes in lane_counts(step) if usable(lanes))
+
+
+@lru_cache(maxsize=1024)
+def _filter_launch(step: FilterStep, x: int, out: int) -> Launch:
+    """Return the launch for arrays at these addresses, modulo an access."""
+    lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), _extent(step)
+    blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes)
+    span = _columns_form(step.columns, inner, lanes, step.result.accumulator).span
+    widths = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
+    limits = (span.first * inner, span.stop * inner, span.first, span.at * inner % 2**64)
+    return Launch(
+        filter_spec(step, lanes, _is_wide(step, lanes)), blocks,
+        (*place, rows_in, rows_out, width_in, width_out, inner), widths,
+        (*limits, lanes, np.dtype(step.result.accumulator).type(step.fill)),
+    )  # fmt: skip
 
 
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     """Form the weighted sums of one step; both arrays are flat and of the step's carriers."""
-    planes, rows_in, columns_in, inner = step.shape
-    _, rows_out, columns_out, _ = step.shape_out
-    width_in, width_out = columns_in * inner, columns_out * inner
-    vectors = ((out, width_out),) if step.columns is not None else ((out, width_out), (x, width_in))
-    lanes = _lanes(most_lanes(step), vectors)
-    grid = _grid(planes, rows_out, width_out, lanes)
-    tables = _filter_tables(step, x.device.id)
-    spec = filter_spec(step, lanes, max(x.size, out.size) + THREADS * lanes >= NARROW)
-    widths = [1 if taps is None else taps.width for taps in (step.rows, step.columns)]
+    launch = _filter_launch(step, int(x.data.ptr) % _ACCESS, int(out.data.ptr) % _ACCESS)
+    rows, columns = launch.widths
 
     def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
-        sizes = (rows_in, rows_out, width_in, width_out, inner)
-        rows, columns = (*table[:3], widths[0], table[3]), (*table[4:7], widths[1], table[7])
-        return (*sizes, *rows, *columns, np.dtype(step.result.accumulator).type(step.fill))
+        return (*table[:3], rows, *table[3:7], columns, table[7])
 
-    blocks, *place = grid
-    run_kernel(spec, blocks, x, out, tables, lambda table: (*place, *arguments(table)))
+    _run(launch, x, out, _filter_tables(step, x.device.id), arguments)
 
 
 # ---- selection ----------------------------------------------------------------------------------------------
@@ -140,22 +315,59 @@ def _select_tables(step: SelectStep, device: int) -> memory.Tables:
     return memory.upload(tuple(index.astype(np.uint32) for index in chosen))  # -1 becomes 2**32 - 1
 
 
+@lru_cache(maxsize=1024)
+def select_span(step: SelectStep, lanes: int) -> Span:
+    """Return where the samples of every thread of so many lanes lie alike."""
+    inner = step.shape[3]
+    if step.columns is None or len(step.columns) < _SHORT or inner > _PIXEL or lanes % inner:
+        return NO_SPAN
+    known = step.columns >= 0
+    return _find_span(step.columns, lanes // inner, lambda n: known[n:] & known[:-n])
+
+
+@lru_cache(maxsize=1024)
+def select_lane_counts(step: SelectStep) -> tuple[int, ...]:
+    """Return how many lanes a thread may own, the best first."""
+    inner = step.shape[3]
+    counts = [n for n in (16, 8, 4, 2, 1) if n * step.source.itemsize <= _ACCESS]
+    if step.columns is None:
+        return tuple(counts)
+    pixels = [n * inner for n in counts if inner > 1 and n * inner <= _SELECTED]
+    return (*(n for n in pixels if select_span(step, n).phases), *counts)
+
+
+def select_spec(step: SelectStep, lanes: int, wide: bool) -> SelectSpec:
+    """Return the specialisation of the selection kernel for a step."""
+    span, inner = select_span(step, lanes), step.shape[3]
+    known = inner if span.phases else int(inner == 1)
+    return SelectSpec(
+        step.source.itemsize, step.rows is not None, step.columns is not None, span.phases, span.step, span.shift,
+        known, lanes, step.has_fill, wide,
+    )  # fmt: skip
+
+
+def select_lanes(step: SelectStep, x: int, out: int) -> int:
+    """Return how many lanes a thread owns: the best number that the addresses, modulo an access, allow."""
+    _, _, width_in, width_out, _ = _extent(step)
+    target, origin = ((address, step.source.itemsize, width) for address, width in ((out, width_out), (x, width_in)))
+    vectors = (target,) if step.columns is not None else (target, origin)
+    return next(lanes for lanes in select_lane_counts(step) if _fits(lanes, *vectors))
+
+
+@lru_cache(maxsize=1024)
+def _select_launch(step: SelectStep, x: int, out: int) -> Launch:
+    """Return the launch for arrays at these addresses, modulo an access."""
+    lanes, (rows_in, rows_out, width_in, width_out, inner) = select_lanes(step, x, out), _extent(step)
+    blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes)
+    span = select_span(step, lanes)
+    return Launch(
+        select_spec(step, lanes, _is_wide(step, lanes)), blocks,
+        (*place, rows_in, rows_out, width_in, width_out, inner), (0, 0),
+        (span.first * inner, span.stop * inner, lanes, step.source.bits(step.fill)),
+    )  # fmt: skip
+
+
 def run_select(step: SelectStep, x: Any, out: Any) -> None:
     """Copy the selected samples of one step; both arrays are flat and of the step's carriers."""
-    planes, rows_in, columns_in, inner = step.shape
-    _, rows_out, columns_out, _ = step.shape_out
-    width_in, width_out = columns_in * inner, columns_out * inner
-    vectors = ((out, width_out),) if step.columns is not None else ((out, width_out), (x, width_in))
-    lanes = _lanes(16 if step.columns is None else 4, vectors)
-    grid = _grid(planes, rows_out, width_out, lanes)
-    spec = SelectSpec(
-        step.source.itemsize, step.rows is not None, step.columns is not None, lanes, step.has_fill,
-        max(x.size, out.size) + THREADS * lanes >= NARROW,
-    )  # fmt: skip
-    tables = _select_tables(step, x.device.id)
-
-    def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
-        return (rows_in, rows_out, width_in, width_out, inner, *table, step.source.bits(step.fill))
-
-    blocks, *place = grid
-    run_kernel(spec, blocks, x, out, tables, lambda table: (*place, *arguments(table)))
+    launch = _select_launch(step, int(x.data.ptr) % _ACCESS, int(out.data.ptr) % _ACCESS)
+    _run(launch, x, out, _select_tables(step, x.device.id), lambda table: table)

@@ -10,7 +10,7 @@ from gpu_upsample.cuda import launch, memory
 NARROW = 2**32
 """Flat indices below this need 32 bits."""
 
-_pinned: list[memory.Tables] = []
+_pinned: set[memory.Tables] = set()
 
 
 def run_kernel(
@@ -38,6 +38,6 @@ def run_kernel(
     """
     stream = memory.cupy().cuda.get_current_stream()
     if stream.is_capturing():
-        _pinned.append(tables)  # a captured graph keeps the addresses
+        _pinned.add(tables)  # a captured graph keeps the addresses
     pointers = (int(x.data.ptr), int(out.data.ptr))
     launch.launch(spec, x.device.id, int(stream.ptr), blocks, (*pointers, *arguments(tables.pointers(stream))))
