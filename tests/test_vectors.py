@@ -125,6 +125,13 @@ for streamed in (resample._STREAMED_BYTES, 0):
                         out = guarded(expected.shape, dtype, at_end)
                         gu.resize(x, axes=axes, out=out, **call)
                         assert out.tobytes() == expected.tobytes()
+for dtype in ("uint8", "float32"):
+    x = guarded((37, 300, 3), dtype)
+    x[:] = np.arange(x.size).reshape(x.shape) % 200
+    turned = {"size": 11, "axes": 1, "method": "cubic", "antialias": True}
+    out = guarded((37, 11, 3), dtype)
+    gu.resize(x, out=out, **turned)
+    assert out.tobytes() == gu.resize(x.copy(), **turned).tobytes()
 print("untouched")
 import os; os._exit(0)  # the mappings cannot be closed while arrays look at them
 """
