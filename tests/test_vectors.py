@@ -82,7 +82,9 @@ np.savez(sys.argv[1], *results("float32"), *results("uint8"))
 """
     cache, file = tmp_path / "cache", tmp_path / "results.npz"
     environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(cache)}
-    done = subprocess.run([sys.executable, "-c", code, file], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, file], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     with np.load(file) as found:
         assert same([found[name] for name in found.files], expected)
