@@ -26,7 +26,7 @@ SCALARS: tuple[Storage, ...] = (*STORAGE.values(), *FOREIGN.values())
 cached on disk and closures over functions cannot."""
 
 FLOAT32, FLOAT64 = ir.FloatType(), ir.DoubleType()
-_IR = {"float32": FLOAT32, "float64": FLOAT64, "int32": ir.IntType(32), "int64": ir.IntType(64)}
+_IR = {"float32": FLOAT32, "float64": FLOAT64, **{f"int{bits}": ir.IntType(bits) for bits in (16, 32, 64)}}
 _NUMBERS = {storage.name: number for number, storage in enumerate(SCALARS)}
 
 
@@ -133,7 +133,12 @@ def _range(storage: Storage) -> tuple[int, int]:
 def _shifted(builder: Any, storage: Storage, value: Any) -> Any:
     """Drop the fraction of an integer sum, and saturate."""
     low, high = (_constant(value.type, limit) for limit in _range(storage))
-    whole = builder.ashr(value, _constant(value.type, storage.fraction))
+    places = _constant(value.type, storage.fraction)
+    if storage.balanced:  # a little less than half, and the rest if the result would be odd
+        odd = builder.and_(builder.ashr(value, places), _constant(value.type, 1))
+        below_half = _constant(value.type, (1 << storage.fraction >> 1) - 1)
+        value = builder.add(builder.add(value, below_half), odd)
+    whole = builder.ashr(value, places)
     above = builder.select(builder.icmp_signed(">", whole, low), whole, low)
     clamped = builder.select(builder.icmp_signed("<", above, high), above, high)
     return builder.trunc(clamped, _many(value.type, ir.IntType(8 * storage.itemsize)))

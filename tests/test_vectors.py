@@ -71,6 +71,48 @@ def test_turned_rows_sum_as_the_others_do(dtype, monkeypatch):
     resample._filter_job.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("short", "options"),
+    [
+        (True, {"scale": 2, "method": "linear"}),
+        (True, {"scale": 2, "method": "linear", "coordinates": "asymmetric"}),
+        (True, {"scale": 0.5, "method": "area"}),
+        (True, {"scale": 0.25, "method": "area"}),
+        (True, {"scale": 0.0625, "method": "area", "axes": 0}),
+        (True, {"scale": 8, "method": "linear", "axes": 1}),
+        (False, {"scale": 4, "method": "linear"}),
+        (False, {"scale": 2, "method": "cubic"}),
+        (False, {"scale": 0.125, "method": "area"}),
+        (False, {"scale": 2, "method": "linear", "border": "constant"}),
+        (False, {"scale": 2, "method": "linear", "border": "extrapolate"}),
+    ],
+    ids=str,
+)
+def test_short_sums_of_bytes_are_exact(short, options, monkeypatch):
+    random = np.random.default_rng(0)
+    x = np.stack([random.integers(0, 256, (48, 80), np.uint8), np.full((48, 80), 255, np.uint8)], axis=2)
+    options = {"axes": (0, 1)} | options
+    ours, shortened = gu.resize(x, **options), []
+    choose = resample._in_short_integers
+    monkeypatch.setattr(resample, "_in_short_integers", lambda step: shortened.append(choose(step) is not step) or step)
+    resample._filter_job.cache_clear()
+    assert same([ours], [gu.resize(x, **options)])
+    assert shortened == [short]
+    resample._filter_job.cache_clear()
+
+
+def test_a_read_only_array_needs_no_kernel_of_its_own(monkeypatch):
+    kernels = []
+    build = resample.filter_kernel
+    monkeypatch.setattr(resample, "filter_kernel", lambda *kind: kernels.append(build(*kind)) or kernels[-1])
+    x = np.ones((19, 23), np.float32)
+    writable = gu.resize(x, (38, 46), method="linear")
+    x.flags.writeable = False
+    assert same([gu.resize(x, (38, 46), method="linear")], [writable])
+    (kernel,) = kernels
+    assert len(kernel.signatures) == 1
+
+
 def test_a_machine_without_permutations_gives_the_same_bits(tmp_path):
     """Numba's generic processor has neither permutations nor fused multiply-adds: LLVM replaces both."""
     expected = results("float32") + results("uint8")

@@ -1,7 +1,8 @@
 """Compiling ahead: the calls that programs usually make, on small arrays.
 
-A kernel is compiled for what a call needs: its dtype, the length of its windows, the order of its axes. So the calls
-below differ in these, and in nothing else. They are calls of public functions: whatever kernels these come to run.
+A kernel is compiled for what a call needs: its dtype, the order of its axes, the ratio, on a GPU the length of its
+windows. So the calls below differ in these, and in nothing else. They are calls of public functions: whatever kernels
+these come to run.
 """
 
 from __future__ import annotations
@@ -132,16 +133,9 @@ def warm_up(operator: str, dtype: str, backend: str) -> bool:
     """
     scalar = import_module("ml_dtypes").bfloat16 if dtype == "bfloat16" else dtype
 
-    def writable(*shape: int) -> Any:
-        return np.ones(shape, scalar)
-
-    def read_only(*shape: int) -> Any:
-        return np.broadcast_to(writable(*shape), shape)
-
     try:
         with gu.use_backend(backend):
-            for array in (writable, read_only):  # to Numba, two types: what comes out of Pillow is read-only
-                OPERATORS[operator](array)
+            OPERATORS[operator](lambda *shape: np.ones(shape, scalar))
     except TypeError:
         return False
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,7 @@ from gpu_upsample.cpu.kernels import filter_kernel, lanes_of, select_kernel, tur
 from gpu_upsample.cpu.tables import Blocks, blocks_of, distinct
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.vectors import BYTES
+from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
 
@@ -22,6 +23,9 @@ _STREAMED_BYTES = 1 << 23
 _LONG_ROW = 1 << 12
 # Rows are turned into columns in a buffer of at most this many bytes, which the second cache shares with its tables.
 _TURNED_BYTES = 1 << 21
+
+SHORT = FOREIGN["uint8 sixteenth"]
+"""The storage of bytes whose sums fit into 16 bits."""
 
 _NONE = np.zeros(1, np.int64)
 
@@ -105,8 +109,29 @@ def _forms(taps: Taps, blocks: Blocks, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     return blocks.base, form, *tables
 
 
+def _in_short_integers(step: FilterStep) -> FilterStep:
+    """Return a step on bytes with sums of 16 bits, twice as many in a vector, if these are exact.
+
+    They are at twice or half the size, for example, where weights are quarters.
+    """
+    maps = [taps for taps in (step.rows, step.columns) if taps is not None]
+    bits = 1 << SHORT.fraction // len(maps)  # the product of all factors has the fraction of the sum
+    if not (step.source.name == step.result.name == "uint8" and all(_is_mean(taps, bits) for taps in maps)):
+        return step
+    rows, columns = (taps and replace(taps, weight=taps.weight * bits) for taps in (step.rows, step.columns))
+    return replace(step, rows=rows, columns=columns, source=SHORT, result=SHORT)
+
+
+def _is_mean(taps: Taps, parts: int) -> bool:
+    """Return whether all weights are so many parts of one, none is negative, and none sum up to more than one."""
+    scaled = taps.weight * parts
+    whole = np.array_equal(scaled, np.floor(scaled)) and bool((scaled >= 0).all())
+    return whole and taps.outside is None and bool((scaled.sum(axis=1) <= parts).all())
+
+
 @lru_cache(maxsize=256)
 def _filter_job(step: FilterStep) -> _Job:
+    step = _in_short_integers(step)
     kinds = kind_of(step.source.name), kind_of(step.result.name)
     accumulator, lanes, inner = np.dtype(step.result.accumulator), lanes_of(kinds[1]), step.shape[3]
     planes, rows_in, rows_out, width_in, width = _sizes(step)

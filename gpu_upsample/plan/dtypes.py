@@ -26,6 +26,8 @@ class Storage:
         that stays, and is shifted right by them.
     floor : bool
         Whether an integer sum starts at zero instead, and the shift rounds it down.
+    balanced : bool
+        Whether it starts at zero, and halfway is rounded to the even result, as a floating-point sum is.
     fused : bool
         Whether a product is added with one rounding, or rounded first.
     ties : {"even", "away"}
@@ -39,6 +41,7 @@ class Storage:
     fused: bool = True
     ties: str = "even"
     floor: bool = False
+    balanced: bool = False
 
     @property
     def itemsize(self) -> int:
@@ -49,7 +52,7 @@ class Storage:
     def start(self) -> float:
         """What a sum starts at; to add the first fused product to -0.0 is to round it once."""
         if "int" in self.accumulator:
-            return 0 if self.floor else 1 << self.fraction >> 1
+            return 0 if self.floor or self.balanced else 1 << self.fraction >> 1
         return -0.0 if self.fused else 0.0
 
     def bits(self, value: float) -> int:
@@ -111,9 +114,11 @@ FOREIGN: dict[str, Storage] = {
         Storage("int16 plain", "int16", "float32", fused=False),
         Storage("float32 plain", "float32", "float32", fused=False),
         Storage("float64 plain", "float64", "float64", fused=False),
+        Storage("uint8 sixteenth", "uint8", "int16", fraction=4, balanced=True),
     )
 }
-"""Name -> storage whose sums are formed as another library does: for `gpu_upsample.compat` alone."""
+"""Name -> storage whose sums are formed in another way: as another library does, for `gpu_upsample.compat`, or, the
+last, in short integers where these are exact."""
 
 PARTS = {"complex64": ("float32", 2), "complex128": ("float64", 2)}
 """Dtypes that are several scalars side by side, which every operator here treats alike."""

@@ -6,7 +6,7 @@ registered with ``torch.library``: autograd, ``torch.compile`` and ``gradcheck``
 scatter, so the same call gives the same bits on every run, on a GPU too, where torch's own gradients of
 interpolation do not. Gradients of 8- to 64-bit integers do not exist, as in torch.
 
-Sums of a transposed convolution go through a matrix product where they are long, unless
+Long sums of a transposed convolution on a GPU, and of its weight's gradient, go through a matrix product, unless
 ``torch.use_deterministic_algorithms(True)`` is set: then they, too, have one order everywhere.
 
 A compiled graph holds for the shapes that it was compiled for. There are no forward-mode derivatives: like every
