@@ -58,7 +58,7 @@ def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: in
     """
     LANES = lanes_of(RESULT)
     DIRECT = int(arithmetic.carrier_of(SOURCE) == arithmetic.accumulator_of(RESULT))
-    WIDE = 4 * LANES
+    WIDE = 4 * LANES  # down the rows, four sums at a time: each has to wait for its last product
     LINE = vectors.BYTES * 8 // arithmetic.carrier_of(RESULT).bitwidth
 
     @njit(nogil=True, cache=True, error_model="numpy")

@@ -153,7 +153,7 @@ def _joins(rows: Taps, columns: Taps, others: int) -> bool:
     return rows.width * columns.width < _LONG_SUM or rows.n_out * columns.n_out * others >= _FEW
 
 
-# Longer windows along a row have no loop of their own, whose outputs are formed side by side.
+# The samples of longer windows along a row lie too far apart to be permuted on a CPU, or unrolled on a GPU.
 _WIDE = 10
 
 
