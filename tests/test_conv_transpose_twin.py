@@ -72,4 +72,6 @@ def test_machine_code(dtype, wide):
     assert ".f64\t" not in ptx or scalar == "float64"
     used = machine_code.resources(spec)
     assert used["REG"] <= 64
-    assert used["STACK"] == used["LOCAL"] == 0
+    assert used["LOCAL"] == 0
+    # Around the compiler's routine for 64-bit division, what does not fit into the registers waits on the stack.
+    assert used["STACK"] <= (64 if wide else 0)

@@ -115,8 +115,10 @@ def _in_short_integers(step: FilterStep) -> FilterStep:
     They are at twice or half the size, for example, where weights are quarters.
     """
     maps = [taps for taps in (step.rows, step.columns) if taps is not None]
+    if not (step.source.name == step.result.name == "uint8" and maps):
+        return step
     bits = 1 << SHORT.fraction // len(maps)  # the product of all factors has the fraction of the sum
-    if not (step.source.name == step.result.name == "uint8" and all(_is_mean(taps, bits) for taps in maps)):
+    if not all(_is_mean(taps, bits) for taps in maps):
         return step
     rows, columns = (taps and replace(taps, weight=taps.weight * bits) for taps in (step.rows, step.columns))
     return replace(step, rows=rows, columns=columns, source=SHORT, result=SHORT)
@@ -200,8 +202,9 @@ def _select_job(step: SelectStep) -> _Job:
     columns = _NONE if step.columns is None else step.columns
     tables: tuple[Any, ...] = (columns * inner, _NONE, np.zeros(1, word), np.zeros(1, word))
     if across and not nested:
-        # A lane without a sample is put where its neighbours are.
-        blocks = blocks_of(np.maximum.accumulate(np.maximum(columns, 0)), inner, lanes)
+        # A lane without a sample is put where the last one with a sample is.
+        last = np.maximum.accumulate(np.where(columns < 0, 0, np.arange(len(columns))))
+        blocks = blocks_of(np.maximum(columns[last], 0), inner, lanes)
         spread, offset = blocks.spread, blocks.offset.astype(word if blocks.spread else np.uint32)
         form, parts = distinct(offset, (columns >= 0)[blocks.column].astype(word))
         tables = (blocks.base, form, *parts)

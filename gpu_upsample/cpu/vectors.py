@@ -32,9 +32,10 @@ class _VectorModel(models.PrimitiveModel):
 
 
 @lower_cast(Vector, Vector)
-def _extended(context: Any, builder: Any, given: Any, wanted: Any, value: Any) -> Any:
-    """Let float32 be added up in float64, as it may be on scalars."""
-    return builder.fpext(value, context.get_value_type(wanted))
+def _cast(context: Any, builder: Any, given: Any, wanted: Any, value: Any) -> Any:
+    """Let what was widened to one floating-point type be added up in another, as it may be on scalars."""
+    convert = builder.fpext if wanted.scalar.bitwidth > given.scalar.bitwidth else builder.fptrunc
+    return convert(value, context.get_value_type(wanted))
 
 
 def _place(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
@@ -80,7 +81,10 @@ def store(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _vector_place(context, builder, array, args[0], args[1], vector.lanes)
-        builder.store(args[2], place, align=array.dtype.bitwidth // 8)
+        value = args[2]
+        if vector.scalar != array.dtype:
+            value = context.cast(builder, value, vector, Vector(array.dtype, vector.lanes))
+        builder.store(value, place, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), codegen
