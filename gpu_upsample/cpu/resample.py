@@ -120,6 +120,9 @@ def _in_short_integers(step: FilterStep) -> FilterStep:
     bits = 1 << SHORT.fraction // len(maps)  # the product of all factors has the fraction of the sum
     if not all(_is_mean(taps, bits) for taps in maps):
         return step
+    lanes, inner = lanes_of(kind_of(SHORT.name)), step.shape[3]
+    if step.columns is not None and inner < lanes and blocks_of(step.columns.start, inner, lanes).spread == 0:
+        return step  # more samples side by side lie further apart than can be permuted
     rows, columns = (taps and replace(taps, weight=taps.weight * bits) for taps in (step.rows, step.columns))
     return replace(step, rows=rows, columns=columns, source=SHORT, result=SHORT)
 
