@@ -49,7 +49,8 @@ def as_array(x: Any) -> Any:
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     """Return a new array, in the byte order of the machine."""
-    return np.empty(shape, np.dtype(dtype).newbyteorder("="))
+    kind = np.dtype(dtype)
+    return np.empty(shape, kind if kind.isnative else kind.newbyteorder("="))
 
 
 def words(x: Any, storage: Storage) -> Any:

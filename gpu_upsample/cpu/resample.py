@@ -94,8 +94,8 @@ def _outside(taps: Taps, dtype: np.dtype[Any]) -> Any:
 
 
 def _windows(taps: Taps, dtype: np.dtype[Any]) -> tuple[Any, ...]:
-    """Return the tables of the windows themselves."""
-    start, count = np.ascontiguousarray(taps.start), np.ascontiguousarray(taps.count)
+    """Return the tables of the windows themselves, as copies: to Numba a read-only array is of another type."""
+    start, count = np.array(taps.start), np.array(taps.count)
     return start, count, taps.weight.astype(dtype, order="C").ravel(), _outside(taps, dtype)
 
 
@@ -201,7 +201,7 @@ def _select_job(step: SelectStep) -> _Job:
     planes, rows_in, rows_out, width_in, width = _sizes(step)
     across = step.columns is not None
     nested, spread = across and inner >= lanes, 0
-    rows = _NONE if step.rows is None else np.ascontiguousarray(step.rows)
+    rows = _NONE if step.rows is None else np.array(step.rows)
     columns = _NONE if step.columns is None else step.columns
     tables: tuple[Any, ...] = (columns * inner, _NONE, np.zeros(1, word), np.zeros(1, word))
     if across and not nested:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,7 @@ PARTS = {"complex64": ("float32", 2), "complex128": ("float64", 2)}
 """Dtypes that are several scalars side by side, which every operator here treats alike."""
 
 
+@cache
 def scalars(dtype: Any) -> tuple[Storage, int]:
     """Return the scalar that arrays of `dtype` consist of, and how many of them make one element.
 
