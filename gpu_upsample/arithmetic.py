@@ -98,10 +98,11 @@ _FROM_FLOAT = {"i": "fptosi", "u": "fptoui"}
 def _sum(builder: Any, storage: Storage, round_product: Callable[..., Any], a: Any, b: Any, c: Any) -> Any:
     if _is_integer(c.type):
         return builder.add(builder.mul(a, b), c)
-    return _fma(builder, a, b, c) if storage.fused else round_product(builder, a, b, c)
+    return fused(builder, a, b, c) if storage.fused else round_product(builder, a, b, c)
 
 
-def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """Emit a fused multiply-add."""
     if not isinstance(c.type, ir.VectorType):
         return builder.fma(a, b, c)
     name = f"llvm.fma.v{c.type.count}f{32 if c.type.element == FLOAT32 else 64}"

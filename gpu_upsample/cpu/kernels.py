@@ -16,6 +16,7 @@ from gpu_upsample import arithmetic
 from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.vectors import (
     collect,
+    copy,
     entry,
     fence,
     keep,
@@ -253,11 +254,7 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
                     samples, origin = x, src
                     if src + line.size > x.size:
                         samples, origin = line, 0
-                        for i in range(0, width_in - LANES + 1, LANES):
-                            store(line, i, load(LANES, x, src + i))
-                        i = width_in & -LANES
-                        if i < width_in:
-                            store(line, i, load_first(LANES, x, src + i, width_in - i))
+                        copy(line, 0, x, src, width_in)
                     for b in range(column_start.size):
                         form = entry(column_form, b) * LANES
                         index = load(LANES, column_index, form)

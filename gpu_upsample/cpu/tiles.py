@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import extending, types
+from numba import types
+
+from gpu_upsample.arithmetic import fused
+from gpu_upsample.cpu.vectors import primitive, splat_value
 
 
 def _features() -> dict[str, bool]:
@@ -24,8 +27,6 @@ _X86 = binding.get_process_triple().startswith(("x86_64", "i386", "i686"))
 _FEATURES = _features()
 _VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
 _REGISTERS = 32 if _VECTOR_BYTES == 64 or not _X86 else 16
-
-intrinsic: Any = extending.intrinsic  # typed as if its functions took what Numba itself passes them
 
 VECTORS = 2
 """Vectors of a row of a block."""
@@ -47,7 +48,7 @@ def aligned(size: int, dtype: Any) -> Any:
     return held[begin : begin + length].view(dtype)
 
 
-@intrinsic
+@primitive
 def add_products(
     typingctx: Any, lanes: Any, rows: Any, masked: Any, n: Any, a: Any, at: Any, b: Any, masks: Any, sums: Any
 ) -> Any:
@@ -65,7 +66,6 @@ def add_products(
         number = context.get_data_type(signature.args[4].dtype)
         vector, index = ir.VectorType(number, width), ir.IntType(64)
         size = context.get_abi_sizeof(number)
-        fma = _function(builder.module, f"llvm.fma.v{width}{number.intrinsic_name}", vector, [vector] * 3)
 
         def constant(value: int) -> Any:
             return ir.Constant(index, value)
@@ -100,11 +100,10 @@ def add_products(
         after = []
         for i in range(height):
             factor = builder.load(builder.gep(left, [builder.add(builder.mul(r, constant(height)), constant(i))]))
-            first = builder.insert_element(ir.Constant(vector, ir.Undefined), factor, ir.Constant(ir.IntType(32), 0))
-            every = builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), width), None))
+            every = splat_value(builder, factor, width)
             line = []
             for j in range(VECTORS):
-                total = builder.call(fma, [every, row[j], held[i][j]])
+                total = fused(builder, every, row[j], held[i][j])
                 line.append(builder.select(taken[j], total, held[i][j]) if chosen else total)
             after.append(line)
         following = builder.add(r, constant(1))
@@ -124,7 +123,7 @@ def add_products(
     return types.void(lanes, rows, masked, whole, a, whole, b, masks, sums), codegen
 
 
-@intrinsic
+@primitive
 def load_alone(typingctx: Any, array: Any, at: Any) -> Any:
     """Return an element of a flat array, never as a part of a gathered vector."""
 
@@ -136,7 +135,7 @@ def load_alone(typingctx: Any, array: Any, at: Any) -> Any:
     return array.dtype(array, types.int64), codegen
 
 
-@intrinsic
+@primitive
 def store_alone(typingctx: Any, array: Any, at: Any, value: Any) -> Any:
     """Set an element of a flat array, never as a part of a scattered vector."""
 
@@ -147,8 +146,3 @@ def store_alone(typingctx: Any, array: Any, at: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.int64, array.dtype), codegen
-
-
-def _function(module: Any, name: str, result: Any, arguments: list[Any]) -> Any:
-    found = module.globals.get(name)
-    return found if found is not None else ir.Function(module, ir.FunctionType(result, arguments), name)

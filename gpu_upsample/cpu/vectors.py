@@ -18,7 +18,7 @@ from numba.extending import intrinsic, lower_cast, models, register_model
 
 from gpu_upsample.arithmetic import Vector
 
-_primitive: Any = intrinsic  # what it decorates is called without the first parameter
+primitive: Any = intrinsic  # what it decorates is called without the first parameter
 
 BYTES = 64
 """Bytes of a vector of accumulators: a cache line."""
@@ -50,7 +50,8 @@ def _vector_place(context: Any, builder: Any, array_type: Any, array: Any, at: A
     return builder.bitcast(place, ir.VectorType(place.type.pointee, lanes).as_pointer())
 
 
-def _splat(builder: Any, value: Any, lanes: int) -> Any:
+def splat_value(builder: Any, value: Any, lanes: int) -> Any:
+    """Emit a vector of one LLVM value."""
     kind = ir.VectorType(value.type, lanes)
     single = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
@@ -61,7 +62,7 @@ def _literal(value: Any) -> int | None:
     return value.literal_value if isinstance(value, types.IntegerLiteral) else None
 
 
-@_primitive
+@primitive
 def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
     """Return as many elements of an array, from one on; they need not be aligned."""
     number = _literal(lanes)
@@ -75,7 +76,7 @@ def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
     return Vector(array.dtype, number)(lanes, array, types.intp), codegen
 
 
-@_primitive
+@primitive
 def store(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
     """Write a vector; it need not be aligned."""
 
@@ -90,7 +91,20 @@ def store(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
     return types.void(array, types.intp, vector), codegen
 
 
-@_primitive
+@primitive
+def copy(typingctx: Any, array: Any, at: Any, source: Any, start: Any, count: Any) -> Any:
+    """Copy `count` elements from one array to another of the same type."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        to = _place(context, builder, array, args[0], args[1])
+        given = _place(context, builder, source, args[2], args[3])
+        cgutils.raw_memcpy(builder, to, given, args[4], array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, source, types.intp, types.intp), codegen
+
+
+@primitive
 def stream(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
     """Write a vector of whole cache lines, or an aligned part of one, past the caches."""
 
@@ -104,7 +118,7 @@ def stream(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
     return types.void(array, types.intp, vector), codegen
 
 
-@_primitive
+@primitive
 def fence(typingctx: Any) -> Any:
     """Wait until all that was streamed can be seen by other threads."""
 
@@ -115,7 +129,7 @@ def fence(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
-@_primitive
+@primitive
 def store_first(typingctx: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
     """Write the first `count` elements of a vector."""
 
@@ -128,7 +142,7 @@ def store_first(typingctx: Any, array: Any, at: Any, vector: Any, count: Any) ->
     return types.void(array, types.intp, vector, types.intp), codegen
 
 
-@_primitive
+@primitive
 def load_first(typingctx: Any, lanes: Any, array: Any, at: Any, count: Any) -> Any:
     """Return a vector of `count` elements of an array; what follows them in the vector means nothing."""
     number = _literal(lanes)
@@ -145,7 +159,7 @@ def load_first(typingctx: Any, lanes: Any, array: Any, at: Any, count: Any) -> A
     return Vector(array.dtype, number)(lanes, array, types.intp, types.intp), codegen
 
 
-@_primitive
+@primitive
 def splat(typingctx: Any, lanes: Any, value: Any) -> Any:
     """Return a vector of one value."""
     number = _literal(lanes)
@@ -153,7 +167,7 @@ def splat(typingctx: Any, lanes: Any, value: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _splat(builder, args[1], number)
+        return splat_value(builder, args[1], number)
 
     return Vector(value, number)(lanes, value), codegen
 
@@ -164,7 +178,7 @@ def _entry(context: Any, builder: Any, table_type: Any, table: Any, at: Any) -> 
     return value
 
 
-@_primitive
+@primitive
 def entry(typingctx: Any, table: Any, at: Any) -> Any:
     """Return one element of an array that nobody writes to: the load may move out of a loop."""
 
@@ -174,7 +188,7 @@ def entry(typingctx: Any, table: Any, at: Any) -> Any:
     return table.dtype(table, types.intp), codegen
 
 
-@_primitive
+@primitive
 def spread(typingctx: Any, lanes: Any, table: Any, at: Any) -> Any:
     """Return a vector of one element of an array that nobody writes to."""
     number = _literal(lanes)
@@ -182,24 +196,24 @@ def spread(typingctx: Any, lanes: Any, table: Any, at: Any) -> Any:
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _splat(builder, _entry(context, builder, table, *args[1:]), number)
+        return splat_value(builder, _entry(context, builder, table, *args[1:]), number)
 
     return Vector(table.dtype, number)(lanes, table, types.intp), codegen
 
 
-@_primitive
+@primitive
 def keep(typingctx: Any, k: Any, count: Any, new: Any, old: Any) -> Any:
     """Return the lanes of `new` whose `count` lies above `k`, and of `old` elsewhere."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         number = builder.trunc(args[0], args[1].type.element)
-        counted = builder.icmp_signed("<", _splat(builder, number, new.lanes), args[1])
+        counted = builder.icmp_signed("<", splat_value(builder, number, new.lanes), args[1])
         return builder.select(counted, args[2], args[3])
 
     return new(types.intp, count, new, new), codegen
 
 
-@_primitive
+@primitive
 def unless_zero(typingctx: Any, factor: Any, new: Any, old: Any) -> Any:
     """Return the lanes of `new` where `factor` is not zero, and of `old` elsewhere."""
 
@@ -253,7 +267,7 @@ def _permutes(context: Any, bits: int) -> bool:
     return feature in context.codegen().magic_tuple()[2].split(",")
 
 
-@_primitive
+@primitive
 def collect(typingctx: Any, spread: Any, array: Any, at: Any, index: Any) -> Any:
     """Return the elements ``array[at + index]``, one per lane.
 
@@ -293,7 +307,7 @@ def _interleaved(builder: Any, a: Any, b: Any, first: int) -> Any:
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), lanes), picked))
 
 
-@_primitive
+@primitive
 def turn(typingctx: Any, lanes: Any, array: Any, at: Any, target: Any, to: Any) -> Any:
     """Transpose a square of `lanes` vectors that follow one another, from one array into another."""
     number = _literal(lanes)

@@ -45,8 +45,8 @@ def _lane_pointers(context: Any, builder: Any, array_type: Any, array: Any, lane
     return [builder.gep(data, [ir.Constant(ir.IntType(64), lane)]) for lane in range(lanes)]
 
 
-def _access(context: Any, dtype: Any, count: int) -> tuple[Any, int, Any, int]:
-    """Return how `count` neighbours are accessed: a word, the scalars in it, the vector of words, its alignment.
+def _access(context: Any, dtype: Any, count: int) -> tuple[Any, int, int, Any, int]:
+    """Return how `count` neighbours are accessed: a word, the scalars in it, the words at once, their type, its alignment.
 
     Scalars of 1 and 2 bytes travel in words: a vector of more than four scalars would be split.
     """
@@ -56,7 +56,7 @@ def _access(context: Any, dtype: Any, count: int) -> tuple[Any, int, Any, int]:
     if together < held:
         holder, held = ir.IntType(8 * size * together), together
     words = together // held
-    return holder, held, (ir.VectorType(holder, words) if words > 1 else holder), together * size
+    return holder, held, words, (ir.VectorType(holder, words) if words > 1 else holder), together * size
 
 
 def _part(builder: Any, address: Any, moved: Any, number: int) -> Any:
@@ -102,8 +102,7 @@ def build_accesses(intrinsic: Callable[..., Any]) -> SimpleNamespace:
         number = count.literal_value
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            holder, held, moved, alignment = _access(context, pointer.dtype, number)
-            words = moved.count if moved is not holder else 1
+            holder, held, words, moved, alignment = _access(context, pointer.dtype, number)
             address = _address(builder, args[0], args[1])
             targets = _lane_pointers(context, builder, lanes, args[2], number)
             scalar = context.get_data_type(pointer.dtype)
@@ -130,8 +129,7 @@ def build_accesses(intrinsic: Callable[..., Any]) -> SimpleNamespace:
         number = count.literal_value
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            holder, held, moved, alignment = _access(context, pointer.dtype, number)
-            words = moved.count if moved is not holder else 1
+            holder, held, words, moved, alignment = _access(context, pointer.dtype, number)
             address = _address(builder, args[0], args[1])
             sources = _lane_pointers(context, builder, lanes, args[2], number)
             for first in range(0, number, words * held):
