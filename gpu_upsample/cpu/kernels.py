@@ -15,6 +15,7 @@ from numba.extending import intrinsic
 from gpu_upsample import arithmetic
 from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.vectors import (
+    announce,
     collect,
     copy,
     entry,
@@ -22,14 +23,22 @@ from gpu_upsample.cpu.vectors import (
     keep,
     load,
     load_first,
+    pointer,
     splat,
     spread,
     store,
     store_first,
     stream,
+    stream_line,
     turn,
     unless_zero,
 )
+
+STRIP_LINES = 64
+"""Cache lines that are collected before they are streamed: as many as may wait beside other stores."""
+
+TOGETHER = 4
+"""Rows of the result at most that are formed together."""
 
 _scalar = arithmetic.build(intrinsic)
 fma, add_product, widen, narrow = _scalar.fma, _scalar.add_product, _scalar.widen, _scalar.narrow
@@ -40,9 +49,52 @@ def lanes_of(kind: int) -> int:
     return vectors.BYTES * 8 // arithmetic.accumulator_of(kind).bitwidth
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def drain(out, strip, line, lead, base, end, final):
+    """Stream the whole cache lines of what has been collected for an output, and keep the rest.
+
+    Parameters
+    ----------
+    out, strip : pointer
+        The output, and what is collected for it.
+    line : int
+        Elements of a cache line.
+    lead : int
+        Elements between the start of a cache line and the output.
+    base, end : int
+        The strip begins with element `base` of the output, at the start of a line or, first of all, behind it; it is
+        filled up to element `end`.
+    final : bool
+        Whether nothing follows, so that the rest is stored, too.
+
+    Returns
+    -------
+    int
+        The element with which the strip begins now.
+    """
+    skipped = (lead + base) & (line - 1)  # the strip has room for them
+    at = base
+    if skipped:
+        at = min(base + line - skipped, end)
+        copy(out, base, strip, skipped, at - base)
+    base -= skipped
+    while at + line <= end:
+        stream_line(out, at, strip, at - base)
+        at += line
+    if final:
+        copy(out, at, strip, at - base, end - at)
+    else:
+        copy(strip, 0, strip, at - base, end - at)
+    return at
+
+
 @cache
-def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -> Any:  # noqa: N803
+def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: int, TAPS: int, FILL: int) -> Any:  # noqa: N803
     """Return the kernel for weighted sums along columns, then rows.
+
+    Rows of the result that have one window are formed together, a piece of all of them at a time, as soon as the
+    last row of that window is summed so far along its columns: what leaves for memory takes its time beside the sums
+    of the next piece.
 
     Parameters
     ----------
@@ -51,113 +103,135 @@ def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: in
     COLUMNS : int
         1 if there are sums along the columns, 0 if these stay as they are.
     INNER : int
-        1 if the inner axis fills vectors by itself, 0 if a vector holds neighbouring columns.
+        How many vectors of the inner axis are summed side by side; 0 if a vector holds neighbouring columns.
     SPREAD : int
         For such a vector: in how many vectors of the input its samples lie, or 0 for anywhere.
+    TAPS : int
+        For such a vector: length of the windows along a row if the loop over them is to be unrolled, else 0.
     FILL : int
         1 if a constant surrounds the array.
     """
     LANES = lanes_of(RESULT)
     DIRECT = int(arithmetic.carrier_of(SOURCE) == arithmetic.accumulator_of(RESULT))
     WIDE = 4 * LANES  # down the rows, four sums at a time: each has to wait for its last product
+    CHUNK = 4 * WIDE
+    DEEP = max(1, INNER) * LANES
     LINE = vectors.BYTES * 8 // arithmetic.carrier_of(RESULT).bitwidth
 
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
         x, out, first, last, lead, streams, rows_in, rows_out, width_in, width,
-        row_start, row_count, row_weight, row_outside,
-        column_start, column_form, column_index, column_count, column_weight, column_outside, taps, inner,
-        column_zero, row_zero, fill, ring, held, line,
+        row_start, row_count, row_weight, row_outside, row_alike,
+        column_start, column_form, column_index, column_count, column_weight, column_outside, stride, taps, inner,
+        column_zero, row_zero, fill, slots, ring, line, strip,
     ):  # fmt: skip
-        held[:] = -1
-        mask = held.size - 1
-        pitch = ring.size // held.size
+        mask, pitch = slots - 1, ring.size // slots
         row_width = row_weight.size // row_start.size
-        for r in range(first, last):
+        length = TAPS if TAPS else taps
+        ring[:], line[:] = (
+            0,
+            0,
+        )  # sums are formed beyond the end of a row, too: denormal numbers there would slow them down
+        base, collects = first * width, strip.size > 1
+        r, ready = first, 0  # the ring holds what windows need of the source rows before `ready`
+        while r < last:
             plane = r // rows_out
             o = r - plane * rows_out
-            begin = plane * rows_in + entry(row_start, o)
-            count = entry(row_count, o)
-            if COLUMNS:
-                for source in range(begin, begin + count):
-                    slot = source & mask
-                    if held[slot] == source:
-                        continue
-                    held[slot] = source
-                    src, dst = source * width_in, slot * pitch
-                    if INNER:
-                        for c in range(column_start.size):
-                            at, i = src + entry(column_start, c), 0
+            begin, count = plane * rows_in + entry(row_start, o), entry(row_count, o)
+            stop, together = begin + count, min(entry(row_alike, o), last - r)
+            target = pointer(out, 0)
+            if collects:
+                target = pointer(strip, ((lead + base) & (LINE - 1)) - base)
+            source = max(begin, ready)
+            while True:
+                final, fresh = source + 1 >= stop, source < stop
+                done = 0
+                src, dst = source * width_in, (source & mask) * pitch
+                # Where no scalar needs to be widened, and none is read beyond the end, x itself will do.
+                samples = pointer(line, 0)
+                if DIRECT and src + line.size <= x.size:
+                    samples = pointer(x, src)
+                elif COLUMNS and not INNER and fresh:
+                    for i in range(0, width_in - LANES + 1, LANES):
+                        store(line, i, widen(SOURCE, load(LANES, x, src + i)))
+                    i = width_in & -LANES
+                    if i < width_in:
+                        store(line, i, widen(SOURCE, load_first(LANES, x, src + i, width_in - i)))
+                for j in range(0, width, CHUNK if final else width):
+                    until = min(width, j + CHUNK + LINE) if final else width
+                    until = (until + stride - 1) // stride if fresh else 0
+                    for b in range(done, until if COLUMNS else 0):
+                        if INNER:
+                            at, i = src + entry(column_start, b), 0
                             while True:
-                                total = splat(LANES, column_zero)
-                                for k in range(entry(column_count, c)):
-                                    value = widen(SOURCE, load(LANES, x, at + k * inner + i))
-                                    factor = spread(LANES, column_weight, c * taps + k)
+                                total = splat(DEEP, column_zero)
+                                for k in range(entry(column_count, b)):
+                                    value = widen(SOURCE, load(DEEP, x, at + k * inner + i))
+                                    factor = spread(DEEP, column_weight, b * taps + k)
                                     total = add_product(RESULT, factor, value, total)
-                                if FILL and entry(column_outside, c) != 0:
-                                    factor = spread(LANES, column_outside, c)
-                                    total = add_product(RESULT, factor, splat(LANES, fill), total)
-                                store(ring, dst + c * inner + i, total)
-                                if i + LANES >= inner:
+                                if FILL and entry(column_outside, b) != 0:
+                                    factor = spread(DEEP, column_outside, b)
+                                    total = add_product(RESULT, factor, splat(DEEP, fill), total)
+                                store(ring, dst + b * stride + i, total)
+                                if i + DEEP >= inner:
                                     break
-                                i = min(i + LANES, inner - LANES)
-                    else:
-                        # Where no scalar needs to be widened, and none is read beyond the end, x itself will do.
-                        samples, origin = line, 0
-                        if DIRECT and src + line.size <= x.size:
-                            samples, origin = x, src
+                                i = min(i + DEEP, inner - DEEP)
                         else:
-                            for i in range(0, width_in - LANES + 1, LANES):
-                                store(line, i, widen(SOURCE, load(LANES, x, src + i)))
-                            i = width_in & -LANES
-                            if i < width_in:
-                                store(line, i, widen(SOURCE, load_first(LANES, x, src + i, width_in - i)))
-                        for b in range(column_start.size):
-                            form, at = entry(column_form, b) * LANES, origin + entry(column_start, b)
+                            form, at = entry(column_form, b) * LANES, entry(column_start, b)
                             index = load(LANES, column_index, form)
                             total = splat(LANES, column_zero)
                             if entry(column_count, form) < 0:  # all windows are whole
-                                for k in range(taps):
+                                for k in range(length):
                                     value = collect(SPREAD, samples, at + k * inner, index)
-                                    factor = load(LANES, column_weight, form * taps + k * LANES)
+                                    factor = load(LANES, column_weight, form * length + k * LANES)
                                     total = add_product(RESULT, factor, value, total)
                             else:
                                 counts = load(LANES, column_count, form)
-                                for k in range(taps):
+                                for k in range(length):
                                     value = collect(SPREAD, samples, at + k * inner, index)
-                                    factor = load(LANES, column_weight, form * taps + k * LANES)
+                                    factor = load(LANES, column_weight, form * length + k * LANES)
                                     total = keep(k, counts, add_product(RESULT, factor, value, total), total)
                             if FILL:
                                 factor = load(LANES, column_outside, form)
                                 more = add_product(RESULT, factor, splat(LANES, fill), total)
                                 total = unless_zero(factor, more, total)
-                            store(ring, dst + b * LANES, total)
-            outside = FILL and entry(row_outside, o) != 0
-            to = r * width
-            # A row is streamed in whole cache lines, after the few elements before the first of them.
-            j, n = 0, -(lead + to) & (LINE - 1) if streams else 0
-            n = min(n if n != 0 else WIDE, width)
-            while j < width:
-                total = splat(WIDE, row_zero)
-                for k in range(count):
-                    if COLUMNS:
-                        value = load(WIDE, ring, ((begin + k) & mask) * pitch + j)
-                    elif n == WIDE:
-                        value = widen(SOURCE, load(WIDE, x, (begin + k) * width_in + j))
-                    else:
-                        value = widen(SOURCE, load_first(WIDE, x, (begin + k) * width_in + j, n))
-                    total = add_product(RESULT, spread(WIDE, row_weight, o * row_width + k), value, total)
-                if outside:
-                    total = add_product(RESULT, spread(WIDE, row_outside, o), splat(WIDE, fill), total)
-                if n < WIDE:
-                    store_first(out, to + j, narrow(RESULT, total), n)
-                elif streams:
-                    stream(out, to + j, narrow(RESULT, total))
-                else:
-                    store(out, to + j, narrow(RESULT, total))
-                j += n
-                n = min(WIDE, width - j)
-        if streams:
+                            store(ring, dst + b * stride, total)
+                    done = until
+                    for row in range(r, r + together if final else r):
+                        # A row is streamed in whole cache lines, after the few elements before the first of them.
+                        to, weights = row * width, (row - r + o) * row_width
+                        ahead = -(lead + to) & (LINE - 1) if streams else 0
+                        at, end = j + ahead if j else 0, min(width, j + ahead + CHUNK)
+                        if streams and not j and (lead + to + width) & (LINE - 1):
+                            announce(out, to + width)
+                        while at < end:
+                            n = min(end - at, ahead if ahead and not at else WIDE)
+                            total = splat(WIDE, row_zero)
+                            for k in range(count):
+                                if COLUMNS:
+                                    value = load(WIDE, ring, ((begin + k) & mask) * pitch + at)
+                                elif n == WIDE:
+                                    value = widen(SOURCE, load(WIDE, x, (begin + k) * width_in + at))
+                                else:
+                                    value = widen(SOURCE, load_first(WIDE, x, (begin + k) * width_in + at, n))
+                                total = add_product(RESULT, spread(WIDE, row_weight, weights + k), value, total)
+                            if FILL and entry(row_outside, row - r + o) != 0:
+                                factor = spread(WIDE, row_outside, row - r + o)
+                                total = add_product(RESULT, factor, splat(WIDE, fill), total)
+                            if n < WIDE and not collects:
+                                store_first(target, to + at, narrow(RESULT, total), n)
+                            elif streams:
+                                stream(target, to + at, narrow(RESULT, total))
+                            else:
+                                store(target, to + at, narrow(RESULT, total))
+                            at += n
+                source += 1
+                if final:
+                    break
+            r, ready = r + together, stop
+            if collects and (r == last or r * width - base >= STRIP_LINES * LINE):
+                base = drain(pointer(out, 0), pointer(strip, 0), LINE, lead, base, r * width, r == last)
+        if streams or collects:
             fence()
 
     return kernel
@@ -175,7 +249,7 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
         x, out, first, last, lead, streams, rows, width_in, width,
-        column_start, column_count, column_weight, column_outside, taps, inner, zero, fill, square, turned, sums,
+        column_start, column_count, column_weight, column_outside, taps, inner, zero, fill, square, turned, sums, strip,
     ):  # fmt: skip
         for group in range(first, last):
             r = group * LANES
@@ -229,10 +303,14 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
         x, out, first, last, lead, streams, rows_in, rows_out, width_in, width,
-        rows, column_start, column_form, column_index, column_inside, inner, fill, line, row,
+        rows, column_start, column_form, column_index, column_inside, inner, fill, line, row, strip,
     ):  # fmt: skip
+        base, collects = first * width, strip.size > 1
         held = -2
         for r in range(first, last):
+            target = pointer(out, 0)
+            if collects:
+                target = pointer(strip, ((lead + base) & (LANES - 1)) - base)
             plane = r // rows_out
             chosen = entry(rows, r - plane * rows_out)
             source = plane * rows_in + chosen if chosen >= 0 else -1
@@ -251,14 +329,14 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
                                 break
                             i = min(i + LANES, inner - LANES)
                 else:
-                    samples, origin = x, src
+                    samples = pointer(x, src)
                     if src + line.size > x.size:
-                        samples, origin = line, 0
+                        samples = pointer(line, 0)
                         copy(line, 0, x, src, width_in)
                     for b in range(column_start.size):
                         form = entry(column_form, b) * LANES
                         index = load(LANES, column_index, form)
-                        value = collect(SPREAD, samples, origin + entry(column_start, b), index)
+                        value = collect(SPREAD, samples, entry(column_start, b), index)
                         if FILL:
                             value = unless_zero(load(LANES, column_inside, form), value, splat(LANES, fill))
                         store(row, b * LANES, value)
@@ -273,15 +351,17 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
                     value = load(LANES, x, src + j)
                 else:
                     value = load_first(LANES, x, src + j, n)
-                if n < LANES:
-                    store_first(out, to + j, value, n)
+                if n < LANES and not collects:
+                    store_first(target, to + j, value, n)
                 elif streams:
-                    stream(out, to + j, value)
+                    stream(target, to + j, value)
                 else:
-                    store(out, to + j, value)
+                    store(target, to + j, value)
                 j += n
                 n = min(LANES, width - j)
-        if streams:
+            if collects and (r + 1 == last or (r + 1) * width - base >= STRIP_LINES * LANES):
+                base = drain(pointer(out, 0), pointer(strip, 0), LANES, lead, base, (r + 1) * width, r + 1 == last)
+        if streams or collects:
             fence()
 
     return kernel

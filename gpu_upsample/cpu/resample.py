@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.kernels import filter_kernel, lanes_of, select_kernel, turned_kernel
+from gpu_upsample.cpu.kernels import STRIP_LINES, TOGETHER, filter_kernel, lanes_of, select_kernel, turned_kernel
 from gpu_upsample.cpu.tables import Blocks, blocks_of, distinct
 from gpu_upsample.cpu.threads import run_in_parts
-from gpu_upsample.cpu.vectors import BYTES
+from gpu_upsample.cpu.vectors import BYTES, aligned
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
@@ -26,6 +26,9 @@ _TURNED_BYTES = 1 << 21
 
 SHORT = FOREIGN["uint8 sixteenth"]
 """The storage of bytes whose sums fit into 16 bits."""
+
+# Windows along a row of so many samples have kernels of their own.
+_UNROLLED = (2, 4, 6, 8)
 
 _NONE = np.zeros(1, np.int64)
 
@@ -59,15 +62,17 @@ class _Job:
 
     def run(self, x: Any, out: Any) -> None:
         """Run the kernel on flat arrays."""
-        lead, streams = 0, out.nbytes >= _STREAMED_BYTES
-        if streams:
-            astray, row = out.ctypes.data % BYTES, self.width * out.itemsize
-            lead, rest = divmod(astray, out.itemsize)
-            streams = rest == 0 and (row >= _LONG_ROW or astray == row % BYTES == 0)
+        astray, row, line = out.ctypes.data % BYTES, self.width * out.itemsize, BYTES // out.itemsize
+        lead, rest = divmod(astray, out.itemsize)
+        past = out.nbytes >= _STREAMED_BYTES and rest == 0
+        streams = past and (row >= _LONG_ROW or astray == row % BYTES == 0)
+        collected = STRIP_LINES * line + TOGETHER * (self.width + 4 * line) if past and not streams else 1
+        first_line = -lead % line if streams else 0
 
         def work(first: int, last: int) -> None:
-            scratch = [np.empty(size, dtype) for size, dtype in self.scratch]
-            self.kernel(x, out, first, last, lead, streams, *self.arguments, *scratch)
+            scratch = [aligned(size, dtype, first_line) for size, dtype in self.scratch]
+            strip = aligned(collected, out.dtype)
+            self.kernel(x, out, first, last, lead, streams, *self.arguments, *scratch, strip)
 
         run_in_parts(work, self.units, x.nbytes + out.nbytes, self.least)
 
@@ -99,6 +104,20 @@ def _windows(taps: Taps, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     return start, count, taps.weight.astype(dtype, order="C").ravel(), _outside(taps, dtype)
 
 
+def _alike(taps: Taps) -> Any:
+    """Return for each window how many there are from it on that begin and end where it does, up to TOGETHER."""
+    changes = np.flatnonzero((np.diff(taps.start) != 0) | (np.diff(taps.count) != 0)) + 1
+    ends = np.append(changes, taps.n_out)
+    index = np.arange(taps.n_out)
+    return np.minimum(ends[np.searchsorted(changes, index, side="right")] - index, TOGETHER)
+
+
+def _aligned_copy(table: Any) -> Any:
+    copied = aligned(table.size, table.dtype)
+    copied[:] = table
+    return copied
+
+
 def _forms(taps: Taps, blocks: Blocks, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     """Return the tables of the vectors of a row: the place and the form of each, and what the forms are."""
     count = taps.count[blocks.column]
@@ -106,7 +125,7 @@ def _forms(taps: Taps, blocks: Blocks, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     weight = taps.weight.astype(dtype)[blocks.column].transpose(0, 2, 1)
     outside = _outside(taps, dtype)[blocks.column]
     form, tables = distinct(blocks.offset.astype(f"u{dtype.itemsize}"), count, weight, outside)
-    return blocks.base, form, *tables
+    return blocks.base, form, *map(_aligned_copy, tables)
 
 
 def _in_short_integers(step: FilterStep) -> FilterStep:
@@ -142,29 +161,33 @@ def _filter_job(step: FilterStep) -> _Job:
     planes, rows_in, rows_out, width_in, width = _sizes(step)
     rows, columns = step.rows or _identity(1), step.columns or _identity(1)
     across = step.columns is not None
-    nested, spread = across and inner >= lanes, 0
-    if across and not nested:
+    nested, spread, known, stride = 0, 0, 0, lanes
+    if across and inner < lanes:
         blocks = blocks_of(columns.start, inner, lanes)
         spread, tables = blocks.spread, _forms(columns, blocks, accumulator)
+        known = columns.width if columns.width in _UNROLLED else 0
         if spread == 0 and step.rows is None and lanes <= planes and width_in * BYTES <= _TURNED_BYTES:
             return _turned_job(step, columns)
     else:
         start, *others = _windows(columns, accumulator)
         tables = (start * inner, _NONE, _NONE, *others)
+        nested, stride = (4 if inner >= 4 * lanes else 1) if across else 0, inner
 
     zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
     # Where the rows stay as they are, a row is the sum of itself: nothing is added to -0.0 or to an integer 0.
     row_zero = zero if step.rows is not None or zero == 0 else accumulator.type(0)
-    sizes = (rows_in, rows_out, width_in, width)
-    arguments = (*sizes, *_windows(rows, accumulator), *tables, columns.width, inner, zero, row_zero, constant)
     # A power of two, so that the slot of a row is a mask away; one slot where rows are read in place.
     slots = 1 << (rows.width - 1).bit_length() if across else 1
+    arguments = (
+        rows_in, rows_out, width_in, width, *_windows(rows, accumulator), _alike(rows),
+        *tables, stride, columns.width, inner, zero, row_zero, constant, slots,
+    )  # fmt: skip
     # Sums are read, and samples are loaded, in whole vectors beyond the end of a row.
     ring = slots * _rounded(width + 4 * lanes, lanes) if across else 1
     line = width_in + columns.width * inner + 2 * lanes if across else 1
-    scratch = ((ring, accumulator), (slots, np.dtype(np.int64)), (line, accumulator))
+    scratch = ((ring, accumulator), (line, accumulator))
     fill = rows.outside is not None or columns.outside is not None
-    kernel = filter_kernel(*kinds, int(across), int(nested), spread, int(fill))
+    kernel = filter_kernel(*kinds, int(across), nested, spread, known, int(fill))
     least = 4 * slots  # every part filters the rows of its first window anew
     return _Job(kernel, arguments, scratch, planes * rows_out, least, width)
 

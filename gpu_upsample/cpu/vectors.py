@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -22,6 +23,14 @@ primitive: Any = intrinsic  # what it decorates is called without the first para
 
 BYTES = 64
 """Bytes of a vector of accumulators: a cache line."""
+
+
+def aligned(size: int, dtype: Any, place: int = 0) -> Any:
+    """Return an uninitialised flat array in which a vector may begin at element `place`, and every BYTES from there."""
+    kind = np.dtype(dtype)
+    held = np.empty(size * kind.itemsize + BYTES, np.uint8)
+    begin = -(held.ctypes.data + place * kind.itemsize) % BYTES
+    return held[begin : begin + size * kind.itemsize].view(kind)
 
 
 @register_model(Vector)
@@ -39,7 +48,9 @@ def _cast(context: Any, builder: Any, given: Any, wanted: Any, value: Any) -> An
 
 
 def _place(context: Any, builder: Any, array_type: Any, array: Any, at: Any) -> Any:
-    """Return the pointer to one element of an array."""
+    """Return the pointer to one element of an array, or behind another pointer."""
+    if isinstance(array_type, types.CPointer):
+        return builder.gep(array, [at])
     if array_type.layout != "C":
         raise TypeError(f"the elements of {array_type} do not follow one another")
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [at])
@@ -60,6 +71,19 @@ def splat_value(builder: Any, value: Any, lanes: int) -> Any:
 
 def _literal(value: Any) -> int | None:
     return value.literal_value if isinstance(value, types.IntegerLiteral) else None
+
+
+@primitive
+def pointer(typingctx: Any, array: Any, at: Any) -> Any:
+    """Return where an element lies, as what the other functions take for an array.
+
+    To choose between arrays, Numba would count references, each time waiting until all stores have arrived.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _place(context, builder, array, args[0], args[1])
+
+    return types.CPointer(array.dtype)(array, types.intp), codegen
 
 
 @primitive
@@ -116,6 +140,36 @@ def stream(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), codegen
+
+
+@primitive
+def stream_line(typingctx: Any, array: Any, at: Any, source: Any, start: Any) -> Any:
+    """Copy a cache line from one array to another of the same type, past the caches."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes = BYTES * 8 // array.dtype.bitwidth
+        value = builder.load(_vector_place(context, builder, source, args[2], args[3], lanes), align=BYTES)
+        written = builder.store(value, _vector_place(context, builder, array, args[0], args[1], lanes), align=BYTES)
+        written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, source, types.intp), codegen
+
+
+@primitive
+def announce(typingctx: Any, array: Any, at: Any) -> Any:
+    """Fetch the cache line of an element that will be written soon, without waiting for it; there may be no such element."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _place(context, builder, array, args[0], args[1])
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        write, near, data = (ir.Constant(number, value) for value in (1, 3, 1))
+        builder.call(function, [builder.bitcast(place, pointer), write, near, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
 
 
 @primitive
