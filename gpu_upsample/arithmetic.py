@@ -168,25 +168,26 @@ def _to_integer(builder: Any, storage: Storage, value: Any) -> Any:
     convert = getattr(builder, _FROM_FLOAT["u" if low == 0 else "i"])
     if storage.ties == "away":
         return convert(_away_from_zero(builder, clamped), target)
-    # Adding and subtracting 2**p leaves no fraction and rounds as the addition does; NVVM has no llvm.rint.
+    # Adding 2**p leaves no fraction and rounds as the addition does; NVVM has no llvm.rint.
     power = 2.0 ** np.finfo(real).nmant
+    if storage.itemsize < 8:  # with half of that more, the last bits are those of the integer, of a negative one too
+        word = _many(value.type, ir.IntType(8 * np.dtype(real).itemsize))
+        return builder.trunc(builder.bitcast(builder.fadd(clamped, constant(1.5 * power)), word), target)
     negative = builder.fcmp_ordered("<", clamped, constant(0))
     shift = builder.select(negative, constant(-power), constant(power))
     rounded = builder.fsub(builder.fadd(clamped, shift), shift)
-    if storage.itemsize == 8:  # from 2**p on, every float is an integer
-        small = builder.and_(
-            builder.fcmp_ordered("<", clamped, constant(power)),
-            builder.fcmp_ordered(">", clamped, constant(-power)),
-        )
-        rounded = builder.select(small, rounded, clamped)
-    integer = convert(rounded, target)
-    if int(below) == high:
-        return integer
+    # From 2**p on, every float is an integer.
+    small = builder.and_(
+        builder.fcmp_ordered("<", clamped, constant(power)),
+        builder.fcmp_ordered(">", clamped, constant(-power)),
+    )
+    integer = convert(builder.select(small, rounded, clamped), target)
     over = builder.fcmp_ordered(">=", value, constant(high))
     return builder.select(over, _constant(target, high), integer)
 
 
-def _narrow(builder: Any, storage: Storage, value: Any) -> Any:
+def narrow_value(builder: Any, storage: Storage, value: Any) -> Any:
+    """Emit the conversion of an accumulator to the stored scalar."""
     if storage.carrier == storage.accumulator:
         return value
     if storage.name == "float16":
@@ -278,7 +279,7 @@ def build(intrinsic: Callable[..., Any], round_product: Callable[..., Any] = rou
         fma=fma,
         add_product=add_product,
         widen=conversion(_widen, True),
-        narrow=conversion(_narrow, False),
+        narrow=conversion(narrow_value, False),
         plus=plus,
         mad=mad,
         quotient=quotient,

@@ -89,7 +89,9 @@ def drain(out, strip, line, lead, base, end, final):
 
 
 @cache
-def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: int, TAPS: int, FILL: int) -> Any:  # noqa: N803
+def filter_kernel(
+    SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, RAW: int, SPREAD: int, TAPS: int, FILL: int  # noqa: N803
+) -> Any:
     """Return the kernel for weighted sums along columns, then rows.
 
     Rows of the result that have one window are formed together, a piece of all of them at a time, as soon as the
@@ -104,15 +106,16 @@ def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: in
         1 if there are sums along the columns, 0 if these stay as they are.
     INNER : int
         How many vectors of the inner axis are summed side by side; 0 if a vector holds neighbouring columns.
+    RAW : int
+        For such a vector: 1 if its samples are picked as they are stored, 0 if a row of them is widened before.
     SPREAD : int
-        For such a vector: in how many vectors of the input its samples lie, or 0 for anywhere.
+        For such a vector: in how many registers its samples lie, or 0 for anywhere.
     TAPS : int
         For such a vector: length of the windows along a row if the loop over them is to be unrolled, else 0.
     FILL : int
         1 if a constant surrounds the array.
     """
     LANES = lanes_of(RESULT)
-    DIRECT = int(arithmetic.carrier_of(SOURCE) == arithmetic.accumulator_of(RESULT))
     WIDE = 4 * LANES  # down the rows, four sums at a time: each has to wait for its last product
     CHUNK = 4 * WIDE
     DEEP = max(1, INNER) * LANES
@@ -147,10 +150,12 @@ def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: in
                 final, fresh = source + 1 >= stop, source < stop
                 done = 0
                 src, dst = source * width_in, (source & mask) * pitch
-                # Where no scalar needs to be widened, and none is read beyond the end, x itself will do.
                 samples = pointer(line, 0)
-                if DIRECT and src + line.size <= x.size:
-                    samples = pointer(x, src)
+                if RAW:
+                    if src + line.size <= x.size:  # none is read beyond the end
+                        samples = pointer(x, src)
+                    elif fresh:
+                        copy(line, 0, x, src, width_in)
                 elif COLUMNS and not INNER and fresh:
                     for i in range(0, width_in - LANES + 1, LANES):
                         store(line, i, widen(SOURCE, load(LANES, x, src + i)))
@@ -183,12 +188,16 @@ def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: in
                             if entry(column_count, form) < 0:  # all windows are whole
                                 for k in range(length):
                                     value = collect(SPREAD, samples, at + k * inner, index)
+                                    if RAW:
+                                        value = widen(SOURCE, value)
                                     factor = load(LANES, column_weight, form * length + k * LANES)
                                     total = add_product(RESULT, factor, value, total)
                             else:
                                 counts = load(LANES, column_count, form)
                                 for k in range(length):
                                     value = collect(SPREAD, samples, at + k * inner, index)
+                                    if RAW:
+                                        value = widen(SOURCE, value)
                                     factor = load(LANES, column_weight, form * length + k * LANES)
                                     total = keep(k, counts, add_product(RESULT, factor, value, total), total)
                             if FILL:
@@ -219,11 +228,11 @@ def filter_kernel(SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: in
                                 factor = spread(WIDE, row_outside, row - r + o)
                                 total = add_product(RESULT, factor, splat(WIDE, fill), total)
                             if n < WIDE and not collects:
-                                store_first(target, to + at, narrow(RESULT, total), n)
+                                store_first(target, to + at, vectors.narrow(RESULT, total), n)
                             elif streams:
-                                stream(target, to + at, narrow(RESULT, total))
+                                stream(target, to + at, vectors.narrow(RESULT, total))
                             else:
-                                store(target, to + at, narrow(RESULT, total))
+                                store(target, to + at, vectors.narrow(RESULT, total))
                             at += n
                 source += 1
                 if final:
@@ -274,7 +283,7 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
                 n = min(LANES, width - i)
                 turn(LANES, sums, i * LANES, square, 0)
                 for lane in range(min(LANES, rows - r)):
-                    value = narrow(RESULT, load(LANES, square, lane * LANES))
+                    value = vectors.narrow(RESULT, load(LANES, square, lane * LANES))
                     if n == LANES:
                         store(out, (r + lane) * width + i, value)
                     else:
@@ -303,7 +312,7 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
         x, out, first, last, lead, streams, rows_in, rows_out, width_in, width,
-        rows, column_start, column_form, column_index, column_inside, inner, fill, line, row, strip,
+        rows, column_start, column_form, column_index, column_inside, stride, inner, fill, line, row, strip,
     ):  # fmt: skip
         base, collects = first * width, strip.size > 1
         held = -2
@@ -339,7 +348,7 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
                         value = collect(SPREAD, samples, entry(column_start, b), index)
                         if FILL:
                             value = unless_zero(load(LANES, column_inside, form), value, splat(LANES, fill))
-                        store(row, b * LANES, value)
+                        store(row, b * stride, value)
             j, n = 0, -(lead + to) & (LANES - 1) if streams else 0
             n = min(n if n != 0 else LANES, width)
             while j < width:

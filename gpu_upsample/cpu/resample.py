@@ -118,13 +118,16 @@ def _aligned_copy(table: Any) -> Any:
     return copied
 
 
-def _forms(taps: Taps, blocks: Blocks, dtype: np.dtype[Any]) -> tuple[Any, ...]:
-    """Return the tables of the vectors of a row: the place and the form of each, and what the forms are."""
+def _forms(taps: Taps, blocks: Blocks, held: np.dtype[Any], dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """Return the tables of the vectors of a row: the place and the form of each, and what the forms are.
+
+    Samples are picked as `held` and added up as `dtype`.
+    """
     count = taps.count[blocks.column]
     count = np.where((count == taps.width).all(axis=1, keepdims=True), -1, count).astype(f"i{dtype.itemsize}")
     weight = taps.weight.astype(dtype)[blocks.column].transpose(0, 2, 1)
     outside = _outside(taps, dtype)[blocks.column]
-    form, tables = distinct(blocks.offset.astype(f"u{dtype.itemsize}"), count, weight, outside)
+    form, tables = distinct(blocks.offset.astype(f"u{held.itemsize}"), count, weight, outside)
     return blocks.base, form, *map(_aligned_copy, tables)
 
 
@@ -140,10 +143,24 @@ def _in_short_integers(step: FilterStep) -> FilterStep:
     if not all(_is_mean(taps, bits) for taps in maps):
         return step
     lanes, inner = lanes_of(kind_of(SHORT.name)), step.shape[3]
-    if step.columns is not None and inner < lanes and blocks_of(step.columns.start, inner, lanes).spread == 0:
+    if step.columns is not None and inner < lanes and blocks_of(step.columns.start, inner, lanes, BYTES).spread == 0:
         return step  # more samples side by side lie further apart than can be permuted
     rows, columns = (taps and replace(taps, weight=taps.weight * bits) for taps in (step.rows, step.columns))
     return replace(step, rows=rows, columns=columns, source=SHORT, result=SHORT)
+
+
+def _picked(step: FilterStep, start: Any, lanes: int) -> tuple[Blocks, np.dtype[Any]]:
+    """Return how the vectors of a row pick their samples: as accumulators, or as the bytes that are stored.
+
+    A register holds more bytes, so they may lie further apart; sums in 16 bits save the copy that is widened.
+    """
+    carrier, accumulator, inner = np.dtype(step.source.carrier), np.dtype(step.result.accumulator), step.shape[3]
+    widened = blocks_of(start, inner, lanes, lanes)
+    if carrier == np.uint8 and (accumulator == np.int16 or not widened.spread):
+        packed = blocks_of(start, inner, lanes, BYTES)
+        if packed.spread:
+            return packed, carrier
+    return widened, accumulator
 
 
 def _is_mean(taps: Taps, parts: int) -> bool:
@@ -161,10 +178,10 @@ def _filter_job(step: FilterStep) -> _Job:
     planes, rows_in, rows_out, width_in, width = _sizes(step)
     rows, columns = step.rows or _identity(1), step.columns or _identity(1)
     across = step.columns is not None
-    nested, spread, known, stride = 0, 0, 0, lanes
+    nested, spread, known, stride, held = 0, 0, 0, lanes, accumulator
     if across and inner < lanes:
-        blocks = blocks_of(columns.start, inner, lanes)
-        spread, tables = blocks.spread, _forms(columns, blocks, accumulator)
+        blocks, held = _picked(step, columns.start, lanes)
+        spread, stride, tables = blocks.spread, blocks.stride, _forms(columns, blocks, held, accumulator)
         known = columns.width if columns.width in _UNROLLED else 0
         if spread == 0 and step.rows is None and lanes <= planes and width_in * BYTES <= _TURNED_BYTES:
             return _turned_job(step, columns)
@@ -184,10 +201,11 @@ def _filter_job(step: FilterStep) -> _Job:
     )  # fmt: skip
     # Sums are read, and samples are loaded, in whole vectors beyond the end of a row.
     ring = slots * _rounded(width + 4 * lanes, lanes) if across else 1
-    line = width_in + columns.width * inner + 2 * lanes if across else 1
-    scratch = ((ring, accumulator), (line, accumulator))
+    line = width_in + columns.width * inner + 2 * BYTES // held.itemsize if across else 1
+    scratch = ((ring, accumulator), (line, held))
     fill = rows.outside is not None or columns.outside is not None
-    kernel = filter_kernel(*kinds, int(across), nested, spread, known, int(fill))
+    raw = int(held == step.source.carrier)
+    kernel = filter_kernel(*kinds, int(across), nested, raw, spread, known, int(fill))
     least = 4 * slots  # every part filters the rows of its first window anew
     return _Job(kernel, arguments, scratch, planes * rows_out, least, width)
 
@@ -223,20 +241,21 @@ def _select_job(step: SelectStep) -> _Job:
     lanes = BYTES // word.itemsize
     planes, rows_in, rows_out, width_in, width = _sizes(step)
     across = step.columns is not None
-    nested, spread = across and inner >= lanes, 0
+    nested, spread, stride = across and inner >= lanes, 0, lanes
     rows = _NONE if step.rows is None else np.array(step.rows)
     columns = _NONE if step.columns is None else step.columns
     tables: tuple[Any, ...] = (columns * inner, _NONE, np.zeros(1, word), np.zeros(1, word))
     if across and not nested:
         # A lane without a sample is put where the last one with a sample is.
         last = np.maximum.accumulate(np.where(columns < 0, 0, np.arange(len(columns))))
-        blocks = blocks_of(np.maximum(columns[last], 0), inner, lanes)
-        spread, offset = blocks.spread, blocks.offset.astype(word if blocks.spread else np.uint32)
+        blocks = blocks_of(np.maximum(columns[last], 0), inner, lanes, lanes)
+        spread, stride = blocks.spread, blocks.stride
+        offset = blocks.offset.astype(word if spread else np.uint32)
         form, parts = distinct(offset, (columns >= 0)[blocks.column].astype(word))
         tables = (blocks.base, form, *parts)
     kernel = select_kernel(word.itemsize, int(across), int(nested), spread, int(step.has_fill))
     fill = word.type(step.source.bits(step.fill))
-    arguments = (rows_in, rows_out, width_in, width, rows, *tables, inner, fill)
+    arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill)
     scratch = ((width_in + 3 * lanes, word), (width + 2 * lanes, word))
     return _Job(kernel, arguments, scratch, planes * rows_out, 8, width)
 

@@ -24,13 +24,16 @@ class Blocks:
     offset : ndarray of int64, shape (blocks, lanes)
         Where each lane starts, counted from there.
     spread : int
-        How many vectors hold all those scalars, up to 2; 0 if it takes more.
+        How many vectors of samples hold all those scalars, up to 2; 0 if it takes more.
+    stride : int
+        Scalars of the row from one vector to the next: all lanes, or those of whole columns where these lie less far
+        apart.
 
     Examples
     --------
-    >>> blocks = blocks_of(np.array([0, 0, 1, 1, 2, 2]), 1, 4)
-    >>> blocks.base, blocks.spread
-    (array([0, 2]), 1)
+    >>> blocks = blocks_of(np.array([0, 0, 1, 1, 2, 2]), 1, 4, 4)
+    >>> blocks.base, blocks.spread, blocks.stride
+    (array([0, 2]), 1, 4)
     >>> blocks.offset
     array([[0, 0, 1, 1],
            [0, 0, 0, 0]])
@@ -40,18 +43,32 @@ class Blocks:
     base: Ints
     offset: Ints
     spread: int
+    stride: int
 
 
-def blocks_of(start: Ints, inner: int, lanes: int) -> Blocks:
-    """Return the vectors of a row of columns of `inner` scalars, whose first sample is column `start` of the input."""
+def blocks_of(start: Ints, inner: int, lanes: int, held: int) -> Blocks:
+    """Return the vectors of a row of columns of `inner` scalars, whose first sample is column `start` of the input.
+
+    A vector of samples holds `held` of them.
+    """
+    dense = _blocks(start, inner, lanes, held, lanes)
+    if dense.spread or inner == 1:
+        return dense
+    whole = _blocks(start, inner, lanes, held, lanes - lanes % inner)
+    return whole if whole.spread else dense
+
+
+def _blocks(start: Ints, inner: int, lanes: int, held: int, stride: int) -> Blocks:
     width = len(start) * inner
-    scalar = np.minimum(np.arange(-(-width // lanes) * lanes), width - 1)
-    column, channel = np.divmod(scalar.reshape(-1, lanes), inner)
+    scalar = np.minimum(np.arange(0, width, stride)[:, None] + np.arange(lanes), width - 1)
+    column, channel = np.divmod(scalar, inner)
     place = start[column] * inner + channel
     base = place.min(axis=1)
     offset = place - base[:, None]
-    needed = int(offset.max()) // lanes + 1
-    return Blocks(column, base, offset, needed if needed <= 2 else 0)
+    needed = int(offset[:, :stride].max()) // held + 1
+    if needed > 2:
+        return Blocks(column, base, offset, 0, stride)
+    return Blocks(column, base, np.minimum(offset, needed * held - 1), needed, stride)
 
 
 def distinct(*parts: NDArray[Any]) -> tuple[Ints, list[NDArray[Any]]]:

@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_cast, models, register_model
 
-from gpu_upsample.arithmetic import Vector
+from gpu_upsample.arithmetic import SCALARS, Vector, carrier_of, narrow_value
 
 primitive: Any = intrinsic  # what it decorates is called without the first parameter
 
@@ -158,7 +158,7 @@ def stream_line(typingctx: Any, array: Any, at: Any, source: Any, start: Any) ->
 
 @primitive
 def announce(typingctx: Any, array: Any, at: Any) -> Any:
-    """Fetch the cache line of an element that will be written soon, without waiting for it; there may be no such element."""
+    """Fetch the cache line of an element that will be written soon, without waiting; there may be no such element."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _place(context, builder, array, args[0], args[1])
@@ -280,6 +280,50 @@ def unless_zero(typingctx: Any, factor: Any, new: Any, old: Any) -> Any:
     return new(new, new, new), codegen
 
 
+# ---- sums that become scalars in memory ---------------------------------------------------------------------
+def _x86(builder: Any, name: str, result: Any, *args: Any) -> Any:
+    kind = ir.FunctionType(result, [arg.type for arg in args])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.avx512.{name}.512"), args)
+
+
+def _to_bytes(builder: Any, value: Any) -> Any:
+    """Round 64 float32 sums to the nearest uint8, ties to even: conversion and packing saturate by themselves.
+
+    What is beyond the range of int32 becomes its lowest value, right for a NaN and below, wrong above.
+    """
+    words, most = ir.VectorType(ir.IntType(32), 16), ir.Constant(value.type, [255.0] * 64)
+    value = builder.select(builder.fcmp_ordered(">", value, most), most, value)
+    every, to_nearest = ir.Constant(ir.IntType(16), -1), ir.Constant(ir.IntType(32), 8)
+    parts = []
+    for first in range(0, 64, 16):
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), 16), list(range(first, first + 16)))
+        part = builder.shuffle_vector(value, value, lanes)
+        none = ir.Constant(words, ir.Undefined)
+        parts.append(_x86(builder, "mask.cvtps2dq", words, part, none, every, to_nearest))
+    halves = ir.VectorType(ir.IntType(16), 32)
+    pairs = [_x86(builder, "packusdw", halves, *parts[i : i + 2]) for i in (0, 2)]
+    # Packing takes 16 bytes of one and of the other in turn.
+    packed = builder.bitcast(_x86(builder, "packuswb", ir.VectorType(ir.IntType(8), 64), *pairs), words)
+    order = ir.Constant(words, [4 * (i % 4) + i // 4 for i in range(16)])
+    return builder.bitcast(builder.shuffle_vector(packed, packed, order), ir.VectorType(ir.IntType(8), 64))
+
+
+@primitive
+def narrow(typingctx: Any, kind: Any, vector: Any) -> Any:
+    """Return accumulators as stored scalars, as the scalar function of this name does."""
+    number = _literal(kind)
+    if number is None:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        storage = SCALARS[number]
+        if storage.name == "uint8" and vector.lanes == 64 and _has(context, "+avx512bw"):
+            return _to_bytes(builder, args[1])
+        return narrow_value(builder, storage, args[1])
+
+    return Vector(carrier_of(number), vector.lanes)(kind, vector), codegen
+
+
 # ---- samples that do not lie side by side -------------------------------------------------------------------
 # Bits of an element -> what the machine must have, and the names of the instructions that permute the elements of
 # one 64-byte register and of two.
@@ -316,8 +360,7 @@ def _gather(builder: Any, base: Any, kind: Any, index: Any) -> Any:
     return result
 
 
-def _permutes(context: Any, bits: int) -> bool:
-    feature = _PERMUTATIONS[bits][0]
+def _has(context: Any, feature: str) -> bool:
     return feature in context.codegen().magic_tuple()[2].split(",")
 
 
@@ -325,24 +368,33 @@ def _permutes(context: Any, bits: int) -> bool:
 def collect(typingctx: Any, spread: Any, array: Any, at: Any, index: Any) -> Any:
     """Return the elements ``array[at + index]``, one per lane.
 
-    They all lie in the `spread` vectors from `at` on, which may be read as a whole; where that is 0, anywhere.
+    They all lie in the `spread` registers from `at` on, which may be read as a whole; where that is 0, anywhere. A
+    register may hold more elements than there are lanes.
     """
     number = _literal(spread)
     if number is None:
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        base = _place(context, builder, array, args[1], args[2])
-        kind = ir.VectorType(base.type.pointee, index.lanes)
-        if number == 0 or not _permutes(context, array.dtype.bitwidth):
-            return _gather(builder, base, kind, args[3])
+        base, bits = _place(context, builder, array, args[1], args[2]), array.dtype.bitwidth
+        if number == 0 or not _has(context, _PERMUTATIONS[bits][0]):
+            return _gather(builder, base, ir.VectorType(base.type.pointee, index.lanes), args[3])
+        held = ir.VectorType(base.type.pointee, BYTES * 8 // bits)
         parts = []
         for part in range(number):
-            place = builder.gep(base, [ir.Constant(ir.IntType(64), part * index.lanes)])
-            parts.append(builder.load(builder.bitcast(place, kind.as_pointer()), align=array.dtype.bitwidth // 8))
-        return _permute(builder, parts, args[3])
+            place = builder.gep(base, [ir.Constant(ir.IntType(64), part * held.count)])
+            parts.append(builder.load(builder.bitcast(place, held.as_pointer()), align=bits // 8))
+        return _first(builder, _permute(builder, parts, _first(builder, args[3], held.count)), index.lanes)
 
     return Vector(array.dtype, index.lanes)(spread, array, types.intp, index), codegen
+
+
+def _first(builder: Any, vector: Any, lanes: int) -> Any:
+    """Return as many lanes of a vector from the first on; those that it does not have mean nothing."""
+    count = vector.type.count
+    picked = [min(lane, count) for lane in range(lanes)]
+    numbers = ir.Constant(ir.VectorType(ir.IntType(32), lanes), picked)
+    return vector if lanes == count else builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), numbers)
 
 
 # ---- rows that become columns -------------------------------------------------------------------------------
