@@ -186,12 +186,13 @@ def _execute(engine: Any, plan: Plan, sources: list[Operand], arrays: list[Any],
         engine.copy(arrays[0], results[0])
         return
     current = [engine.words(array, scalars(source.dtype)[0]) for source, array in zip(sources, arrays, strict=True)]
-    for step in plan.steps[:-1]:
+    *steps, last = engine.joined(plan.steps)
+    for step in steps:
         between = [engine.scratch(step.shape_out, step.result)]
         engine.run_step(step, current, between)
         current = between
     goals = [engine.words(result, scalars(o.dtype)[0]) for result, o in zip(results, plan.outputs, strict=True)]
-    engine.run_step(plan.steps[-1], current, goals)
+    engine.run_step(last, current, goals)
 
 
 # ---- what this machine can run ------------------------------------------------------------------------------

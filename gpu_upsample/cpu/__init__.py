@@ -16,7 +16,7 @@ from gpu_upsample.cpu.conv_transpose_backward import run_conv_transpose_backward
 from gpu_upsample.cpu.pooling import run_pool, run_unpool
 from gpu_upsample.cpu.pooling_backward import run_pool_backward, run_unpool_backward
 from gpu_upsample.cpu.rearrange import run_fold, run_shuffle, run_unfold
-from gpu_upsample.cpu.resample import run_filter, run_select
+from gpu_upsample.cpu.resample import Bands, joined, run_bands, run_filter, run_select
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep
 from gpu_upsample.plan.dtypes import Storage
@@ -25,9 +25,10 @@ from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardS
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 
-__all__ = ["as_array", "copy", "empty", "overlap", "run_step", "scratch", "words"]
+__all__ = ["as_array", "copy", "empty", "joined", "overlap", "run_step", "scratch", "words"]
 
 _RUN: dict[type, Any] = {
+    Bands: run_bands,
     ConvTransposeBackwardStep: run_conv_transpose_backward,
     ConvTransposeStep: run_conv_transpose,
     FilterStep: run_filter,

@@ -90,7 +90,14 @@ def drain(out, strip, line, lead, base, end, final):
 
 @cache
 def filter_kernel(
-    SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, RAW: int, SPREAD: int, TAPS: int, FILL: int  # noqa: N803
+    SOURCE: int,
+    RESULT: int,
+    COLUMNS: int,
+    INNER: int,
+    RAW: int,
+    SPREAD: int,
+    TAPS: int,
+    FILL: int,  # noqa: N803
 ) -> Any:
     """Return the kernel for weighted sums along columns, then rows.
 
@@ -123,7 +130,7 @@ def filter_kernel(
 
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
-        x, out, first, last, lead, streams, rows_in, rows_out, width_in, width,
+        x, out, origin, first, last, lead, streams, rows_in, rows_out, width_in, width,
         row_start, row_count, row_weight, row_outside, row_alike,
         column_start, column_form, column_index, column_count, column_weight, column_outside, stride, taps, inner,
         column_zero, row_zero, fill, slots, ring, line, strip,
@@ -135,7 +142,7 @@ def filter_kernel(
             0,
             0,
         )  # sums are formed beyond the end of a row, too: denormal numbers there would slow them down
-        base, collects = first * width, strip.size > 1
+        base, collects = (first - origin) * width, strip.size > 1
         r, ready = first, 0  # the ring holds what windows need of the source rows before `ready`
         while r < last:
             plane = r // rows_out
@@ -208,7 +215,7 @@ def filter_kernel(
                     done = until
                     for row in range(r, r + together if final else r):
                         # A row is streamed in whole cache lines, after the few elements before the first of them.
-                        to, weights = row * width, (row - r + o) * row_width
+                        to, weights = (row - origin) * width, (row - r + o) * row_width
                         ahead = -(lead + to) & (LINE - 1) if streams else 0
                         at, end = j + ahead if j else 0, min(width, j + ahead + CHUNK)
                         if streams and not j and (lead + to + width) & (LINE - 1):
@@ -238,8 +245,9 @@ def filter_kernel(
                 if final:
                     break
             r, ready = r + together, stop
-            if collects and (r == last or r * width - base >= STRIP_LINES * LINE):
-                base = drain(pointer(out, 0), pointer(strip, 0), LINE, lead, base, r * width, r == last)
+            formed = (r - origin) * width
+            if collects and (r == last or formed - base >= STRIP_LINES * LINE):
+                base = drain(pointer(out, 0), pointer(strip, 0), LINE, lead, base, formed, r == last)
         if streams or collects:
             fence()
 
@@ -257,9 +265,10 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
 
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
-        x, out, first, last, lead, streams, rows, width_in, width,
+        x, out, origin, first, last, lead, streams, width_in, width,
         column_start, column_count, column_weight, column_outside, taps, inner, zero, fill, square, turned, sums, strip,
     ):  # fmt: skip
+        rows = x.size // width_in
         for group in range(first, last):
             r = group * LANES
             for i in range(0, width_in, LANES):
@@ -311,7 +320,7 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
 
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
-        x, out, first, last, lead, streams, rows_in, rows_out, width_in, width,
+        x, out, origin, first, last, lead, streams, rows_in, rows_out, width_in, width,
         rows, column_start, column_form, column_index, column_inside, stride, inner, fill, line, row, strip,
     ):  # fmt: skip
         base, collects = first * width, strip.size > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -13,8 +14,8 @@ from gpu_upsample.cpu.kernels import STRIP_LINES, TOGETHER, filter_kernel, lanes
 from gpu_upsample.cpu.tables import Blocks, blocks_of, distinct
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.vectors import BYTES, aligned
-from gpu_upsample.plan.dtypes import FOREIGN
-from gpu_upsample.plan.steps import FilterStep, SelectStep
+from gpu_upsample.plan.dtypes import FOREIGN, Storage
+from gpu_upsample.plan.steps import FilterStep, SelectStep, Shape4
 from gpu_upsample.plan.taps import Taps
 
 # From this many bytes on, a result goes past the caches, which would not hold it anyway.
@@ -27,6 +28,8 @@ _TURNED_BYTES = 1 << 21
 SHORT = FOREIGN["uint8 sixteenth"]
 """The storage of bytes whose sums fit into 16 bits."""
 
+# Rows of a band, as many as are turned into columns at once.
+_BAND = 16
 # Windows along a row of so many samples have kernels of their own.
 _UNROLLED = (2, 4, 6, 8)
 
@@ -45,10 +48,12 @@ class _Job:
         Sizes and tables.
     scratch : tuple of (int, dtype)
         The uninitialised arrays that every thread needs for itself.
-    units : int
-        How many there are: rows, or groups of rows.
+    rows : int
+        How many rows the result has.
+    unit : int
+        How many of them the kernel does at once.
     least : int
-        How many a thread should do at a time.
+        How many units a thread should do at a time.
     width : int
         Scalars of a row of the result.
     """
@@ -56,25 +61,46 @@ class _Job:
     kernel: Any
     arguments: tuple[Any, ...]
     scratch: tuple[tuple[int, Any], ...]
-    units: int
+    rows: int
+    unit: int
     least: int
     width: int
 
+    def room(self, dtype: Any, place: int = 0, collected: int = 1) -> list[Any]:
+        """Return the scratch arrays of a thread, aligned at element `place`, and one for what is collected."""
+        return [*(aligned(size, kind, place) for size, kind in self.scratch), aligned(collected, dtype)]
+
+    def form(
+        self,
+        x: Any,
+        out: Any,
+        origin: int,
+        first: int,
+        last: int,
+        room: list[Any],
+        lead: int = 0,
+        streams: bool = False,
+    ) -> None:
+        """Do the units from one up to another, of flat arrays; `out` begins with row `origin`."""
+        self.kernel(x, out, origin, first, last, lead, streams, *self.arguments, *room)
+
     def run(self, x: Any, out: Any) -> None:
-        """Run the kernel on flat arrays."""
+        """Do all of flat arrays."""
         astray, row, line = out.ctypes.data % BYTES, self.width * out.itemsize, BYTES // out.itemsize
         lead, rest = divmod(astray, out.itemsize)
         past = out.nbytes >= _STREAMED_BYTES and rest == 0
         streams = past and (row >= _LONG_ROW or astray == row % BYTES == 0)
         collected = STRIP_LINES * line + TOGETHER * (self.width + 4 * line) if past and not streams else 1
-        first_line = -lead % line if streams else 0
+        place = -lead % line if streams else 0
 
         def work(first: int, last: int) -> None:
-            scratch = [aligned(size, dtype, first_line) for size, dtype in self.scratch]
-            strip = aligned(collected, out.dtype)
-            self.kernel(x, out, first, last, lead, streams, *self.arguments, *scratch, strip)
+            self.form(x, out, 0, first, last, self.room(out.dtype, place, collected), lead, streams)
 
-        run_in_parts(work, self.units, x.nbytes + out.nbytes, self.least)
+        run_in_parts(work, _units(self.rows, self.unit), x.nbytes + out.nbytes, self.least)
+
+
+def _units(rows: int, unit: int) -> int:
+    return -(-rows // unit)
 
 
 def _sizes(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:
@@ -207,7 +233,7 @@ def _filter_job(step: FilterStep) -> _Job:
     raw = int(held == step.source.carrier)
     kernel = filter_kernel(*kinds, int(across), nested, raw, spread, known, int(fill))
     least = 4 * slots  # every part filters the rows of its first window anew
-    return _Job(kernel, arguments, scratch, planes * rows_out, least, width)
+    return _Job(kernel, arguments, scratch, planes * rows_out, 1, least, width)
 
 
 def _turned_job(step: FilterStep, columns: Taps) -> _Job:
@@ -217,11 +243,11 @@ def _turned_job(step: FilterStep, columns: Taps) -> _Job:
     rows, _, _, width_in, width = _sizes(step)
     zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
     tables = _windows(columns, accumulator)
-    arguments = (rows, width_in, width, *tables, columns.width, inner, zero, constant)
+    arguments = (width_in, width, *tables, columns.width, inner, zero, constant)
     squares = lanes, _rounded(width_in, lanes), _rounded(width, lanes)
     scratch = tuple((lanes * side, accumulator) for side in squares)
     kernel = turned_kernel(*kinds, int(columns.outside is not None))
-    return _Job(kernel, arguments, scratch, -(-rows // lanes), 1, width)
+    return _Job(kernel, arguments, scratch, rows, lanes, 1, width)
 
 
 def _rounded(number: int, lanes: int) -> int:
@@ -232,6 +258,57 @@ def _rounded(number: int, lanes: int) -> int:
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     """Form the weighted sums of one step; both arrays are flat and of the step's carriers."""
     _filter_job(step).run(x, out)
+
+
+# ---- one step after the other, band by band -----------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """Sums along rows, then along columns, of a band of rows at a time: what lies between stays in the cache."""
+
+    down: FilterStep
+    across: FilterStep
+
+    @property
+    def shape_out(self) -> Shape4:
+        """Folded shape of the result."""
+        return self.across.shape_out
+
+    @property
+    def result(self) -> Storage:
+        """How the result is stored."""
+        return self.across.result
+
+
+@lru_cache(maxsize=256)
+def joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the steps of a plan as this backend runs them: some of them two in one."""
+    found: list[Any] = []
+    for step in steps:
+        above = found[-1] if found else None
+        if (
+            isinstance(above, FilterStep) and isinstance(step, FilterStep)
+            and above.columns is None and step.rows is None and _sizes(above)[4] == _sizes(step)[3]
+        ):  # fmt: skip
+            found[-1] = Bands(above, step)
+        else:
+            found.append(step)
+    return tuple(found)
+
+
+def run_bands(step: Bands, x: Any, out: Any) -> None:
+    """Form the weighted sums of two steps; both arrays are flat and of the steps' carriers."""
+    down, across = _filter_job(step.down), _filter_job(step.across)
+
+    def work(first: int, last: int) -> None:
+        band = aligned(_BAND * down.width, step.down.result.carrier)
+        above, below = down.room(band.dtype), across.room(out.dtype)
+        for low in range(first * _BAND, min(last * _BAND, down.rows), _BAND):
+            high = min(low + _BAND, down.rows)
+            between, part = band[: (high - low) * down.width], out[low * across.width : high * across.width]
+            down.form(x, between, low, low, high, above)
+            across.form(between, part, 0, 0, _units(high - low, across.unit), below)
+
+    run_in_parts(work, _units(down.rows, _BAND), x.nbytes + out.nbytes, least=1)
 
 
 # ---- selection ----------------------------------------------------------------------------------------------
@@ -257,7 +334,7 @@ def _select_job(step: SelectStep) -> _Job:
     fill = word.type(step.source.bits(step.fill))
     arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill)
     scratch = ((width_in + 3 * lanes, word), (width + 2 * lanes, word))
-    return _Job(kernel, arguments, scratch, planes * rows_out, 8, width)
+    return _Job(kernel, arguments, scratch, planes * rows_out, 1, 8, width)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:

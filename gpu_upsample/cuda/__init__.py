@@ -14,8 +14,8 @@ from gpu_upsample.cuda.memory import as_array, copy, empty, from_host, overlap, 
 from gpu_upsample.errors import BackendUnavailableError
 
 __all__ = [
-    "as_array", "check_errors", "copy", "empty", "from_host", "overlap", "require", "run_step", "scratch", "to_host",
-    "words",
+    "as_array", "check_errors", "copy", "empty", "from_host", "joined", "overlap", "require", "run_step", "scratch",
+    "to_host", "words",
 ]  # fmt: skip
 
 
@@ -24,6 +24,11 @@ def require() -> None:
     usable, detail = state()
     if not usable:
         raise BackendUnavailableError(f"backend 'cuda' cannot run here: {detail}")
+
+
+def joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the steps of a plan as this backend runs them: each by itself."""
+    return steps
 
 
 def run_step(step: Any, inputs: list[Any], outputs: list[Any]) -> None:
