@@ -90,15 +90,8 @@ def drain(out, strip, line, lead, base, end, final):
 
 @cache
 def filter_kernel(
-    SOURCE: int,
-    RESULT: int,
-    COLUMNS: int,
-    INNER: int,
-    RAW: int,
-    SPREAD: int,
-    TAPS: int,
-    FILL: int,  # noqa: N803
-) -> Any:
+    SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, RAW: int, SPREAD: int, TAPS: int, FILL: int  # noqa: N803
+) -> Any:  # fmt: skip
     """Return the kernel for weighted sums along columns, then rows.
 
     Rows of the result that have one window are formed together, a piece of all of them at a time, as soon as the
@@ -138,10 +131,8 @@ def filter_kernel(
         mask, pitch = slots - 1, ring.size // slots
         row_width = row_weight.size // row_start.size
         length = TAPS if TAPS else taps
-        ring[:], line[:] = (
-            0,
-            0,
-        )  # sums are formed beyond the end of a row, too: denormal numbers there would slow them down
+        ring[:] = 0  # sums are formed beyond the end of a row, too: denormal numbers there would slow them down
+        line[:] = 0
         base, collects = (first - origin) * width, strip.size > 1
         r, ready = first, 0  # the ring holds what windows need of the source rows before `ready`
         while r < last:
@@ -157,18 +148,19 @@ def filter_kernel(
                 final, fresh = source + 1 >= stop, source < stop
                 done = 0
                 src, dst = source * width_in, (source & mask) * pitch
-                samples = pointer(line, 0)
-                if RAW:
-                    if src + line.size <= x.size:  # none is read beyond the end
-                        samples = pointer(x, src)
+                if COLUMNS and not INNER:
+                    samples = pointer(line, 0)
+                    if RAW:
+                        if src + line.size <= x.size:  # none is read beyond the end
+                            samples = pointer(x, src)
+                        elif fresh:
+                            copy(line, 0, x, src, width_in)
                     elif fresh:
-                        copy(line, 0, x, src, width_in)
-                elif COLUMNS and not INNER and fresh:
-                    for i in range(0, width_in - LANES + 1, LANES):
-                        store(line, i, widen(SOURCE, load(LANES, x, src + i)))
-                    i = width_in & -LANES
-                    if i < width_in:
-                        store(line, i, widen(SOURCE, load_first(LANES, x, src + i, width_in - i)))
+                        for i in range(0, width_in - LANES + 1, LANES):
+                            store(line, i, widen(SOURCE, load(LANES, x, src + i)))
+                        i = width_in & -LANES
+                        if i < width_in:
+                            store(line, i, widen(SOURCE, load_first(LANES, x, src + i, width_in - i)))
                 for j in range(0, width, CHUNK if final else width):
                     until = min(width, j + CHUNK + LINE) if final else width
                     until = (until + stride - 1) // stride if fresh else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -230,7 +229,7 @@ def _filter_job(step: FilterStep) -> _Job:
     line = width_in + columns.width * inner + 2 * BYTES // held.itemsize if across else 1
     scratch = ((ring, accumulator), (line, held))
     fill = rows.outside is not None or columns.outside is not None
-    raw = int(held == step.source.carrier)
+    raw = int(across and not nested and held == step.source.carrier)
     kernel = filter_kernel(*kinds, int(across), nested, raw, spread, known, int(fill))
     least = 4 * slots  # every part filters the rows of its first window anew
     return _Job(kernel, arguments, scratch, planes * rows_out, 1, least, width)
