@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
+from gpu_upsample import cpu
 from gpu_upsample.cpu import resample
+from gpu_upsample.cpu.resample import joined
 
-SHAPES = [(3, 21, 70), (2, 9, 128), (40, 13, 3), (17, 8, 33), (33, 50, 1)]
+SHAPES = [(3, 21, 70), (2, 9, 128), (40, 13, 3), (17, 8, 33), (33, 50, 1), (24, 22, 66)]
 CALLS = [
+    {"method": "linear", "scale": 2},
+    {"method": "area", "scale": 0.5},
     {"method": "nearest", "size": (40, 200)},
     {"method": "nearest", "size": (5, 7)},
     {"method": "linear", "size": (31, 131)},
@@ -22,25 +26,31 @@ CALLS = [
 ]
 
 
+def calls(shape):
+    """Return what can be done to an array of that shape: axes, options and shape of the result."""
+    for axes in ((0, 1), (1, 2)):
+        for call in CALLS:
+            sizes = call.get("size") or [int(shape[axis] * call["scale"]) for axis in axes]
+            if min(sizes) > 0:
+                found = dict(zip(axes, sizes, strict=True))
+                yield {"axes": axes} | call, tuple(found.get(axis, n) for axis, n in enumerate(shape))
+
+
 def results(dtype, offset=0):
     """Return the results of all calls, in arrays that begin so many elements behind a cache line."""
     random = np.random.default_rng(0)
     found = []
     for shape in SHAPES:
         x = (200 * random.random(shape)).astype(dtype)
-        for axes in ((0, 1), (1, 2)):
-            for call in CALLS:
-                lengths = list(shape)
-                for axis, n in zip(axes, call["size"], strict=True):
-                    lengths[axis] = n
-                size = int(np.prod(lengths))
-                held = np.zeros(size + 128, dtype)
-                start = -held.ctypes.data % 64 // held.itemsize + offset
-                out = held[start : start + size].reshape(lengths)
-                gu.resize(x, axes=axes, out=out, **call)
-                assert not held[:start].any()
-                assert not held[start + size :].any()
-                found.append(out)
+        for call, lengths in calls(shape):
+            size = int(np.prod(lengths))
+            held = np.zeros(size + 128, dtype)
+            start = -held.ctypes.data % 64 // held.itemsize + offset
+            out = held[start : start + size].reshape(lengths)
+            gu.resize(x, out=out, **call)
+            assert not held[:start].any()
+            assert not held[start + size :].any()
+            found.append(out)
     return found
 
 
@@ -48,11 +58,12 @@ def same(ours, theirs):
     return all(a.tobytes() == b.tobytes() for a, b in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.parametrize("long_row", [0, 1 << 30], ids=["row by row", "collected"])
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
-def test_streamed_results_are_the_same(dtype, monkeypatch):
+def test_streamed_results_are_the_same(dtype, long_row, monkeypatch):
     expected = results(dtype)
     monkeypatch.setattr(resample, "_STREAMED_BYTES", 0)
-    monkeypatch.setattr(resample, "_LONG_ROW", 0)
+    monkeypatch.setattr(resample, "_LONG_ROW", long_row)
     for offset in (0, 1, 7):
         assert same(results(dtype, offset), expected)
 
@@ -69,6 +80,17 @@ def test_turned_rows_sum_as_the_others_do(dtype, monkeypatch):
     assert same([gu.resize(x, 11, axes=1, method="cubic", antialias=True)], [turned])
     assert kernels  # the second call took the other route
     resample._filter_job.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_bands_of_rows_sum_as_whole_arrays_do(dtype, monkeypatch):
+    x = (200 * np.random.default_rng(0).random((2, 150, 210, 3))).astype(dtype)
+    options = {"size": (23, 13), "axes": (1, 2), "method": "cubic", "antialias": True}
+    banded, bands = gu.resize(x, **options), []
+    monkeypatch.setattr(cpu, "joined", lambda steps: bands.append(joined(steps)) or steps)
+    assert same([gu.resize(x, **options)], [banded])
+    assert len(bands) == 1
+    assert isinstance(bands[0][0], resample.Bands)  # else both took the same way
 
 
 @pytest.mark.parametrize(
@@ -141,7 +163,7 @@ import ctypes, mmap
 import numpy as np
 import gpu_upsample as gu
 from gpu_upsample.cpu import resample
-from tests.test_vectors import CALLS, SHAPES
+from tests.test_vectors import SHAPES, calls
 PAGE, kept = mmap.PAGESIZE, []
 protect = ctypes.CDLL(None, use_errno=True).mprotect
 protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
@@ -157,19 +179,18 @@ def guarded(shape, dtype, at_end=True):
     offset = PAGE + (pages * PAGE - size if at_end else 0)
     return np.frombuffer(memory, dtype, int(np.prod(shape)), offset).reshape(shape)
 
-for streamed in (resample._STREAMED_BYTES, 0):
-    resample._STREAMED_BYTES, resample._LONG_ROW = streamed, 0
+for streamed, long_row in ((resample._STREAMED_BYTES, 0), (0, 0), (0, 1 << 30)):
+    resample._STREAMED_BYTES, resample._LONG_ROW = streamed, long_row
     for dtype in ("uint8", "float32"):
         for shape in SHAPES:
             x = guarded(shape, dtype)
             x[:] = np.arange(x.size).reshape(shape) % 200
-            for axes in ((0, 1), (1, 2)):
-                for call in CALLS:
-                    expected = gu.resize(x.copy(), axes=axes, **call)
-                    for at_end in (True, False):
-                        out = guarded(expected.shape, dtype, at_end)
-                        gu.resize(x, axes=axes, out=out, **call)
-                        assert out.tobytes() == expected.tobytes()
+            for call, lengths in calls(shape):
+                expected = gu.resize(x.copy(), **call)
+                for at_end in (True, False):
+                    out = guarded(lengths, dtype, at_end)
+                    gu.resize(x, out=out, **call)
+                    assert out.tobytes() == expected.tobytes()
 for dtype in ("uint8", "float32"):
     x = guarded((37, 300, 3), dtype)
     x[:] = np.arange(x.size).reshape(x.shape) % 200

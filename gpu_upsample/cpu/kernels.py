@@ -134,6 +134,7 @@ def filter_kernel(
         ring[:] = 0  # sums are formed beyond the end of a row, too: denormal numbers there would slow them down
         line[:] = 0
         base, collects = (first - origin) * width, strip.size > 1
+        chunk = width if collects else CHUNK  # what is stored beyond the end of a row is overwritten by the next one
         r, ready = first, 0  # the ring holds what windows need of the source rows before `ready`
         while r < last:
             plane = r // rows_out
@@ -161,55 +162,56 @@ def filter_kernel(
                         i = width_in & -LANES
                         if i < width_in:
                             store(line, i, widen(SOURCE, load_first(LANES, x, src + i, width_in - i)))
-                for j in range(0, width, CHUNK if final else width):
-                    until = min(width, j + CHUNK + LINE) if final else width
-                    until = (until + stride - 1) // stride if fresh else 0
-                    for b in range(done, until if COLUMNS else 0):
-                        if INNER:
-                            at, i = src + entry(column_start, b), 0
-                            while True:
-                                total = splat(DEEP, column_zero)
-                                for k in range(entry(column_count, b)):
-                                    value = widen(SOURCE, load(DEEP, x, at + k * inner + i))
-                                    factor = spread(DEEP, column_weight, b * taps + k)
-                                    total = add_product(RESULT, factor, value, total)
-                                if FILL and entry(column_outside, b) != 0:
-                                    factor = spread(DEEP, column_outside, b)
-                                    total = add_product(RESULT, factor, splat(DEEP, fill), total)
-                                store(ring, dst + b * stride + i, total)
-                                if i + DEEP >= inner:
-                                    break
-                                i = min(i + DEEP, inner - DEEP)
-                        else:
-                            form, at = entry(column_form, b) * LANES, entry(column_start, b)
-                            index = load(LANES, column_index, form)
-                            total = splat(LANES, column_zero)
-                            if entry(column_count, form) < 0:  # all windows are whole
-                                for k in range(length):
-                                    value = collect(SPREAD, samples, at + k * inner, index)
-                                    if RAW:
-                                        value = widen(SOURCE, value)
-                                    factor = load(LANES, column_weight, form * length + k * LANES)
-                                    total = add_product(RESULT, factor, value, total)
+                for j in range(0, width, chunk if final else width):
+                    if COLUMNS:
+                        until = min(width, j + chunk + LINE) if final else width
+                        until = (until + stride - 1) // stride if fresh else 0
+                        for b in range(done, until):
+                            if INNER:
+                                at, i = src + entry(column_start, b), 0
+                                while True:
+                                    total = splat(DEEP, column_zero)
+                                    for k in range(entry(column_count, b)):
+                                        value = widen(SOURCE, load(DEEP, x, at + k * inner + i))
+                                        factor = spread(DEEP, column_weight, b * taps + k)
+                                        total = add_product(RESULT, factor, value, total)
+                                    if FILL and entry(column_outside, b) != 0:
+                                        factor = spread(DEEP, column_outside, b)
+                                        total = add_product(RESULT, factor, splat(DEEP, fill), total)
+                                    store(ring, dst + b * stride + i, total)
+                                    if i + DEEP >= inner:
+                                        break
+                                    i = min(i + DEEP, inner - DEEP)
                             else:
-                                counts = load(LANES, column_count, form)
-                                for k in range(length):
-                                    value = collect(SPREAD, samples, at + k * inner, index)
-                                    if RAW:
-                                        value = widen(SOURCE, value)
-                                    factor = load(LANES, column_weight, form * length + k * LANES)
-                                    total = keep(k, counts, add_product(RESULT, factor, value, total), total)
-                            if FILL:
-                                factor = load(LANES, column_outside, form)
-                                more = add_product(RESULT, factor, splat(LANES, fill), total)
-                                total = unless_zero(factor, more, total)
-                            store(ring, dst + b * stride, total)
-                    done = until
+                                form, at = entry(column_form, b) * LANES, entry(column_start, b)
+                                index = load(LANES, column_index, form)
+                                total = splat(LANES, column_zero)
+                                if entry(column_count, form) < 0:  # all windows are whole
+                                    for k in range(length):
+                                        value = collect(SPREAD, samples, at + k * inner, index)
+                                        if RAW:
+                                            value = widen(SOURCE, value)
+                                        factor = load(LANES, column_weight, form * length + k * LANES)
+                                        total = add_product(RESULT, factor, value, total)
+                                else:
+                                    counts = load(LANES, column_count, form)
+                                    for k in range(length):
+                                        value = collect(SPREAD, samples, at + k * inner, index)
+                                        if RAW:
+                                            value = widen(SOURCE, value)
+                                        factor = load(LANES, column_weight, form * length + k * LANES)
+                                        total = keep(k, counts, add_product(RESULT, factor, value, total), total)
+                                if FILL:
+                                    factor = load(LANES, column_outside, form)
+                                    more = add_product(RESULT, factor, splat(LANES, fill), total)
+                                    total = unless_zero(factor, more, total)
+                                store(ring, dst + b * stride, total)
+                        done = until
                     for row in range(r, r + together if final else r):
                         # A row is streamed in whole cache lines, after the few elements before the first of them.
                         to, weights = (row - origin) * width, (row - r + o) * row_width
                         ahead = -(lead + to) & (LINE - 1) if streams else 0
-                        at, end = j + ahead if j else 0, min(width, j + ahead + CHUNK)
+                        at, end = j + ahead if j else 0, min(width, j + ahead + chunk)
                         if streams and not j and (lead + to + width) & (LINE - 1):
                             announce(out, to + width)
                         while at < end:
