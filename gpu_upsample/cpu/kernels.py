@@ -16,6 +16,7 @@ from gpu_upsample import arithmetic
 from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.vectors import (
     announce,
+    at_line,
     collect,
     copy,
     entry,
@@ -126,14 +127,16 @@ def filter_kernel(
         x, out, origin, first, last, lead, streams, rows_in, rows_out, width_in, width,
         row_start, row_count, row_weight, row_outside, row_alike,
         column_start, column_form, column_index, column_count, column_weight, column_outside, stride, taps, inner,
-        column_zero, row_zero, fill, slots, ring, line, strip,
+        column_zero, row_zero, fill, slots, pitch, ring_room, line_room, strip_room,
     ):  # fmt: skip
-        mask, pitch = slots - 1, ring.size // slots
         row_width = row_weight.size // row_start.size
         length = TAPS if TAPS else taps
-        ring[:] = 0  # sums are formed beyond the end of a row, too: denormal numbers there would slow them down
-        line[:] = 0
-        base, collects = (first - origin) * width, strip.size > 1
+        ring_room[:] = 0  # sums are formed beyond the end of a row, too: denormal numbers there would slow them down
+        line_room[:] = 0
+        # Where a row of the result begins a cache line, a row of the ring does.
+        ring, mask = at_line(ring_room, -lead & (LINE - 1) if streams else 0), slots - 1
+        line, strip = at_line(line_room, 0), at_line(strip_room, 0)
+        base, collects = (first - origin) * width, strip_room.size > 1
         chunk = width if collects else CHUNK  # what is stored beyond the end of a row is overwritten by the next one
         r, ready = first, 0  # the ring holds what windows need of the source rows before `ready`
         while r < last:
@@ -150,9 +153,9 @@ def filter_kernel(
                 done = 0
                 src, dst = source * width_in, (source & mask) * pitch
                 if COLUMNS and not INNER:
-                    samples = pointer(line, 0)
+                    samples = line
                     if RAW:
-                        if src + line.size <= x.size:  # none is read beyond the end
+                        if src + line_room.size <= x.size:  # none is read beyond the end
                             samples = pointer(x, src)
                         elif fresh:
                             copy(line, 0, x, src, width_in)
@@ -241,7 +244,7 @@ def filter_kernel(
             r, ready = r + together, stop
             formed = (r - origin) * width
             if collects and (r == last or formed - base >= STRIP_LINES * LINE):
-                base = drain(pointer(out, 0), pointer(strip, 0), LINE, lead, base, formed, r == last)
+                base = drain(pointer(out, 0), strip, LINE, lead, base, formed, r == last)
         if streams or collects:
             fence()
 
@@ -260,9 +263,11 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
         x, out, origin, first, last, lead, streams, width_in, width,
-        column_start, column_count, column_weight, column_outside, taps, inner, zero, fill, square, turned, sums, strip,
+        column_start, column_count, column_weight, column_outside, taps, inner, zero, fill,
+        square_room, turned_room, sums_room, strip_room,
     ):  # fmt: skip
         rows = x.size // width_in
+        square, turned, sums = at_line(square_room, 0), at_line(turned_room, 0), at_line(sums_room, 0)
         for group in range(first, last):
             r = group * LANES
             for i in range(0, width_in, LANES):
@@ -315,9 +320,12 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
     @njit(nogil=True, cache=True, error_model="numpy")
     def kernel(
         x, out, origin, first, last, lead, streams, rows_in, rows_out, width_in, width,
-        rows, column_start, column_form, column_index, column_inside, stride, inner, fill, line, row, strip,
+        rows, column_start, column_form, column_index, column_inside, stride, inner, fill,
+        line_room, row_room, strip_room,
     ):  # fmt: skip
-        base, collects = first * width, strip.size > 1
+        row = at_line(row_room, -lead & (LANES - 1) if streams else 0)
+        line, strip = at_line(line_room, 0), at_line(strip_room, 0)
+        base, collects = first * width, strip_room.size > 1
         held = -2
         for r in range(first, last):
             target = pointer(out, 0)
@@ -342,8 +350,8 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
                             i = min(i + LANES, inner - LANES)
                 else:
                     samples = pointer(x, src)
-                    if src + line.size > x.size:
-                        samples = pointer(line, 0)
+                    if src + line_room.size > x.size:
+                        samples = line
                         copy(line, 0, x, src, width_in)
                     for b in range(column_start.size):
                         form = entry(column_form, b) * LANES
@@ -372,7 +380,7 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
                 j += n
                 n = min(LANES, width - j)
             if collects and (r + 1 == last or (r + 1) * width - base >= STRIP_LINES * LANES):
-                base = drain(pointer(out, 0), pointer(strip, 0), LANES, lead, base, (r + 1) * width, r + 1 == last)
+                base = drain(pointer(out, 0), strip, LANES, lead, base, (r + 1) * width, r + 1 == last)
         if streams or collects:
             fence()
 

@@ -65,9 +65,9 @@ class _Job:
     least: int
     width: int
 
-    def room(self, dtype: Any, place: int = 0, collected: int = 1) -> list[Any]:
-        """Return the scratch arrays of a thread, aligned at element `place`, and one for what is collected."""
-        return [*(aligned(size, kind, place) for size, kind in self.scratch), aligned(collected, dtype)]
+    def room(self, dtype: Any, collected: int = 1) -> list[Any]:
+        """Return the scratch arrays of a thread, and one for what is collected."""
+        return [*(np.empty(size, kind) for size, kind in self.scratch), np.empty(collected, dtype)]
 
     def form(
         self,
@@ -85,15 +85,16 @@ class _Job:
 
     def run(self, x: Any, out: Any) -> None:
         """Do all of flat arrays."""
-        astray, row, line = out.ctypes.data % BYTES, self.width * out.itemsize, BYTES // out.itemsize
-        lead, rest = divmod(astray, out.itemsize)
-        past = out.nbytes >= _STREAMED_BYTES and rest == 0
-        streams = past and (row >= _LONG_ROW or astray == row % BYTES == 0)
-        collected = STRIP_LINES * line + TOGETHER * (self.width + 4 * line) if past and not streams else 1
-        place = -lead % line if streams else 0
+        lead, streams, collected = 0, False, 1
+        if out.nbytes >= _STREAMED_BYTES:
+            astray, row, line = out.ctypes.data % BYTES, self.width * out.itemsize, BYTES // out.itemsize
+            lead, rest = divmod(astray, out.itemsize)
+            streams = rest == 0 and (row >= _LONG_ROW or astray == row % BYTES == 0)
+            if rest == 0 and not streams:
+                collected = STRIP_LINES * line + TOGETHER * (self.width + 4 * line) + line
 
         def work(first: int, last: int) -> None:
-            self.form(x, out, 0, first, last, self.room(out.dtype, place, collected), lead, streams)
+            self.form(x, out, 0, first, last, self.room(out.dtype, collected), lead, streams)
 
         run_in_parts(work, _units(self.rows, self.unit), x.nbytes + out.nbytes, self.least)
 
@@ -137,12 +138,6 @@ def _alike(taps: Taps) -> Any:
     return np.minimum(ends[np.searchsorted(changes, index, side="right")] - index, TOGETHER)
 
 
-def _aligned_copy(table: Any) -> Any:
-    copied = aligned(table.size, table.dtype)
-    copied[:] = table
-    return copied
-
-
 def _forms(taps: Taps, blocks: Blocks, held: np.dtype[Any], dtype: np.dtype[Any]) -> tuple[Any, ...]:
     """Return the tables of the vectors of a row: the place and the form of each, and what the forms are.
 
@@ -153,7 +148,7 @@ def _forms(taps: Taps, blocks: Blocks, held: np.dtype[Any], dtype: np.dtype[Any]
     weight = taps.weight.astype(dtype)[blocks.column].transpose(0, 2, 1)
     outside = _outside(taps, dtype)[blocks.column]
     form, tables = distinct(blocks.offset.astype(f"u{held.itemsize}"), count, weight, outside)
-    return blocks.base, form, *map(_aligned_copy, tables)
+    return blocks.base, form, *map(aligned, tables)
 
 
 def _in_short_integers(step: FilterStep) -> FilterStep:
@@ -220,14 +215,14 @@ def _filter_job(step: FilterStep) -> _Job:
     row_zero = zero if step.rows is not None or zero == 0 else accumulator.type(0)
     # A power of two, so that the slot of a row is a mask away; one slot where rows are read in place.
     slots = 1 << (rows.width - 1).bit_length() if across else 1
+    pitch = _rounded(width + 4 * lanes, lanes) if across else 0
     arguments = (
         rows_in, rows_out, width_in, width, *_windows(rows, accumulator), _alike(rows),
-        *tables, stride, columns.width, inner, zero, row_zero, constant, slots,
+        *tables, stride, columns.width, inner, zero, row_zero, constant, slots, pitch,
     )  # fmt: skip
-    # Sums are read, and samples are loaded, in whole vectors beyond the end of a row.
-    ring = slots * _rounded(width + 4 * lanes, lanes) if across else 1
+    # Samples are loaded in whole vectors beyond the end of a row, and a scratch array begins at a cache line.
     line = width_in + columns.width * inner + 2 * BYTES // held.itemsize if across else 1
-    scratch = ((ring, accumulator), (line, held))
+    scratch = ((slots * pitch + lanes, accumulator), (line + BYTES // held.itemsize, held))
     fill = rows.outside is not None or columns.outside is not None
     raw = int(across and not nested and held == step.source.carrier)
     kernel = filter_kernel(*kinds, int(across), nested, raw, spread, known, int(fill))
@@ -244,7 +239,7 @@ def _turned_job(step: FilterStep, columns: Taps) -> _Job:
     tables = _windows(columns, accumulator)
     arguments = (width_in, width, *tables, columns.width, inner, zero, constant)
     squares = lanes, _rounded(width_in, lanes), _rounded(width, lanes)
-    scratch = tuple((lanes * side, accumulator) for side in squares)
+    scratch = tuple((lanes * side + lanes, accumulator) for side in squares)
     kernel = turned_kernel(*kinds, int(columns.outside is not None))
     return _Job(kernel, arguments, scratch, rows, lanes, 1, width)
 
@@ -299,7 +294,7 @@ def run_bands(step: Bands, x: Any, out: Any) -> None:
     down, across = _filter_job(step.down), _filter_job(step.across)
 
     def work(first: int, last: int) -> None:
-        band = aligned(_BAND * down.width, step.down.result.carrier)
+        band = np.empty(_BAND * down.width, step.down.result.carrier)
         above, below = down.room(band.dtype), across.room(out.dtype)
         for low in range(first * _BAND, min(last * _BAND, down.rows), _BAND):
             high = min(low + _BAND, down.rows)
@@ -332,7 +327,7 @@ def _select_job(step: SelectStep) -> _Job:
     kernel = select_kernel(word.itemsize, int(across), int(nested), spread, int(step.has_fill))
     fill = word.type(step.source.bits(step.fill))
     arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill)
-    scratch = ((width_in + 3 * lanes, word), (width + 2 * lanes, word))
+    scratch = ((width_in + 4 * lanes, word), (width + 3 * lanes, word))
     return _Job(kernel, arguments, scratch, planes * rows_out, 1, 8, width)
 
 

@@ -25,12 +25,13 @@ BYTES = 64
 """Bytes of a vector of accumulators: a cache line."""
 
 
-def aligned(size: int, dtype: Any, place: int = 0) -> Any:
-    """Return an uninitialised flat array in which a vector may begin at element `place`, and every BYTES from there."""
-    kind = np.dtype(dtype)
-    held = np.empty(size * kind.itemsize + BYTES, np.uint8)
-    begin = -(held.ctypes.data + place * kind.itemsize) % BYTES
-    return held[begin : begin + size * kind.itemsize].view(kind)
+def aligned(table: Any) -> Any:
+    """Return a copy of a flat array that begins at the start of a cache line."""
+    held = np.empty(table.nbytes + BYTES, np.uint8)
+    begin = -held.ctypes.data % BYTES
+    copied = held[begin : begin + table.nbytes].view(table.dtype)
+    copied[:] = table
+    return copied
 
 
 @register_model(Vector)
@@ -82,6 +83,20 @@ def pointer(typingctx: Any, array: Any, at: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return _place(context, builder, array, args[0], args[1])
+
+    return types.CPointer(array.dtype)(array, types.intp), codegen
+
+
+@primitive
+def at_line(typingctx: Any, array: Any, place: Any) -> Any:
+    """Return where an array may begin for its element `place` to be at the start of a cache line."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        size, number = array.dtype.bitwidth // 8, args[1].type
+        zero, least = ir.Constant(number, 0), ir.Constant(number, BYTES - 1)
+        address = builder.ptrtoint(_place(context, builder, array, args[0], args[1]), number)
+        astray = builder.and_(builder.sub(zero, address), least)
+        return _place(context, builder, array, args[0], builder.udiv(astray, ir.Constant(number, size)))
 
     return types.CPointer(array.dtype)(array, types.intp), codegen
 
