@@ -57,9 +57,9 @@ def operand(name: str, x: Any) -> Operand:
     >>> op.shape, op.dtype, op.on_device
     ((2, 3), 'float16', False)
     """
-    library = type(x).__module__.partition(".")[0]
-    if isinstance(x, np.ndarray) and not hasattr(x, "__cuda_array_interface__"):
+    if isinstance(x, np.ndarray) and (type(x) is np.ndarray or not hasattr(x, "__cuda_array_interface__")):
         return Operand(x, x.shape, _name(x.dtype), False, "numpy", _unchanged)
+    library = type(x).__module__.partition(".")[0]
     if library == "torch" and hasattr(x, "detach"):
         return _torch(name, x)
     if hasattr(x, "__cuda_array_interface__"):

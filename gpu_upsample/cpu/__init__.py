@@ -5,6 +5,7 @@ It exports the same functions as the CUDA backend.
 
 from __future__ import annotations
 
+from functools import cache
 from math import prod
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ from gpu_upsample.cpu.rearrange import run_fold, run_shuffle, run_unfold
 from gpu_upsample.cpu.resample import run_filter, run_select
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep
-from gpu_upsample.plan.dtypes import Storage
+from gpu_upsample.plan.dtypes import Storage, scalars
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep
 from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
@@ -49,15 +50,26 @@ def as_array(x: Any) -> Any:
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     """Return a new array, in the byte order of the machine."""
-    kind = np.dtype(dtype)
-    return np.empty(shape, kind if kind.isnative else kind.newbyteorder("="))
+    new = np.empty(shape, dtype)
+    return new if new.dtype.isnative else np.empty(shape, new.dtype.newbyteorder("="))
 
 
-def words(x: Any, storage: Storage) -> Any:
-    """Return the scalars of `x` as a flat array of their carrier, without copying where `x` is contiguous."""
-    if not (x.flags.c_contiguous and x.dtype.isnative):
-        x = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("="))
-    flat = x.reshape(-1).view(storage.carrier)
+@cache
+def _carrier(dtype: str) -> Any:
+    return np.dtype(scalars(dtype)[0].carrier)
+
+
+def words(x: Any, dtype: str) -> Any:
+    """Return the scalars of `x`, of a dtype of that name, as a flat array of their carrier.
+
+    Where `x` is contiguous, nothing is copied.
+    """
+    kind, carrier = x.dtype, _carrier(dtype)
+    if not (x.flags.c_contiguous and kind.isnative):
+        x = np.ascontiguousarray(x, dtype=kind.newbyteorder("="))
+    flat = x.reshape(-1)
+    if kind is not carrier:
+        flat = flat.view(carrier)
     return flat if flat.flags.writeable else _unlocked(flat)
 
 
