@@ -10,12 +10,14 @@ from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpu_upsample.arrays import Operand, operand
-from gpu_upsample.plan.steps import Plan
+
+if TYPE_CHECKING:
+    from gpu_upsample.plan.steps import Plan
 
 BACKENDS = ("cpu", "cuda")
 """The backends by name; each is the subpackage of that name."""

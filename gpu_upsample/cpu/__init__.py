@@ -6,41 +6,37 @@ It exports the same functions as the CUDA backend.
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from math import prod
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from gpu_upsample.cpu.conv_transpose import run_conv_transpose
-from gpu_upsample.cpu.conv_transpose_backward import run_conv_transpose_backward
-from gpu_upsample.cpu.pooling import run_pool, run_unpool
-from gpu_upsample.cpu.pooling_backward import run_pool_backward, run_unpool_backward
-from gpu_upsample.cpu.rearrange import run_fold, run_shuffle, run_unfold
-from gpu_upsample.cpu.resample import run_filter, run_select
-from gpu_upsample.plan.conv_transpose import ConvTransposeStep
-from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep
 from gpu_upsample.plan.dtypes import Storage, scalars
-from gpu_upsample.plan.pooling import PoolStep, UnpoolStep
-from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep
-from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
-from gpu_upsample.plan.steps import FilterStep, SelectStep
 
 __all__ = ["as_array", "copy", "empty", "overlap", "run_step", "scratch", "words"]
 
-_RUN: dict[type, Any] = {
-    ConvTransposeBackwardStep: run_conv_transpose_backward,
-    ConvTransposeStep: run_conv_transpose,
-    FilterStep: run_filter,
-    FoldStep: run_fold,
-    PoolBackwardStep: run_pool_backward,
-    PoolStep: run_pool,
-    SelectStep: run_select,
-    ShuffleStep: run_shuffle,
-    UnfoldStep: run_unfold,
-    UnpoolBackwardStep: run_unpool_backward,
-    UnpoolStep: run_unpool,
+_RUN = {
+    "ConvTransposeBackwardStep": ("conv_transpose_backward", "run_conv_transpose_backward"),
+    "ConvTransposeStep": ("conv_transpose", "run_conv_transpose"),
+    "FilterStep": ("resample", "run_filter"),
+    "FoldStep": ("rearrange", "run_fold"),
+    "PoolBackwardStep": ("pooling_backward", "run_pool_backward"),
+    "PoolStep": ("pooling", "run_pool"),
+    "SelectStep": ("resample", "run_select"),
+    "ShuffleStep": ("rearrange", "run_shuffle"),
+    "UnfoldStep": ("rearrange", "run_unfold"),
+    "UnpoolBackwardStep": ("pooling_backward", "run_unpool_backward"),
+    "UnpoolStep": ("pooling", "run_unpool"),
 }
+"""Kind of step -> the module that runs it, loaded with the first of them, and its function."""
+
+
+@cache
+def _runner(kind: str) -> Any:
+    module, function = _RUN[kind]
+    return getattr(import_module(f"{__name__}.{module}"), function)
 
 
 def as_array(x: Any) -> Any:
@@ -90,7 +86,7 @@ def scratch(shape: tuple[int, ...], storage: Storage) -> Any:
 
 def run_step(step: Any, inputs: list[Any], outputs: list[Any]) -> None:
     """Execute one step of a plan on flat arrays."""
-    _RUN[type(step)](step, *inputs, *outputs)
+    _runner(type(step).__name__)(step, *inputs, *outputs)
 
 
 def copy(x: Any, out: Any) -> None:

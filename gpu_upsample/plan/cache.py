@@ -6,9 +6,10 @@ import marshal
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gpu_upsample.plan.steps import Plan
+if TYPE_CHECKING:
+    from gpu_upsample.plan.steps import Plan
 
 
 class _Unwritten(bytes):
