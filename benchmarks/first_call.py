@@ -50,6 +50,9 @@ _CALLS: Mapping[str, str] = {
 }
 """Operator -> a call of it; among them those that take longest to compile."""
 
+# As by default: a module's bytecode is kept beside it.
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
 _QUICK_CALLS = ("pixel_shuffle",)
 
 
@@ -57,7 +60,7 @@ def _printed(code: str, *arguments: str, **environment: str) -> float:
     """Return the number that code prints in a fresh interpreter."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        env=os.environ | environment, cwd=_ROOT, capture_output=True, text=True, check=False,
+        env=_ENVIRONMENT | environment, cwd=_ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])

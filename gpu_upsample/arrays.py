@@ -57,13 +57,13 @@ def operand(name: str, x: Any) -> Operand:
     >>> op.shape, op.dtype, op.on_device
     ((2, 3), 'float16', False)
     """
-    library = type(x).__module__.partition(".")[0]
-    if isinstance(x, np.ndarray) and not hasattr(x, "__cuda_array_interface__"):
+    if isinstance(x, np.ndarray) and (type(x) is np.ndarray or not hasattr(x, "__cuda_array_interface__")):
         return Operand(x, x.shape, _name(x.dtype), False, "numpy", _unchanged)
+    library = type(x).__module__.partition(".")[0]
     if library == "torch" and hasattr(x, "detach"):
         return _torch(name, x)
     if hasattr(x, "__cuda_array_interface__"):
-        return Operand(x, tuple(x.shape), str(x.dtype), True, library, _DEVICE_KINDS.get(library, _unchanged))
+        return Operand(x, tuple(map(int, x.shape)), str(x.dtype), True, library, _DEVICE_KINDS.get(library, _unchanged))
     if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
         return _dlpack(name, x, library)
     raise TypeError(f"{name} must be {_ACCEPTED}; got {type(x).__module__}.{type(x).__qualname__}")
@@ -116,7 +116,7 @@ def _dlpack(name: str, x: Any, library: str) -> Operand:
     array = x if on_device else np.from_dlpack(x)
     return Operand(
         array,
-        tuple(x.shape),
+        tuple(map(int, x.shape)),
         str(array.dtype),
         on_device,
         library,

@@ -9,18 +9,21 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
-from typing import Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpu_upsample.arrays import Operand, operand
-from gpu_upsample.plan.dtypes import scalars
-from gpu_upsample.plan.steps import Plan
+
+if TYPE_CHECKING:
+    from gpu_upsample.plan.steps import Plan
 
 BACKENDS = ("cpu", "cuda")
 """The backends by name; each is the subpackage of that name."""
 
 _CHOICES = ("auto", *BACKENDS)
+_given, _dtype = attrgetter("shape", "dtype"), attrgetter("dtype")
 _block: ContextVar[str | None] = ContextVar("gpu_upsample_backend", default=None)
 
 
@@ -103,11 +106,11 @@ def apply(
     array or tuple of arrays
         One array if the plan has one output.
     """
-    sources = [operand(name, array) for name, array in inputs.items()]
+    sources = [*map(operand, inputs, inputs.values())]
     first = sources[0]
     if len(sources) > 1:
         _check_one_kind(dict(zip(inputs, sources, strict=True)))
-    plan = plan_for(*((source.shape, source.dtype) for source in sources))
+    plan = plan_for(*map(_given, sources))
     targets = None if out is None else _targets(out, out_name, next(iter(inputs)), first, plan)
     engine = load(chosen_backend(backend, first.on_device))
     home = load("cuda" if first.on_device else "cpu")
@@ -119,7 +122,8 @@ def apply(
             _execute(engine, plan, sources, arrays, goals)
             return out
     here = arrays if engine is home else [_moved(array, first.on_device) for array in arrays]
-    results = [engine.empty(o.shape, here[0].dtype if o.dtype == first.dtype else o.dtype) for o in plan.outputs]
+    kinds = [here[0].dtype if o.dtype == first.dtype else o.dtype for o in plan.outputs]
+    results = [*map(engine.empty, plan.shapes, kinds)]
     _execute(engine, plan, sources, here, results)
     if engine is not home:
         dtypes = [_native(arrays[0].dtype if o.dtype == first.dtype else o.dtype) for o in plan.outputs]
@@ -129,8 +133,8 @@ def apply(
         for result, goal in zip(results, goals, strict=True):
             home.copy(result, goal)
         return out
-    given = tuple(first.give_back(result, o.dtype) for result, o in zip(results, plan.outputs, strict=True))
-    return given if len(given) > 1 else given[0]
+    given = [*map(first.give_back, results, plan.dtypes)]
+    return tuple(given) if len(given) > 1 else given[0]
 
 
 def _native(dtype: Any) -> np.dtype[Any]:
@@ -185,13 +189,13 @@ def _execute(engine: Any, plan: Plan, sources: list[Operand], arrays: list[Any],
     if not plan.steps:
         engine.copy(arrays[0], results[0])
         return
-    current = [engine.words(array, scalars(source.dtype)[0]) for source, array in zip(sources, arrays, strict=True)]
+    current = [*map(engine.words, arrays, map(_dtype, sources))]
     *steps, last = engine.joined(plan.steps)
     for step in steps:
         between = [engine.scratch(step.shape_out, step.result)]
         engine.run_step(step, current, between)
         current = between
-    goals = [engine.words(result, scalars(o.dtype)[0]) for result, o in zip(results, plan.outputs, strict=True)]
+    goals = [*map(engine.words, results, plan.dtypes)]
     engine.run_step(last, current, goals)
 
 

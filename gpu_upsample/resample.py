@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpu_upsample.dispatch import apply
-from gpu_upsample.plan import resample
 from gpu_upsample.plan.cache import cached, planned
+
+if TYPE_CHECKING:
+    from gpu_upsample.plan.steps import Plan
 
 Numbers = float | Sequence[float]
 Integers = int | Sequence[int]
 
 
-_cached_interpolate = cached(resample.plan_interpolate)
-_cached_resize = cached(resample.plan_resize)
+@cached
+def _plan_interpolate(*call: Any) -> Plan:
+    from gpu_upsample.plan.resample import plan_interpolate
+
+    return plan_interpolate(*call)
+
+
+@cached
+def _plan_resize(*call: Any) -> Plan:
+    from gpu_upsample.plan.resample import plan_resize
+
+    return plan_resize(*call)
 
 
 def interpolate(
@@ -97,7 +109,7 @@ def interpolate(
            [3.  , 3.25, 3.5 , 3.75, 4.  ]])
     """
     arguments = (size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, data_format)
-    return apply(partial(planned, _cached_interpolate, arguments), {"x": x}, out, backend)
+    return apply(partial(planned, _plan_interpolate, arguments), {"x": x}, out, backend)
 
 
 def resize(
@@ -178,4 +190,4 @@ def resize(
     arguments = (
         fill_value, border, size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, box,
     )  # fmt: skip
-    return apply(partial(planned, _cached_resize, arguments), {"x": x}, out, backend)
+    return apply(partial(planned, _plan_resize, arguments), {"x": x}, out, backend)

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpu_upsample.dispatch import apply
-from gpu_upsample.plan import resample
 from gpu_upsample.plan.cache import cached, planned
+
+if TYPE_CHECKING:
+    from gpu_upsample.plan.steps import Plan
 
 Integers = int | Sequence[int]
 Numbers = float | Sequence[float]
 
-_cached_interpolate = cached(resample.plan_interpolate_backward)
-_cached_resize = cached(resample.plan_resize_backward)
+
+@cached
+def _plan_interpolate_backward(*call: Any) -> Plan:
+    from gpu_upsample.plan.resample import plan_interpolate_backward
+
+    return plan_interpolate_backward(*call)
+
+
+@cached
+def _plan_resize_backward(*call: Any) -> Plan:
+    from gpu_upsample.plan.resample import plan_resize_backward
+
+    return plan_resize_backward(*call)
 
 
 def interpolate_backward(
@@ -67,7 +80,7 @@ def interpolate_backward(
     array([[[3., 7.]]])
     """
     arguments = (input_size, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, data_format)
-    plan = partial(planned, _cached_interpolate, arguments)
+    plan = partial(planned, _plan_interpolate_backward, arguments)
     return apply(plan, {"grad_output": grad_output}, out, backend)
 
 
@@ -120,5 +133,5 @@ def resize_backward(
     arguments = (
         input_size, border, size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, box,
     )  # fmt: skip
-    plan = partial(planned, _cached_resize, arguments)
+    plan = partial(planned, _plan_resize_backward, arguments)
     return apply(plan, {"grad_output": grad_output}, out, backend)

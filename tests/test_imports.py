@@ -82,6 +82,17 @@ def test_importing_loads_nothing_heavy(code: str) -> None:
     assert loaded_by(code) == []
 
 
+def test_an_operator_loads_what_it_needs_when_it_is_called() -> None:
+    code = """
+import sys, numpy as np
+from gpu_upsample import interpolate
+print([name for name in sys.modules if name.startswith(("gpu_upsample.plan.", "gpu_upsample.cpu"))])
+interpolate(np.zeros((1, 1, 3)), 6)
+print([name for name in sys.modules if name.startswith(("gpu_upsample.cpu.conv", "gpu_upsample.cpu.pool"))])
+"""
+    assert run(code).splitlines() == ["['gpu_upsample.plan.cache']", "[]"]
+
+
 def test_an_error_loads_no_compiler() -> None:
     code = """
 import numpy as np, gpu_upsample as gu

@@ -12,7 +12,7 @@ import pytest
 import gpu_upsample as gu
 from gpu_upsample import cpu
 from gpu_upsample.cpu import resample
-from gpu_upsample.cpu.resample import joined
+from gpu_upsample.cpu.bands import Bands, joined
 
 SHAPES = [(3, 21, 70), (2, 9, 128), (40, 13, 3), (17, 8, 33), (33, 50, 1), (24, 22, 66)]
 CALLS = [
@@ -90,7 +90,7 @@ def test_bands_of_rows_sum_as_whole_arrays_do(dtype, monkeypatch):
     monkeypatch.setattr(cpu, "joined", lambda steps: bands.append(joined(steps)) or steps)
     assert same([gu.resize(x, **options)], [banded])
     assert len(bands) == 1
-    assert isinstance(bands[0][0], resample.Bands)  # else both took the same way
+    assert isinstance(bands[0][0], Bands)  # else both took the same way
 
 
 @pytest.mark.parametrize(

@@ -5,42 +5,40 @@ It exports the same functions as the CUDA backend.
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from math import prod
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from gpu_upsample.cpu.conv_transpose import run_conv_transpose
-from gpu_upsample.cpu.conv_transpose_backward import run_conv_transpose_backward
-from gpu_upsample.cpu.pooling import run_pool, run_unpool
-from gpu_upsample.cpu.pooling_backward import run_pool_backward, run_unpool_backward
-from gpu_upsample.cpu.rearrange import run_fold, run_shuffle, run_unfold
-from gpu_upsample.cpu.resample import Bands, joined, run_bands, run_filter, run_select
-from gpu_upsample.plan.conv_transpose import ConvTransposeStep
-from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep
-from gpu_upsample.plan.dtypes import Storage
-from gpu_upsample.plan.pooling import PoolStep, UnpoolStep
-from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep
-from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
-from gpu_upsample.plan.steps import FilterStep, SelectStep
+from gpu_upsample.cpu.bands import joined
+from gpu_upsample.plan.dtypes import Storage, scalars
 
 __all__ = ["as_array", "copy", "empty", "joined", "overlap", "run_step", "scratch", "words"]
 
-_RUN: dict[type, Any] = {
-    Bands: run_bands,
-    ConvTransposeBackwardStep: run_conv_transpose_backward,
-    ConvTransposeStep: run_conv_transpose,
-    FilterStep: run_filter,
-    FoldStep: run_fold,
-    PoolBackwardStep: run_pool_backward,
-    PoolStep: run_pool,
-    SelectStep: run_select,
-    ShuffleStep: run_shuffle,
-    UnfoldStep: run_unfold,
-    UnpoolBackwardStep: run_unpool_backward,
-    UnpoolStep: run_unpool,
+_RUN = {
+    "Bands": ("resample", "run_bands"),
+    "ConvTransposeBackwardStep": ("conv_transpose_backward", "run_conv_transpose_backward"),
+    "ConvTransposeStep": ("conv_transpose", "run_conv_transpose"),
+    "FilterStep": ("resample", "run_filter"),
+    "FoldStep": ("rearrange", "run_fold"),
+    "PoolBackwardStep": ("pooling_backward", "run_pool_backward"),
+    "PoolStep": ("pooling", "run_pool"),
+    "SelectStep": ("resample", "run_select"),
+    "ShuffleStep": ("rearrange", "run_shuffle"),
+    "UnfoldStep": ("rearrange", "run_unfold"),
+    "UnpoolBackwardStep": ("pooling_backward", "run_unpool_backward"),
+    "UnpoolStep": ("pooling", "run_unpool"),
 }
+"""Kind of step -> the module that runs it, loaded with the first of them, and its function."""
+
+
+@cache
+def _runner(kind: str) -> Any:
+    module, function = _RUN[kind]
+    return getattr(import_module(f"{__name__}.{module}"), function)
 
 
 def as_array(x: Any) -> Any:
@@ -50,15 +48,26 @@ def as_array(x: Any) -> Any:
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     """Return a new array, in the byte order of the machine."""
-    kind = np.dtype(dtype)
-    return np.empty(shape, kind if kind.isnative else kind.newbyteorder("="))
+    new = np.empty(shape, dtype)
+    return new if new.dtype.isnative else np.empty(shape, new.dtype.newbyteorder("="))
 
 
-def words(x: Any, storage: Storage) -> Any:
-    """Return the scalars of `x` as a flat array of their carrier, without copying where `x` is contiguous."""
-    if not (x.flags.c_contiguous and x.dtype.isnative):
-        x = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("="))
-    flat = x.reshape(-1).view(storage.carrier)
+@cache
+def _carrier(dtype: str) -> Any:
+    return np.dtype(scalars(dtype)[0].carrier)
+
+
+def words(x: Any, dtype: str) -> Any:
+    """Return the scalars of `x`, of a dtype of that name, as a flat array of their carrier.
+
+    Where `x` is contiguous, nothing is copied.
+    """
+    kind, carrier = x.dtype, _carrier(dtype)
+    if not (x.flags.c_contiguous and kind.isnative):
+        x = np.ascontiguousarray(x, dtype=kind.newbyteorder("="))
+    flat = x.reshape(-1)
+    if kind is not carrier:
+        flat = flat.view(carrier)
     return flat if flat.flags.writeable else _unlocked(flat)
 
 
@@ -79,7 +88,7 @@ def scratch(shape: tuple[int, ...], storage: Storage) -> Any:
 
 def run_step(step: Any, inputs: list[Any], outputs: list[Any]) -> None:
     """Execute one step of a plan on flat arrays."""
-    _RUN[type(step)](step, *inputs, *outputs)
+    _runner(type(step).__name__)(step, *inputs, *outputs)
 
 
 def copy(x: Any, out: Any) -> None:

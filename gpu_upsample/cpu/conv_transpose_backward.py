@@ -12,9 +12,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.conv_transpose import run_conv_transpose
 from gpu_upsample.cpu.kernels import fma, narrow, widen
 from gpu_upsample.cpu.rearrange import run_fold, run_unfold
@@ -46,7 +46,7 @@ def _reduction_kernel(KIND: int, PARTS: int, FACTORS: int, STRIDE: int) -> Any: 
         Stride along a row if it is 1 or 2 and the samples of a row are neighbours, else 0.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(
         x, factors, out, first, last, channels, size, windows, kernel, deep, high, wide, strides, factor_strides,
         blocks, turns, all_turns, segments, lanes, minus_zero, one, line, total,

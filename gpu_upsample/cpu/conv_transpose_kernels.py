@@ -8,8 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from numba import njit
-
+from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.kernels import fma, narrow, widen
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
 
@@ -41,7 +40,7 @@ def row_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int, ADJOINT: int) -> A
         1 if the windows are the output, 0 if they are the input.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(
         x, weight, bias, out, first, last, sizes, channels, stride, padding, dilation, strides_in, strides_out,
         strides_weight, depth_table, depth_steps, height_table, height_steps, zero, lines,
@@ -123,7 +122,7 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int) -> Any:  # noqa
         Sums that are formed side by side.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(weight, panels, first, last, channels, strides, taps):
         in_group, out_group = channels
         blocks = (out_group + CHANNELS - 1) // CHANNELS
@@ -150,7 +149,7 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int) -> Any:  # noqa
     return kernel
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def locate(comb, axes, begin, lanes, room, target, source, straight, present):
     """Find where a tile of outputs lies and what it sums; return whether every pair of its outputs exists.
 
@@ -212,7 +211,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int) -> Any:  # noqa: N
         Numbers of a vector, and sums that are formed side by side for each.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(
         x, panels, bias, out, first, last, cuts, spans, in_group, out_group, combs, outputs, axes, room, zero,
         right, masks, sums, target, source, straight, present, complete,

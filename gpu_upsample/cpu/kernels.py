@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from numba import njit
 from numba.extending import intrinsic
 
 from gpu_upsample import arithmetic
 from gpu_upsample.cpu import vectors
+from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.vectors import (
     announce,
     at_line,
@@ -50,7 +50,7 @@ def lanes_of(kind: int) -> int:
     return vectors.BYTES * 8 // arithmetic.accumulator_of(kind).bitwidth
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def drain(out, strip, line, lead, base, end, final):
     """Stream the whole cache lines of what has been collected for an output, and keep the rest.
 
@@ -122,7 +122,7 @@ def filter_kernel(
     DEEP = max(1, INNER) * LANES
     LINE = vectors.BYTES * 8 // arithmetic.carrier_of(RESULT).bitwidth
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(
         x, out, origin, first, last, lead, streams, rows_in, rows_out, width_in, width,
         row_start, row_count, row_weight, row_outside, row_alike,
@@ -260,7 +260,7 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
     """
     LANES = lanes_of(RESULT)
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(
         x, out, origin, first, last, lead, streams, width_in, width,
         column_start, column_count, column_weight, column_outside, taps, inner, zero, fill,
@@ -317,7 +317,7 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
     """
     LANES = vectors.BYTES // SIZE
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(
         x, out, origin, first, last, lead, streams, rows_in, rows_out, width_in, width,
         rows, column_start, column_form, column_index, column_inside, stride, inner, fill,

@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.kernels import fma, narrow, widen
 from gpu_upsample.cpu.pooling_kernels import taps_inside
 
@@ -25,7 +25,7 @@ def windows_kernel(DILATED: int) -> Any:  # noqa: N803
         Whether the windows have gaps along a row.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(where, first, last, size_in, size_out, taps, strides, padding, dilation, start, end):
         depth, height, width = size_in
         for r in range(first, last):
@@ -61,7 +61,7 @@ def pool_backward_kernel(KIND: int) -> Any:  # noqa: N803
         Kind of the stored scalar.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(grad, where, out, first, last, size_out, deep, high, zero, one, line):
         deep_first, deep_count, deep_step = deep
         high_first, high_count, high_step = high
@@ -101,7 +101,7 @@ def unpool_backward_kernel(PARTS: int) -> Any:  # noqa: N803
         How many words make a sample.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(grad, indices, out, first, last, cuts, n_in, n_out):
         for job in range(first, last):
             plane = job // cuts

@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.kernels import widen
 
 KERNELS, STRIDES = (2, 3), (1, 2)
@@ -20,7 +20,7 @@ CHUNK = 4096
 """Indices that are checked before looking which one is wrong."""
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def taps_inside(begin, n, taps, dilation):
     """Return the first tap of a window that lies inside an axis, and the one after the last."""
     return max(0, (dilation - 1 - begin) // dilation), min(taps, (n - 1 - begin) // dilation + 1)
@@ -42,7 +42,7 @@ def pool_kernel(KIND: int, HALF: int, FLOAT: int, INDICES: int, KERNEL: int, STR
         Length and stride of the windows along a row if the loop over them is to be unrolled, else 0.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(
         x, out, where, first, last, size_in, size_out, taps, strides, padding, dilation, numbering, start, lowest,
     ):  # fmt: skip
@@ -122,7 +122,7 @@ def pool_kernel(KIND: int, HALF: int, FLOAT: int, INDICES: int, KERNEL: int, STR
     return kernel
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled
 def first_bad(indices, first, last, n_out):
     """Return the first position from `first` to `last` of an index out of range, or -1."""
     for begin in range(first, last, CHUNK):
@@ -147,7 +147,7 @@ def unpool_kernel(PARTS: int) -> Any:  # noqa: N803
         How many words make a sample.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(x, indices, out, first, last, cuts, n_in, n_out):
         for job in range(first, last):
             plane = job // cuts
@@ -176,7 +176,7 @@ def own_windows_kernel(KERNEL: int, PARTS: int) -> Any:  # noqa: N803
         How many words make a sample.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(x, indices, out, first, last, depth, height, deep, high):
         """Fill the windows of some rows of the input; return whether each index lies in the window of its sample."""
         width = out.shape[1] // (KERNEL * PARTS)

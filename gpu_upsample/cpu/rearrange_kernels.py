@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from numba import njit
-
+from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.kernels import fma, narrow, widen
 
 UNROLLED = 4
@@ -27,7 +26,7 @@ def shuffle_kernel(FACTOR: int, WORDS: int, ENLARGE: int) -> Any:  # noqa: N803
         1 if small rows become large ones, 0 for the reverse.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(small, large, first, last, rows, factor, apart, plane_rows):
         width = small.shape[1] // WORDS
         for r in range(first, last):
@@ -67,7 +66,7 @@ def unfold_kernel(STRIDE: int, WORDS: int) -> Any:  # noqa: N803
         Words of a sample.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(x, out, first, last, rows, shift, inside, stride, rows_in):
         step = STRIDE if STRIDE else stride
         width = out.shape[1]
@@ -109,7 +108,7 @@ def fold_kernel(SOURCE: int, RESULT: int, BIAS: int, STRIDE: int, PARTS: int) ->
         Scalars of an element.
     """
 
-    @njit(nogil=True, cache=True, error_model="numpy")
+    @compiled
     def kernel(
         columns, bias, out, first, last, channels, deep, high, wide_step, wide_span, wide_shift, start,
         zero, one, line,

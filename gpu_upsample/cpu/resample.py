@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.bands import Bands
 from gpu_upsample.cpu.kernels import STRIP_LINES, TOGETHER, filter_kernel, lanes_of, select_kernel, turned_kernel
 from gpu_upsample.cpu.tables import Blocks, blocks_of, distinct
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.vectors import BYTES, aligned
-from gpu_upsample.plan.dtypes import FOREIGN, Storage
-from gpu_upsample.plan.steps import FilterStep, SelectStep, Shape4
+from gpu_upsample.plan.dtypes import FOREIGN
+from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
 
 # From this many bytes on, a result goes past the caches, which would not hold it anyway.
@@ -255,40 +256,6 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
 
 
 # ---- one step after the other, band by band -----------------------------------------------------------------
-@dataclass(frozen=True, eq=False)
-class Bands:
-    """Sums along rows, then along columns, of a band of rows at a time: what lies between stays in the cache."""
-
-    down: FilterStep
-    across: FilterStep
-
-    @property
-    def shape_out(self) -> Shape4:
-        """Folded shape of the result."""
-        return self.across.shape_out
-
-    @property
-    def result(self) -> Storage:
-        """How the result is stored."""
-        return self.across.result
-
-
-@lru_cache(maxsize=256)
-def joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the steps of a plan as this backend runs them: some of them two in one."""
-    found: list[Any] = []
-    for step in steps:
-        above = found[-1] if found else None
-        if (
-            isinstance(above, FilterStep) and isinstance(step, FilterStep)
-            and above.columns is None and step.rows is None and _sizes(above)[4] == _sizes(step)[3]
-        ):  # fmt: skip
-            found[-1] = Bands(above, step)
-        else:
-            found.append(step)
-    return tuple(found)
-
-
 def run_bands(step: Bands, x: Any, out: Any) -> None:
     """Form the weighted sums of two steps; both arrays are flat and of the steps' carriers."""
     down, across = _filter_job(step.down), _filter_job(step.across)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.plan.dtypes import Storage
+from gpu_upsample.plan.dtypes import Storage, scalars
 
 
 def cupy() -> Any:
@@ -41,9 +41,12 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     return cupy().empty(shape, dtype)
 
 
-def words(x: Any, storage: Storage) -> Any:
-    """Return the scalars of `x` as a flat array of their carrier, without copying where `x` is contiguous."""
-    return cupy().ascontiguousarray(x).reshape(-1).view(storage.carrier)
+def words(x: Any, dtype: str) -> Any:
+    """Return the scalars of `x`, of a dtype of that name, as a flat array of their carrier.
+
+    Where `x` is contiguous, nothing is copied.
+    """
+    return cupy().ascontiguousarray(x).reshape(-1).view(scalars(dtype)[0].carrier)
 
 
 def scratch(shape: tuple[int, ...], storage: Storage) -> Any:

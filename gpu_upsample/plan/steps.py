@@ -101,6 +101,16 @@ class Plan:
     steps: tuple[Any, ...]
 
     @cached_property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the results."""
+        return tuple(output.shape for output in self.outputs)
+
+    @cached_property
+    def dtypes(self) -> tuple[str, ...]:
+        """The dtypes of the results."""
+        return tuple(output.dtype for output in self.outputs)
+
+    @cached_property
     def is_empty(self) -> bool:
         """Whether there is nothing to compute."""
         return all(prod(output.shape) == 0 for output in self.outputs)

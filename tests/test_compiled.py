@@ -1,0 +1,53 @@
+"""Kernels on disk: a second process compiles none of them, and loads nothing that only compiling takes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+KERNELS = """
+from gpu_upsample.cpu.compiled import compiled
+
+@compiled
+def double(x):
+    for i in range(len(x)):
+        x[i] += x[i]
+
+@compiled
+def ratio(x, y):
+    return x / y
+"""
+
+RUN = """
+import sys
+import numpy as np
+from numba.core import event
+from kernels import double, ratio
+
+x = np.arange(3.0)
+with event.install_recorder("numba:compile") as compilations:
+    double(x)
+    quotients = [ratio(1.0, 0.0)]
+kept = not compilations.buffer, "numba.np.arraymath" not in sys.modules
+if sys.argv[1:]:
+    quotients.append(ratio(1, 2))  # a signature that is not on disk
+print(*kept, x, quotients)
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
+    (tmp_path / "kernels.py").write_text(KERNELS)
+    path = os.pathsep.join(map(str, (ROOT, tmp_path)))
+    environment = {**os.environ, "PYTHONPATH": path, "NUMBA_CACHE_DIR": str(tmp_path / "disk")}
+
+    def printed(*arguments: str) -> str:
+        command = [sys.executable, "-c", RUN, *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert printed() == "False False [0. 2. 4.] [inf]"
+    assert printed() == "True True [0. 2. 4.] [inf]"
+    assert printed("another") == "True True [0. 2. 4.] [inf, 0.5]"
