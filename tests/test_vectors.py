@@ -82,15 +82,26 @@ def test_turned_rows_sum_as_the_others_do(dtype, monkeypatch):
     resample._filter_job.cache_clear()
 
 
+@pytest.mark.parametrize("streamed", [1 << 23, 0], ids=["stored", "streamed"])
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-def test_bands_of_rows_sum_as_whole_arrays_do(dtype, monkeypatch):
-    x = (200 * np.random.default_rng(0).random((2, 150, 210, 3))).astype(dtype)
-    options = {"size": (23, 13), "axes": (1, 2), "method": "cubic", "antialias": True}
-    banded, bands = gu.resize(x, **options), []
-    monkeypatch.setattr(cpu, "joined", lambda steps: bands.append(joined(steps)) or steps)
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((2, 150, 210, 3), {"size": (23, 13), "axes": (1, 2), "method": "cubic", "antialias": True}),
+        ((5, 7, 9, 23), {"size": (13, 20, 40), "axes": (1, 2, 3), "method": "linear"}),
+        ((3, 40, 9, 23), {"size": (5, 20, 41), "axes": (1, 2, 3), "method": "lanczos3", "border": "constant"}),
+    ],
+    ids=["rows", "planes", "fewer planes"],
+)
+def test_bands_sum_as_whole_arrays_do(shape, options, dtype, streamed, monkeypatch):
+    x = (200 * np.random.default_rng(0).random(shape)).astype(dtype)
+    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "2")
+    monkeypatch.setattr(resample, "_STREAMED_BYTES", streamed)
+    banded, found = gu.resize(x, **options), []
+    monkeypatch.setattr(cpu, "joined", lambda steps: found.append(joined(steps)) or steps)
     assert same([gu.resize(x, **options)], [banded])
-    assert len(bands) == 1
-    assert isinstance(bands[0][0], Bands)  # else both took the same way
+    assert len(found) == 1
+    assert isinstance(found[0][0], Bands)  # else both took the same way
 
 
 @pytest.mark.parametrize(

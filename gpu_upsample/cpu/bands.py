@@ -4,46 +4,73 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any
 
+from gpu_upsample.cpu.threads import num_threads
 from gpu_upsample.plan.dtypes import Storage
 from gpu_upsample.plan.steps import FilterStep, Shape4
+
+# Rows of a band where every row needs but the same row of the step before: as many as are turned into columns at once.
+_BAND = 16
+# What lies between the steps of a band should fit into the second cache, or nearly so.
+_BETWEEN_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """Sums along rows, then along the columns of each of their results."""
+    """Two steps, of which a few rows of the second need no more than a few rows of the first.
 
-    down: FilterStep
-    across: FilterStep
+    Attributes
+    ----------
+    first, second : FilterStep
+        The steps.
+    rows : tuple of int
+        Rows of their results in a band.
+    """
+
+    first: FilterStep
+    second: FilterStep
+    rows: tuple[int, int]
 
     @property
     def shape_out(self) -> Shape4:
         """Folded shape of the result."""
-        return self.across.shape_out
+        return self.second.shape_out
 
     @property
     def result(self) -> Storage:
         """How the result is stored."""
-        return self.across.result
+        return self.second.result
+
+
+def joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the steps of a plan as this backend runs them: some of them two in one."""
+    return steps if len(steps) == 1 else _joined(steps, num_threads())
 
 
 @lru_cache(maxsize=256)
-def joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the steps of a plan as this backend runs them: some of them two in one."""
+def _joined(steps: tuple[Any, ...], threads: int) -> tuple[Any, ...]:
     found: list[Any] = []
     for step in steps:
-        if found and _follows(found[-1], step):
-            found[-1] = Bands(found[-1], step)
+        rows = _rows_of_band(found[-1], step, threads) if found else None
+        if rows:
+            found[-1] = Bands(found[-1], step, rows)
         else:
             found.append(step)
     return tuple(found)
 
 
-def _follows(above: Any, step: Any) -> bool:
-    """Return whether every row of a step needs no more than the same row of the one above."""
-    if not (isinstance(above, FilterStep) and isinstance(step, FilterStep)):
-        return False
-    _, _, columns_above, inner_above = above.shape_out
-    _, _, columns, inner = step.shape
-    return above.columns is None and step.rows is None and columns_above * inner_above == columns * inner
+def _rows_of_band(first: Any, second: Any, threads: int) -> tuple[int, int] | None:
+    """Return how many rows of the results of two steps make a band, or None if the steps are better run one by one."""
+    if not (isinstance(first, FilterStep) and isinstance(second, FilterStep)):
+        return None
+    planes, rows, columns, inner = first.shape_out
+    if second.rows is None:  # a row of the one is a row of the other
+        alike = first.columns is None and columns * inner == prod(second.shape[2:])
+        return (_BAND, _BAND) if alike and planes * rows >= _BAND * threads else None
+    whole = second.shape[0]  # so many planes need nothing of one another
+    if whole < max(2, threads) or planes % whole:
+        return None
+    held = prod(first.shape_out) // whole * first.result.itemsize
+    return (planes * rows // whole, second.shape_out[1]) if held <= _BETWEEN_BYTES else None

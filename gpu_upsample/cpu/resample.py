@@ -28,8 +28,6 @@ _TURNED_BYTES = 1 << 21
 SHORT = FOREIGN["uint8 sixteenth"]
 """The storage of bytes whose sums fit into 16 bits."""
 
-# Rows of a band, as many as are turned into columns at once.
-_BAND = 16
 # Windows along a row of so many samples have kernels of their own.
 _UNROLLED = (2, 4, 6, 8)
 
@@ -84,15 +82,25 @@ class _Job:
         """Do the units from one up to another, of flat arrays; `out` begins with row `origin`."""
         self.kernel(x, out, origin, first, last, lead, streams, *self.arguments, *room)
 
+    def way(self, out: Any, size: int) -> tuple[int, bool, int]:
+        """Return how a part of a result of `size` bytes is written.
+
+        The elements between the start of a cache line and the part; whether its rows are streamed past the caches; and
+        how many elements are collected before they are streamed, or 1.
+        """
+        if size < _STREAMED_BYTES:
+            return 0, False, 1
+        astray, row, line = out.ctypes.data % BYTES, self.width * out.itemsize, BYTES // out.itemsize
+        lead, rest = divmod(astray, out.itemsize)
+        if rest:
+            return 0, False, 1
+        if row >= _LONG_ROW or astray == row % BYTES == 0:
+            return lead, True, 1
+        return lead, False, STRIP_LINES * line + TOGETHER * (self.width + 4 * line) + line
+
     def run(self, x: Any, out: Any) -> None:
         """Do all of flat arrays."""
-        lead, streams, collected = 0, False, 1
-        if out.nbytes >= _STREAMED_BYTES:
-            astray, row, line = out.ctypes.data % BYTES, self.width * out.itemsize, BYTES // out.itemsize
-            lead, rest = divmod(astray, out.itemsize)
-            streams = rest == 0 and (row >= _LONG_ROW or astray == row % BYTES == 0)
-            if rest == 0 and not streams:
-                collected = STRIP_LINES * line + TOGETHER * (self.width + 4 * line) + line
+        lead, streams, collected = self.way(out, out.nbytes)
 
         def work(first: int, last: int) -> None:
             self.form(x, out, 0, first, last, self.room(out.dtype, collected), lead, streams)
@@ -258,18 +266,25 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
 # ---- one step after the other, band by band -----------------------------------------------------------------
 def run_bands(step: Bands, x: Any, out: Any) -> None:
     """Form the weighted sums of two steps; both arrays are flat and of the steps' carriers."""
-    down, across = _filter_job(step.down), _filter_job(step.across)
+    first, second = _filter_job(step.first), _filter_job(step.second)
+    height_first, height_second = step.rows
 
-    def work(first: int, last: int) -> None:
-        band = np.empty(_BAND * down.width, step.down.result.carrier)
-        above, below = down.room(band.dtype), across.room(out.dtype)
-        for low in range(first * _BAND, min(last * _BAND, down.rows), _BAND):
-            high = min(low + _BAND, down.rows)
-            between, part = band[: (high - low) * down.width], out[low * across.width : high * across.width]
-            down.form(x, between, low, low, high, above)
-            across.form(between, part, 0, 0, _units(high - low, across.unit), below)
+    def work(begin: int, end: int) -> None:
+        held = np.empty(height_first * first.width, step.first.result.carrier)
+        above, below = first.room(held.dtype), {}
+        for band in range(begin, end):
+            low, high = height_first * band, min(height_first * (band + 1), first.rows)
+            between = held[: (high - low) * first.width]
+            first.form(x, between, low, low, high, above)
+            low, high = height_second * band, min(height_second * (band + 1), second.rows)
+            part = out[low * second.width : high * second.width]
+            lead, streams, collected = second.way(part, out.nbytes)
+            if collected not in below:
+                below[collected] = second.room(out.dtype, collected)
+            units = _units(high - low, second.unit)
+            second.form(between, part, 0, 0, units, below[collected], lead, streams)
 
-    run_in_parts(work, _units(down.rows, _BAND), x.nbytes + out.nbytes, least=1)
+    run_in_parts(work, _units(first.rows, height_first), x.nbytes + out.nbytes, least=1)
 
 
 # ---- selection ----------------------------------------------------------------------------------------------
