@@ -28,11 +28,12 @@ _FEATURES = _features()
 _VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
 _REGISTERS = 32 if _VECTOR_BYTES == 64 or not _X86 else 16
 
-VECTORS = 2
+VECTORS = 3
 """Vectors of a row of a block."""
 
-ROWS = 8 if _REGISTERS == 32 else 6
-"""Rows of a block: its sums, a row of one factor and an element of the other must fit into the registers."""
+ROWS = 8 if _REGISTERS == 32 else 4
+"""Rows of a block: its sums, a row of one factor and an element of the other must fit into the registers. A power of
+two, so that rows can be interleaved."""
 
 
 def lanes_of(accumulator: str) -> int:
@@ -81,11 +82,14 @@ def add_products(
         places = [[constant((i * VECTORS + j) * width) for j in range(VECTORS)] for i in range(height)]
         before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
 
+        asm = ir.InlineAsm(ir.FunctionType(index, [index]), "", "=r,0")
+        count = builder.call(asm, [args[3]])  # LLVM would otherwise work it out anew in every turn
         entry, loop, end = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("sums")
         builder.branch(loop)
         builder.position_at_end(loop)
-        r = builder.phi(index)
+        r, left_over = builder.phi(index), builder.phi(index)
         r.add_incoming(constant(0), entry)
+        left_over.add_incoming(count, entry)
         held = [[builder.phi(vector) for _ in line] for line in places]
         pitch, taken = constant(VECTORS * width), []
         row = [
@@ -106,13 +110,14 @@ def add_products(
                 total = fused(builder, every, row[j], held[i][j])
                 line.append(builder.select(taken[j], total, held[i][j]) if chosen else total)
             after.append(line)
-        following = builder.add(r, constant(1))
-        r.add_incoming(following, loop)
+        r.add_incoming(builder.add(r, constant(1)), loop)
+        fewer = builder.sub(left_over, constant(1))  # counted down, as LLVM works out the bound anew in every turn
+        left_over.add_incoming(fewer, loop)
         for i in range(height):
             for j in range(VECTORS):
                 held[i][j].add_incoming(before[i][j], entry)
                 held[i][j].add_incoming(after[i][j], loop)
-        builder.cbranch(builder.icmp_signed("<", following, args[3]), loop, end)
+        builder.cbranch(builder.icmp_signed("!=", fewer, constant(0)), loop, end)
         builder.position_at_end(end)
         for line, values in zip(places, after, strict=True):
             for place, value in zip(line, values, strict=True):
