@@ -159,7 +159,7 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int) -> Any:  # noqa
     return kernel
 
 
-@njit(inline="always")  # compiled with its caller alone
+@njit(nogil=True, cache=True, error_model="numpy")
 def locate(comb, axes, begin, lanes, apart, room, target, source, straight, present, even):
     """Find where a tile of outputs lies and what it sums; return whether every pair of its outputs exists.
 
