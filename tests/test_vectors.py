@@ -183,19 +183,19 @@ for dtype in ("uint8", "float32"):
 """,
     "conv_transpose": """
 from tests.cases import noise
-options = {"stride": 2, "padding": 1}
-for layout, shape, channels in (
-    ("channels_first", (2, 33, 7, 16), 5),  # samples that are read at once, from before the first to behind the last
-    ("channels_first", (1, 3, 5, 3), 40),
-    ("channels_last", (2, 3, 9, 37), 8),  # squares that are transposed
+for layout, shape, channels, stride in (
+    ("channels_first", (2, 33, 7, 16), 5, 2),  # samples read at once, from before the first to behind the last
+    ("channels_first", (1, 3, 5, 3), 40, 2),
+    ("channels_last", (2, 3, 9, 37), 8, 2),  # squares that are transposed
+    ("channels_last", (2, 3, 8, 37), 8, 1),  # results written at once, up to the last
 ):
-    last = layout == "channels_last"
+    last, options = layout == "channels_last", {"stride": stride, "padding": 1, "data_format": layout}
     given, weight = noise(shape, "float32"), noise((shape[-1 if last else 1], channels, 4, 4), "float32", 1)
-    expected = gu.conv_transpose2d(given, weight, data_format=layout, **options)
+    expected = gu.conv_transpose2d(given, weight, **options)
     for at_end in (True, False):
         x, factors, out = (guarded(a.shape, a.dtype, at_end) for a in (given, weight, expected))
         x[:], factors[:] = given, weight
-        gu.conv_transpose2d(x, factors, out=out, data_format=layout, **options)
+        gu.conv_transpose2d(x, factors, out=out, **options)
         assert out.tobytes() == expected.tobytes()
 """,
 }
