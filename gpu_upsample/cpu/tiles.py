@@ -82,14 +82,13 @@ def add_products(
         places = [[constant((i * VECTORS + j) * width) for j in range(VECTORS)] for i in range(height)]
         before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
 
-        asm = ir.InlineAsm(ir.FunctionType(index, [index]), "", "=r,0")
-        count = builder.call(asm, [args[3]])  # LLVM would otherwise work it out anew in every turn
+        hidden = ir.InlineAsm(ir.FunctionType(index, [index]), "", "=r,0")
+        count = builder.call(hidden, [args[3]])  # LLVM would otherwise work it out anew in every turn
         entry, loop, end = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("sums")
         builder.branch(loop)
         builder.position_at_end(loop)
-        r, left_over = builder.phi(index), builder.phi(index)
+        r = builder.phi(index)
         r.add_incoming(constant(0), entry)
-        left_over.add_incoming(count, entry)
         held = [[builder.phi(vector) for _ in line] for line in places]
         pitch, taken = constant(VECTORS * width), []
         row = [
@@ -110,14 +109,13 @@ def add_products(
                 total = fused(builder, every, row[j], held[i][j])
                 line.append(builder.select(taken[j], total, held[i][j]) if chosen else total)
             after.append(line)
-        r.add_incoming(builder.add(r, constant(1)), loop)
-        fewer = builder.sub(left_over, constant(1))  # counted down, as LLVM works out the bound anew in every turn
-        left_over.add_incoming(fewer, loop)
+        following = builder.add(r, constant(1))
+        r.add_incoming(following, loop)
         for i in range(height):
             for j in range(VECTORS):
                 held[i][j].add_incoming(before[i][j], entry)
                 held[i][j].add_incoming(after[i][j], loop)
-        builder.cbranch(builder.icmp_signed("!=", fewer, constant(0)), loop, end)
+        builder.cbranch(builder.icmp_signed("<", following, count), loop, end)
         builder.position_at_end(end)
         for line, values in zip(places, after, strict=True):
             for place, value in zip(line, values, strict=True):
