@@ -8,11 +8,13 @@ import sys
 
 import numpy as np
 import pytest
+from numba import njit
 
 import gpu_upsample as gu
 from gpu_upsample import cpu
 from gpu_upsample.cpu import resample
 from gpu_upsample.cpu.bands import Bands, joined
+from gpu_upsample.cpu.vectors import interleave
 
 SHAPES = [(3, 21, 70), (2, 9, 128), (40, 13, 3), (17, 8, 33), (33, 50, 1), (24, 22, 66)]
 CALLS = [
@@ -166,15 +168,10 @@ np.savez(sys.argv[1], *results("float32"), *results("uint8"))
         assert same([found[name] for name in found.files], expected)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs mprotect of the C library")
-def test_no_access_beyond_an_array():
-    """Inputs end, and outputs begin and end, where the next page must not be touched."""
-    code = """
+GUARDED = """
 import ctypes, mmap
 import numpy as np
 import gpu_upsample as gu
-from gpu_upsample.cpu import resample
-from tests.test_vectors import SHAPES, calls
 PAGE, kept = mmap.PAGESIZE, []
 protect = ctypes.CDLL(None, use_errno=True).mprotect
 protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
@@ -189,7 +186,13 @@ def guarded(shape, dtype, at_end=True):
         assert protect(start + page * PAGE, PAGE, 0) == 0
     offset = PAGE + (pages * PAGE - size if at_end else 0)
     return np.frombuffer(memory, dtype, int(np.prod(shape)), offset).reshape(shape)
+"""
+"""Arrays that end, or begin, where the next page must not be touched."""
 
+GUARDED_CALLS = {
+    "resize": """
+from gpu_upsample.cpu import resample
+from tests.test_vectors import SHAPES, calls
 for streamed, long_row in ((resample._STREAMED_BYTES, 0), (0, 0), (0, 1 << 30)):
     resample._STREAMED_BYTES, resample._LONG_ROW = streamed, long_row
     for dtype in ("uint8", "float32"):
@@ -209,8 +212,50 @@ for dtype in ("uint8", "float32"):
     out = guarded((37, 11, 3), dtype)
     gu.resize(x, out=out, **turned)
     assert out.tobytes() == gu.resize(x.copy(), **turned).tobytes()
+""",
+    "conv_transpose": """
+from tests.cases import noise
+for layout, shape, channels, stride in (
+    ("channels_first", (2, 33, 7, 16), 5, 2),  # samples read at once, from before the first to behind the last
+    ("channels_first", (1, 3, 5, 3), 40, 2),
+    ("channels_last", (2, 3, 9, 37), 8, 2),  # squares that are transposed
+    ("channels_last", (2, 3, 8, 37), 8, 1),  # results written at once, up to the last
+):
+    last, options = layout == "channels_last", {"stride": stride, "padding": 1, "data_format": layout}
+    given, weight = noise(shape, "float32"), noise((shape[-1 if last else 1], channels, 4, 4), "float32", 1)
+    expected = gu.conv_transpose2d(given, weight, **options)
+    for at_end in (True, False):
+        x, factors, out = (guarded(a.shape, a.dtype, at_end) for a in (given, weight, expected))
+        x[:], factors[:] = given, weight
+        gu.conv_transpose2d(x, factors, out=out, **options)
+        assert out.tobytes() == expected.tobytes()
+""",
+}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs mprotect of the C library")
+@pytest.mark.parametrize("calls", GUARDED_CALLS)
+def test_no_access_beyond_an_array(calls):
+    code = f"""
+{GUARDED}
+{GUARDED_CALLS[calls]}
 print("untouched")
 import os; os._exit(0)  # the mappings cannot be closed while arrays look at them
 """
     done = subprocess.run([sys.executable, "-u", "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "untouched\n", (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4, 8])
+def test_rows_are_interleaved(rows):
+    @njit
+    def run(array, target):
+        interleave(ROWS, LANES, array, 3, 20, target, 5)
+
+    ROWS, LANES = rows, 16
+    array, target = np.arange(200, dtype=np.float32), np.zeros(150, np.float32)
+    run(array, target)
+    expected = np.stack([array[3 + 20 * row :][:LANES] for row in range(rows)], axis=1).ravel()
+    assert same([target[5 : 5 + rows * LANES]], [expected])
+    assert not target[:5].any()
+    assert not target[5 + rows * LANES :].any()

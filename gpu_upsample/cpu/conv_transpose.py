@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.conv_transpose_kernels import CHANNELS, DEPTH, TILES, panel_kernel, row_kernel, tile_kernel
+from gpu_upsample.cpu.conv_transpose_kernels import BLOCKS, DEPTH, TILES, panel_kernel, row_kernel, tile_kernel
 from gpu_upsample.cpu.threads import num_threads, run_in_parts
-from gpu_upsample.cpu.tiles import ROWS, VECTORS, aligned, lanes_of
+from gpu_upsample.cpu.tiles import ROWS, VECTORS, lanes_of
+from gpu_upsample.cpu.vectors import aligned
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.windows import Pairs
 
@@ -60,69 +61,77 @@ class _Tiles:
 
     Attributes
     ----------
-    combs : ndarray of int64, shape (combs, 14)
-        One for each choice of a comb per axis: where its panel begins, rows of the panel and sums side by side, where
-        its `outputs` begin, number of outputs of each; then, per axis, how many outputs, pairs, and the first place.
+    combs : ndarray of int64, shape (combs, 15)
+        One for each choice of a comb per axis: where its panel begins, rows of the panel, sums side by side, number
+        of outputs of each; then, per axis, how many outputs, pairs, and the first place; last, where its `outputs` and
+        its `factors` begin.
     outputs : ndarray of int64, shape (sums, 2)
         For each of the sums side by side: its scalar of a group's bias, and how far it lies from the first output.
-    taps : ndarray of int64, shape (taps, 6)
-        For each tap of the weight: where its panel begins (-1 if it reaches nothing), rows of the panel, columns from
-        one output channel to the next and to the first, its row, and the rows from one input channel to the next.
+    factors : ndarray of int64, shape (rows of all panels of one input channel, ROWS)
+        For each block of sums and each pair: where the scalars of the weight lie that are multiplied.
     panel : int
         Numbers in the panels of a group.
+    run : int
+        How many sums side by side are always neighbours in the output.
     """
 
     combs: Any
     outputs: Any
-    taps: Any
+    factors: Any
     panel: int
+    run: int
 
 
 @lru_cache(maxsize=64)
 def _tiles(step: ConvTransposeStep) -> _Tiles:
-    strides = step.strides(step.size_out, step.channels_out)
-    taps = np.full((prod(step.kernel), 6), -1)
-    combs, outputs, panel, names = [], [], 0, 0
+    strides, parts = step.strides(step.size_out, step.channels_out), np.arange(step.parts)
+    combs: list[tuple[int, ...]] = []
+    outputs: list[Any] = []
+    factors: list[Any] = []
+    panel, run = 0, ROWS
     for axes in product(*step.combs):
         counts, pairs, places = zip(*((axis.count, axis.pairs, axis.place) for axis in axes), strict=True)
         phases = list(product(*(zip(axis.first, axis.tap, strict=True) for axis in axes)))
         first = np.array([[of_axis[0] for of_axis in phase] for phase in phases])
         away = np.ravel_multi_index(tuple(first.T), step.size_out) * strides[2]
-        height, length = step.channels_out * len(phases) * step.parts, prod(pairs) * step.channels_in * step.parts
+        # The taps of a phase, one for each pair.
+        axis_taps = [[np.arange(axis.pairs) * axis.tap_step + tap for tap in axis.tap] for axis in axes]
+        taps = np.array([np.ravel_multi_index(np.ix_(*of_phase), step.kernel) for of_phase in product(*axis_taps)])
         # Outputs that are neighbours are formed side by side.
-        apart, shift = (1, step.channels_out) if step.channels_last else (len(phases), 1)
         channel, number = np.divmod(np.arange(step.channels_out * len(phases)), len(phases))
         if step.channels_last:
             number, channel = np.divmod(np.arange(step.channels_out * len(phases)), step.channels_out)
-        places_out = np.stack([channel, channel * strides[1] + away[number]], axis=-1)
-        outputs.append((places_out[:, None] * step.parts + np.arange(step.parts)[:, None]).reshape(-1, 2))
-        combs.append((panel, length, height, names, step.batch * prod(counts), *counts, *pairs, *places))
-        for place, phase in enumerate(phases):
-            for pair in np.ndindex(*pairs):
-                tap = tuple(of_axis[1] + t * axis.tap_step for of_axis, t, axis in zip(phase, pair, axes, strict=True))
-                above = (pair[0] * pairs[1] + pair[1]) * step.channels_in * pairs[2]
-                taps[np.ravel_multi_index(tap, step.kernel)] = (
-                    panel, length, apart, place * shift, (above + pair[2]) * step.parts, pairs[2] * step.parts,
-                )  # fmt: skip
-        names += height
-        panel += -(-height // ROWS) * ROWS * length
-    return _Tiles(np.array(combs), np.concatenate(outputs), taps, panel)
+        places_out = (np.stack([channel, channel * strides[1] + away[number]], axis=-1) * step.parts)[:, None]
+        places_out = (places_out + parts[:, None]).reshape(-1, 2)
+        height, length = len(places_out), prod(pairs) * step.channels_in * step.parts
+        while height % run or (np.diff(places_out[:, 1].reshape(-1, run)) != 1).any():
+            run //= 2
+        above = (channel * step.weight_strides[2] + taps.reshape(len(phases), -1)[number].T) * step.parts
+        above = (above[..., None] + parts).reshape(-1, height)
+        blocks = -(-height // ROWS)
+        rows = np.arange(blocks * ROWS).clip(max=height - 1)  # the last block is filled up with its last row
+        begins = (sum(len(part) for part in table) for table in (outputs, factors))
+        combs.append((panel, length, height, step.batch * prod(counts), *counts, *pairs, *places, *begins))
+        outputs.append(places_out)
+        factors.append(above[:, rows].reshape(-1, blocks, ROWS).swapaxes(0, 1).reshape(-1, ROWS))
+        panel += blocks * ROWS * length
+    return _Tiles(np.array(combs), np.concatenate(outputs), np.concatenate(factors).reshape(-1), panel, run)
 
 
 def _panels(step: ConvTransposeStep, weight: Any, tables: _Tiles) -> Any:
     """Return the weight in the order in which it is multiplied, one row of panels for each group."""
-    panels = aligned(step.groups * tables.panel, step.storage.accumulator).reshape(step.groups, -1)
-    for begin, length, height in tables.combs[:, :3]:
-        if height % ROWS:  # the rows that fill up the last block
-            panels[:, begin + height // ROWS * ROWS * length : begin + -(-height // ROWS) * ROWS * length] = 0
+    panels = aligned(step.groups * tables.panel, step.storage.accumulator)
     kernel = panel_kernel(kind_of(step.storage.name), step.parts, ROWS, int(step.adjoint))
-    channels = (step.channels_in, step.channels_out)
+    cuts = -(-int(tables.combs[:, 2].max()) // (ROWS * BLOCKS))
 
     def work(first: int, last: int) -> None:
-        kernel(weight, panels, first, last, channels, step.weight_strides, tables.taps)
+        kernel(
+            weight, panels, first, last, cuts, tables.panel, step.channels_in, step.weight_strides,
+            tables.combs, tables.factors,
+        )  # fmt: skip
 
-    run_in_parts(work, step.groups * -(-step.channels_out // CHANNELS), panels.nbytes, least=1)
-    return panels
+    run_in_parts(work, step.groups * cuts, panels.nbytes, least=1)
+    return panels.reshape(step.groups, -1)
 
 
 def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
@@ -133,19 +142,19 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     real = np.dtype(step.storage.accumulator).type
     lanes = lanes_of(step.storage.accumulator)
     tile = lanes * VECTORS
-    kernel = tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS)
+    kernel = tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run)
     strides_in = step.strides(step.size_in, step.channels_in)
     strides_out = step.strides(step.size_out, step.channels_out)
     axes = [axis[0] for axis in step.combs]  # those of one axis differ in none of these
     steps = ((axis.step, axis.place_step, axis.pair_step) for axis in axes)
     geometry = (step.size_in, step.size_out, *zip(*steps, strict=True), strides_in, strides_out)
-    room = x.size // step.parts - tile - (step.groups * step.channels_in - 1) * strides_in[1]
-    spans = -(-int(tables.combs[:, 4].max()) // (tile * TILES))
+    room = x.size // step.parts - lanes - (step.groups * step.channels_in - 1) * strides_in[1]
+    spans = -(-int(tables.combs[:, 3].max()) // (tile * TILES))
     blocks = -(-int(tables.combs[:, 2].max()) // ROWS)
     wanted = -(-4 * num_threads() // (spans * step.groups))
     cuts = max(-(-blocks // _MOST), min(blocks // _LEAST, wanted), 1)
-    length, pairs = int(tables.combs[:, 1].max()), int(tables.combs[:, 8:11].prod(axis=1).max())
-    rows = min(length, max(DEPTH, int(tables.combs[:, 10].max()) * step.parts))
+    length, pairs = int(tables.combs[:, 1].max()), int(tables.combs[:, 7:10].prod(axis=1).max())
+    rows = min(length, max(DEPTH, int(tables.combs[:, 9].max()) * step.parts))
     held = 1 if rows == length else -(-blocks // cuts) * TILES
 
     def work(first: int, last: int) -> None:
@@ -153,9 +162,11 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
             x, panels, bias, out, first, last, cuts, spans, step.channels_in, step.channels_out,
             tables.combs, tables.outputs, geometry, room, real(-0.0),
             aligned(TILES * rows * tile, real).reshape(TILES, -1), np.empty((TILES, rows * VECTORS), np.uint16),
-            aligned(held * ROWS * tile, real), np.empty((TILES, tile), np.int64),
-            np.empty((TILES, pairs, tile), np.int64), np.empty((TILES, pairs), np.bool_),
+            aligned(held * ROWS * tile, real), aligned(2 * lanes * lanes, real),
+            np.empty((TILES, tile), np.int64),
+            np.empty((TILES, pairs * tile), np.int64), np.empty((TILES, pairs, VECTORS), np.bool_),
             np.empty((TILES, pairs, VECTORS), np.uint16), np.empty(TILES, np.bool_),
+            np.empty((TILES, VECTORS), np.bool_),
         )  # fmt: skip
 
     run_in_parts(work, step.groups * spans * cuts, out.nbytes * length, least=1)

@@ -11,15 +11,16 @@ from typing import Any
 from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.kernels import fma, narrow, widen
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
+from gpu_upsample.cpu.vectors import entry, interleave, load, splat, store, turn
 
-CHANNELS, CHANNELS_IN = 8, 8
-"""Channels of the output and the input of which the weight is brought into the order of the products at once."""
+CHANNELS_IN, BLOCKS = 8, 8
+"""Channels of the input and blocks of sums of which the weight is brought into the order of the products at once."""
 
-DEPTH = 512
-"""Rows of the factors that are multiplied at once: those of a few tiles should stay in the cache."""
+DEPTH = 192
+"""Rows of the factors that are multiplied at once: those of a tile should stay in the first cache."""
 
-TILES = 2
-"""Tiles that are multiplied by the same part of the weight while it is at hand."""
+TILES = 4
+"""Tiles that are multiplied by the same part of the weight while it is in the second cache."""
 
 
 @cache
@@ -119,54 +120,65 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int) -> Any:  # noqa
     KIND, PARTS, ADJOINT : int
         As for `row_kernel`.
     ROWS : int
-        Sums that are formed side by side.
+        Sums that are formed side by side, a multiple of PARTS.
     """
 
     @compiled
-    def kernel(weight, panels, first, last, channels, strides, taps):
-        in_group, out_group = channels
-        blocks = (out_group + CHANNELS - 1) // CHANNELS
+    def kernel(weight, panels, first, last, cuts, size, in_group, strides, combs, factors):
         for job in range(first, last):
-            group = job // blocks
-            low = (job - group * blocks) * CHANNELS
-            for start in range(0, in_group, CHANNELS_IN):  # few enough for the cache to hold all taps of them
+            group, cut = job // cuts, job % cuts
+            for start in range(0, in_group, CHANNELS_IN):
                 end = min(start + CHANNELS_IN, in_group)
-                for tap in range(taps.shape[0]):
-                    base, length, apart, shift, row, turn = taps[tap]
-                    for co in range(low, min(low + CHANNELS, out_group) if base >= 0 else low):
-                        factors = group * strides[0] + co * strides[2] + tap
-                        for part in range(PARTS * PARTS):
-                            to, of = part // PARTS, part % PARTS
-                            m = (co * apart + shift) * PARTS + to
-                            at = base + (m // ROWS * length + row + of) * ROWS + m % ROWS
-                            for c in range(start, end):
-                                word = load_alone(weight, (factors + c * strides[1]) * PARTS + (to ^ of))
-                                factor = widen(KIND, word)
-                                if (to > of) if ADJOINT else (of > to):
-                                    factor = -factor
-                                store_alone(panels[group], at + c * turn * ROWS, factor)
+                for q in range(combs.shape[0]):
+                    panel, height = combs[q, 0], combs[q, 2]
+                    above, taps, names = combs[q, 7] * combs[q, 8], combs[q, 9], combs[q, 14]
+                    blocks, most = (height + ROWS - 1) // ROWS, max(1, DEPTH // max(taps * PARTS, 1))
+                    low, high = cut * BLOCKS, min((cut + 1) * BLOCKS, blocks)
+                    for row in range(above):
+                        for c in range(start, end):
+                            src = (group * strides[0] + c * strides[1]) * PARTS
+                            turn_at = row * in_group + c
+                            done = turn_at // most * most
+                            turns_at = min(most, above * in_group - done)
+                            for block in range(low, high):
+                                at = done * blocks + block * turns_at + turn_at - done
+                                at = group * size + panel + at * taps * PARTS * ROWS
+                                name = (names + (block * above + row) * taps) * ROWS
+                                for _ in range(taps):
+                                    for of in range(PARTS):
+                                        for i in range(ROWS):
+                                            word = load_alone(weight, src + (entry(factors, name + i) ^ of))
+                                            factor = widen(KIND, word)
+                                            if (i % PARTS > of) if ADJOINT else (of > i % PARTS):
+                                                factor = -factor
+                                            store_alone(panels, at + i, factor)
+                                        at += ROWS
+                                    name += ROWS
 
     return kernel
 
 
 @compiled
-def locate(comb, axes, begin, lanes, room, target, source, straight, present):
+def locate(comb, axes, begin, lanes, apart, room, target, source, straight, present, even):
     """Find where a tile of outputs lies and what it sums; return whether every pair of its outputs exists.
 
     Fills, for each position of the tile, where its output lies and, for each pair, where the sample does; for each
-    pair whether these samples are neighbours that may be read at once, and which of them there are.
+    pair and vector whether these samples are neighbours that may be read at once, and which of them there are; for each
+    vector whether its outputs all exist and lie `apart` from the next.
     """
-    positions, counts, pairs, places = comb[4], comb[5:8], comb[8:11], comb[11:14]
+    positions, counts, pairs, places = comb[3], comb[4:7], comb[7:10], comb[10:13]
     size_in, size_out, steps, place_steps, pair_steps, strides_in, strides_out = axes
     rest, jw = begin // counts[2], begin % counts[2]
     rest, jh = rest // counts[1], rest % counts[1]
     image, jd = rest // counts[0], rest % counts[0]
     complete = True
     present[:] = 0
+    even[:] = True
     for p in range(target.size):
         inside = begin + p < positions
         row = (jd * steps[0] * size_out[1] + jh * steps[1]) * size_out[2] + jw * steps[2]
         target[p] = image * strides_out[0] + row * strides_out[2]
+        even[p // lanes] &= inside and target[p] == target[p - p % lanes] + p % lanes * apart
         pair = 0
         for a in range(pairs[0]):
             d = places[0] + jd * place_steps[0] + a * pair_steps[0]
@@ -175,7 +187,9 @@ def locate(comb, axes, begin, lanes, room, target, source, straight, present):
                 for k in range(pairs[2]):
                     w = places[2] + jw * place_steps[2] + k * pair_steps[2]
                     exists = 0 <= d < size_in[0] and 0 <= h < size_in[1] and 0 <= w < size_in[2] and inside
-                    source[pair, p] = image * strides_in[0] + ((d * size_in[1] + h) * size_in[2] + w) * strides_in[2]
+                    source[pair * target.size + p] = (
+                        image * strides_in[0] + ((d * size_in[1] + h) * size_in[2] + w) * strides_in[2]
+                    )
                     present[pair, p // lanes] |= int(exists) << (p % lanes)
                     complete &= exists or not inside
                     pair += 1
@@ -186,21 +200,22 @@ def locate(comb, axes, begin, lanes, room, target, source, straight, present):
             jh, jd = 0, jd + 1
         if jd == counts[0]:
             jd, image = 0, image + 1
-    for pair in range(pairs[0] * pairs[1] * pairs[2]):
-        low = source[pair, 0]
+    for begun in range(0, pairs[0] * pairs[1] * pairs[2] * target.size, lanes):
+        pair, vector = begun // target.size, begun % target.size // lanes
+        low = load_alone(source, begun)
         line = 0 <= low <= room
-        for p in range(target.size):
-            line &= source[pair, p] == low + p
-        straight[pair] = line
+        for p in range(lanes):
+            line &= load_alone(source, begun + p) == low + p
+        straight[pair, vector] = line
         if not line:  # what is not there is read from the front of the array, and not used
-            for p in range(target.size):
-                if not (present[pair, p // lanes] >> (p % lanes)) & 1:
-                    source[pair, p] = 0
+            for p in range(lanes):
+                if not (present[pair, vector] >> p) & 1:
+                    store_alone(source, begun + p, 0)
     return complete
 
 
 @cache
-def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int) -> Any:  # noqa: N803
+def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any:  # noqa: N803
     """Return the kernel that forms the sums of a tile of outputs, for many channels and phases side by side.
 
     Parameters
@@ -209,28 +224,33 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int) -> Any:  # noqa: N
         As for `row_kernel`.
     LANES, ROWS : int
         Numbers of a vector, and sums that are formed side by side for each.
+    RUN : int
+        How many of these sums are always neighbours in the output.
     """
 
     @compiled
     def kernel(
         x, panels, bias, out, first, last, cuts, spans, in_group, out_group, combs, outputs, axes, room, zero,
-        right, masks, sums, target, source, straight, present, complete,
+        right, masks, sums, turned, target, source, straight, present, complete, even,
     ):  # fmt: skip
         tile = LANES * VECTORS
+        # Bounds that LLVM does not know: it would write out all turns of these loops, which only takes it time.
+        vectors, lanes = even.shape[1], target.shape[1] // even.shape[1]
         between_in, between_out = axes[5][1], axes[6][1]
         for job in range(first, last):
             cut, rest = job % cuts, job // cuts
             group, begin = rest // spans, rest % spans * (tile * TILES)
             for q in range(combs.shape[0]):
                 comb = combs[q]
-                panel, length, height, names, positions = comb[:5]
+                panel, height, positions, names = comb[0], comb[2], comb[3], comb[13]
                 tiles = min(TILES, (positions - begin + tile - 1) // tile)
                 for t in range(tiles):
                     complete[t] = locate(
-                        comb, axes, begin + t * tile, LANES, room, target[t], source[t], straight[t], present[t]
-                    )
-                taps = comb[10]
-                turns = comb[8] * comb[9] * in_group
+                        comb, axes, begin + t * tile, LANES, RUN // PARTS, room,
+                        target[t], source[t], straight[t], present[t], even[t],
+                    )  # fmt: skip
+                taps = comb[9]
+                turns = comb[7] * comb[8] * in_group
                 most = max(1, DEPTH // max(taps * PARTS, 1))
                 blocks = (height + ROWS - 1) // ROWS
                 low, high = blocks * cut // cuts, blocks * (cut + 1) // cuts
@@ -241,30 +261,46 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int) -> Any:  # noqa: N
                         begun = max(done, above * in_group)
                         channels = min(until, (above + 1) * in_group) - begun
                         at = (group * in_group + begun - above * in_group) * between_in
-                        for part in range(tiles * taps * PARTS):
-                            t, of = part // (taps * PARTS), part % PARTS
-                            k = part // PARTS - t * taps
-                            pair = above * taps + k
-                            row = ((begun - done) * taps + k) * PARTS + of
-                            if straight[t, pair]:
-                                src = (source[t, pair, 0] + at) * PARTS + of
-                                for c in range(channels):
-                                    samples = x[src + c * between_in * PARTS :]
-                                    factors = right[t, (row + c * taps * PARTS) * tile :]
-                                    for p in range(tile):
-                                        factors[p] = widen(KIND, samples[p * PARTS])
-                            else:
-                                for p in range(tile):
-                                    src = (source[t, pair, p] + at) * PARTS + of
+                        for part in range(tiles * taps):
+                            t, k = part // taps, part % taps
+                            pair, row = above * taps + k, (begun - done) * taps + k
+                            factors = right[t]
+                            for v in range(vectors):
+                                begun_at, dst = pair * tile + v * LANES, row * PARTS * tile + v * LANES
+                                if PARTS == 1 and straight[t, pair, v]:
                                     for c in range(channels):
-                                        value = widen(KIND, load_alone(x, src + c * between_in * PARTS))
-                                        store_alone(right[t], (row + c * taps * PARTS) * tile + p, value)
-                            if not complete[t]:
-                                for c in range(channels):
-                                    for v in range(VECTORS):
-                                        masks[t, (row + c * taps * PARTS) * VECTORS + v] = present[t, pair, v]
-                    for block in range(low, high):
-                        for t in range(tiles):
+                                        value = widen(KIND, load(LANES, x, source[t, begun_at] + at + c * between_in))
+                                        store(factors, dst + c * taps * tile, value)
+                                elif between_in == 1 and channels * PARTS >= LANES:
+                                    # The samples of a position follow one another: squares of them are transposed.
+                                    j = 0
+                                    while True:
+                                        for lane in range(lanes):
+                                            src = (source[t, begun_at + lane] + at) * PARTS + j
+                                            store(turned, lane * LANES, widen(KIND, load(LANES, x, src)))
+                                        turn(LANES, turned, 0, turned, LANES * LANES)
+                                        for lane in range(lanes):
+                                            c, of = (j + lane) // PARTS, (j + lane) % PARTS
+                                            value = load(LANES, turned, (LANES + lane) * LANES)
+                                            store(factors, dst + (c * taps * PARTS + of) * tile, value)
+                                        if j + LANES >= channels * PARTS:
+                                            break
+                                        j = min(j + LANES, channels * PARTS - LANES)
+                                else:
+                                    for lane in range(lanes):
+                                        src = (source[t, begun_at + lane] + at) * PARTS
+                                        for c in range(channels):
+                                            for of in range(PARTS):
+                                                word = load_alone(x, src + c * between_in * PARTS + of)
+                                                place = dst + (c * taps * PARTS + of) * tile + lane
+                                                store_alone(factors, place, widen(KIND, word))
+                                if not complete[t]:
+                                    for c in range(channels):
+                                        for of in range(PARTS):
+                                            place = ((row + c * taps) * PARTS + of) * VECTORS + v
+                                            masks[t, place] = present[t, pair, v]
+                    for t in range(tiles):
+                        for block in range(low, high):
                             held = ((block - low) * TILES + t) * ROWS * tile if turns > most else 0
                             totals = sums[held : held + ROWS * tile]
                             if done == 0:
@@ -272,19 +308,27 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int) -> Any:  # noqa: N
                                     m = names + min(block * ROWS + i, height - 1)
                                     channel = group * out_group * PARTS + outputs[m, 0]
                                     value = widen(KIND, bias[channel]) if bias.size else zero
-                                    for p in range(tile):
-                                        totals[i * tile + p] = value
-                            at = panel + (block * length + done * taps * PARTS) * ROWS
+                                    for v in range(VECTORS):
+                                        store(totals, i * tile + v * LANES, splat(LANES, value))
+                            at = panel + (done * blocks * taps * PARTS + block * rows) * ROWS
                             if rows > 0 and complete[t]:
                                 add_products(LANES, ROWS, 0, rows, panels[group], at, right[t], masks[t], totals)
                             elif rows > 0:
                                 add_products(LANES, ROWS, 1, rows, panels[group], at, right[t], masks[t], totals)
                             if until == turns:
-                                for i in range(min(ROWS, height - block * ROWS)):
+                                for i in range(0, min(ROWS, height - block * ROWS), RUN):
                                     away = outputs[names + block * ROWS + i, 1]
                                     away += group * out_group * between_out * PARTS
-                                    for p in range(min(tile, positions - begin - t * tile)):
-                                        value = narrow(KIND, totals[i * tile + p])
-                                        store_alone(out, target[t, p] * PARTS + away, value)
+                                    for v in range(vectors):
+                                        interleave(RUN, LANES, totals, i * tile + v * LANES, tile, turned, 0)
+                                        if even[t, v]:
+                                            dst = target[t, v * LANES] * PARTS + away
+                                            for j in range(0, RUN * LANES, LANES):
+                                                store(out, dst + j, narrow(KIND, load(LANES, turned, j)))
+                                        else:
+                                            p = v * LANES
+                                            for j in range(min(LANES, positions - begin - t * tile - p)):
+                                                value = narrow(KIND, load(RUN, turned, j * RUN))
+                                                store(out, target[t, p + j] * PARTS + away, value)
 
     return kernel

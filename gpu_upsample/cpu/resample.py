@@ -13,7 +13,7 @@ from gpu_upsample.cpu.bands import Bands
 from gpu_upsample.cpu.kernels import STRIP_LINES, TOGETHER, filter_kernel, lanes_of, select_kernel, turned_kernel
 from gpu_upsample.cpu.tables import Blocks, blocks_of, distinct
 from gpu_upsample.cpu.threads import run_in_parts
-from gpu_upsample.cpu.vectors import BYTES, aligned
+from gpu_upsample.cpu.vectors import BYTES, aligned_copy
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
@@ -157,7 +157,7 @@ def _forms(taps: Taps, blocks: Blocks, held: np.dtype[Any], dtype: np.dtype[Any]
     weight = taps.weight.astype(dtype)[blocks.column].transpose(0, 2, 1)
     outside = _outside(taps, dtype)[blocks.column]
     form, tables = distinct(blocks.offset.astype(f"u{held.itemsize}"), count, weight, outside)
-    return blocks.base, form, *map(aligned, tables)
+    return blocks.base, form, *map(aligned_copy, tables)
 
 
 def _in_short_integers(step: FilterStep) -> FilterStep:

@@ -28,24 +28,17 @@ _FEATURES = _features()
 _VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
 _REGISTERS = 32 if _VECTOR_BYTES == 64 or not _X86 else 16
 
-VECTORS = 2
+VECTORS = 3
 """Vectors of a row of a block."""
 
-ROWS = 8 if _REGISTERS == 32 else 6
-"""Rows of a block: its sums, a row of one factor and an element of the other must fit into the registers."""
+ROWS = 8 if _REGISTERS == 32 else 4
+"""Rows of a block: its sums, a row of one factor and an element of the other must fit into the registers. A power of
+two, so that rows can be interleaved."""
 
 
 def lanes_of(accumulator: str) -> int:
     """Return the numbers of a vector register."""
     return _VECTOR_BYTES // np.dtype(accumulator).itemsize
-
-
-def aligned(size: int, dtype: Any) -> Any:
-    """Return an uninitialised array that begins where a vector may."""
-    length = size * np.dtype(dtype).itemsize
-    held = np.empty(length + _VECTOR_BYTES, np.uint8)
-    begin = -held.ctypes.data % _VECTOR_BYTES
-    return held[begin : begin + length].view(dtype)
 
 
 @primitive
@@ -81,6 +74,8 @@ def add_products(
         places = [[constant((i * VECTORS + j) * width) for j in range(VECTORS)] for i in range(height)]
         before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
 
+        hidden = ir.InlineAsm(ir.FunctionType(index, [index]), "", "=r,0")
+        count = builder.call(hidden, [args[3]])  # LLVM would otherwise work it out anew in every turn
         entry, loop, end = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("sums")
         builder.branch(loop)
         builder.position_at_end(loop)
@@ -112,7 +107,7 @@ def add_products(
             for j in range(VECTORS):
                 held[i][j].add_incoming(before[i][j], entry)
                 held[i][j].add_incoming(after[i][j], loop)
-        builder.cbranch(builder.icmp_signed("<", following, args[3]), loop, end)
+        builder.cbranch(builder.icmp_signed("<", following, count), loop, end)
         builder.position_at_end(end)
         for line, values in zip(places, after, strict=True):
             for place, value in zip(line, values, strict=True):

@@ -25,11 +25,17 @@ BYTES = 64
 """Bytes of a vector of accumulators: a cache line."""
 
 
-def aligned(table: Any) -> Any:
-    """Return a copy of a flat array that begins at the start of a cache line."""
-    held = np.empty(table.nbytes + BYTES, np.uint8)
+def aligned(size: int, dtype: Any) -> Any:
+    """Return an uninitialised flat array that begins at the start of a cache line."""
+    length = size * np.dtype(dtype).itemsize
+    held = np.empty(length + BYTES, np.uint8)
     begin = -held.ctypes.data % BYTES
-    copied = held[begin : begin + table.nbytes].view(table.dtype)
+    return held[begin : begin + length].view(dtype)
+
+
+def aligned_copy(table: Any) -> Any:
+    """Return a copy of a flat array that begins at the start of a cache line."""
+    copied = aligned(table.size, table.dtype)
     copied[:] = table
     return copied
 
@@ -414,11 +420,11 @@ def _first(builder: Any, vector: Any, lanes: int) -> Any:
 
 # ---- rows that become columns -------------------------------------------------------------------------------
 def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """Transpose a square: every pass moves the index of a vector and that within it on by one bit, as one number."""
-    lanes = len(rows)
-    for _ in range(lanes.bit_length() - 1):
-        pairs = zip(rows[: lanes // 2], rows[lanes // 2 :], strict=True)
-        rows = [_interleaved(builder, *pair, half * lanes // 2) for pair in pairs for half in (0, 1)]
+    """Transpose a matrix: every pass moves the index of a vector and that within it on by one bit, as one number."""
+    number = len(rows)
+    for _ in range(number.bit_length() - 1):
+        pairs = zip(rows[: number // 2], rows[number // 2 :], strict=True)
+        rows = [_interleaved(builder, a, b, half * a.type.count // 2) for a, b in pairs for half in (0, 1)]
     return rows
 
 
@@ -449,3 +455,25 @@ def turn(typingctx: Any, lanes: Any, array: Any, at: Any, target: Any, to: Any) 
         return context.get_dummy_value()
 
     return types.void(lanes, array, types.intp, target, types.intp), codegen
+
+
+@primitive
+def interleave(typingctx: Any, rows: Any, lanes: Any, array: Any, at: Any, pitch: Any, target: Any, to: Any) -> Any:
+    """Write the columns of `rows` vectors, which begin `pitch` elements apart, one after another."""
+    number, width = _literal(rows), _literal(lanes)
+    if number is None or width is None:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, _, source, at, pitch, goal, to = args
+        align, held = array.dtype.bitwidth // 8, []
+        for row in range(number):
+            offset = builder.add(at, builder.mul(pitch, ir.Constant(at.type, row)))
+            held.append(builder.load(_vector_place(context, builder, array, source, offset, width), align=align))
+        for row, vector in enumerate(_transposed(builder, held)):
+            offset = builder.add(to, ir.Constant(to.type, row * width))
+            builder.store(vector, _vector_place(context, builder, target, goal, offset, width), align=align)
+        return context.get_dummy_value()
+
+    whole = types.intp
+    return types.void(rows, lanes, array, whole, whole, target, whole), codegen
