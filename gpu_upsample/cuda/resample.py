@@ -165,7 +165,7 @@ def _near(taps: Taps, lanes: int) -> tuple[Span, Near]:
     inside = (count >= _least(taps)) & (start > 0) & (start + count < taps.n_in)
     if taps.outside is not None:
         inside &= taps.outside[: threads * lanes].reshape(threads, lanes) == 0
-    fits = inside.all(axis=1)
+    fits: Any = inside.all(axis=1)
     if not fits[threads // 2]:
         return NO_SPAN, ()
     limits = begin[fits].min(axis=0), begin[fits].max(axis=0), end[fits].min(axis=0), end[fits].max(axis=0)
