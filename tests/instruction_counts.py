@@ -20,37 +20,56 @@ def _rows_read(step):
     """Return how many source rows the windows of a step reach."""
     if isinstance(step, SelectStep):
         return len(np.unique(step.rows))
-    reached = np.zeros(step.rows.n_in + 1, np.int64)
-    np.add.at(reached, step.rows.start, 1)
-    np.add.at(reached, step.rows.start + step.rows.count, -1)
-    return int((np.cumsum(reached) > 0).sum())
+    return int(_new_rows(step.rows).sum())
+
+
+def _new_rows(rows):
+    """Return how many source rows each output row reads that none before it has read."""
+    stop = np.maximum.accumulate(rows.start + rows.count)
+    return stop - np.minimum(stop, np.maximum(rows.start, np.append(0, stop[:-1])))
 
 
 def _step_cost(step):
     """Return the instructions of a step per scalar of its result.
 
-    A source row that is filtered costs a turn of the outer loop, in which at most one output row is completed; every
-    further output row costs a turn of the inner loop. So n output rows of m source rows cost m outer turns, n of
-    them with a store, or m outer turns and n - m inner ones. A turn counts with all the multiply-adds that a thread
-    inside of the array executes, the borders' code left out.
+    Where the output rows are as many as the source rows, or more, each source row costs a turn of the outer loop, in
+    which one output row is completed, and every further output row a turn of the inner loop. So n output rows of m
+    source rows cost m outer turns and n - m inner ones. A turn counts with all the multiply-adds that a thread inside
+    of the array executes, the borders' code left out.
     """
     spec = spec_of(step)
-    outer, inner = machine_code.row_costs(spec)
+    outer, inner, sources = machine_code.row_costs(spec)
     rows_out, rows_in = (step.shape[1],) * 2 if step.rows is None else (step.shape_out[1], _rows_read(step))
-    stores = min(count for _, count, _ in inner)
+    stores = min(count for _, count, _ in outer if count)
     along = arriving = leaving = 0
     if isinstance(step, FilterStep):
-        along = spec.lanes * spec.width
-        arriving = spec.lanes * spec.depth if spec.rows == "sums" else 0
+        along = spec.lanes * spec.width + sum(high - low for low, _, _, high in spec.near)
+        arriving = spec.lanes * {"sums": spec.depth, "direct": 1}.get(spec.rows, 0)
         leaving = spec.lanes * spec.depth if spec.rows == "ring" else 0
+        if spec.fewer:
+            new = step.rows.count if spec.rows == "direct" else _new_rows(step.rows)
+            return _fewer_rows_cost(outer, sources, stores, along + arriving, leaving, new) / spec.lanes
     loads = 0 if isinstance(step, FilterStep) else _loads(spec)
     with_store = machine_code.cheapest(outer, along + arriving + leaving, stores, loads)
-    if rows_in <= rows_out:
-        further = machine_code.cheapest(inner, leaving, stores) if rows_in < rows_out else 0
-        rows = rows_in * with_store + (rows_out - rows_in) * further
-    else:
-        rows = rows_out * with_store + (rows_in - rows_out) * machine_code.cheapest(outer, along + arriving, 0)
+    further = machine_code.cheapest(inner, leaving, stores) if rows_in < rows_out else 0
+    rows = min(rows_in, rows_out) * with_store + max(rows_out - rows_in, 0) * further
     return rows / rows_out / spec.lanes
+
+
+def _fewer_rows_cost(outer, sources, stores, each, leaving, new):
+    """Return the instructions of an output row, on average, in a thread that completes one in each outer turn.
+
+    In a loop within, it filters the `new` source rows of the output row, with `each` so many multiply-adds.
+    """
+
+    def cost(number):
+        found = [key for key in outer if key[:2] == (number * each + leaving, stores)]
+        if found:
+            return min(outer[key] for key in found)
+        return cost(number - 1) + machine_code.cheapest(sources, each, 0)  # more than are unrolled: another turn
+
+    numbers, times = np.unique(new, return_counts=True)
+    return sum(cost(int(number)) * count for number, count in zip(numbers, times, strict=True)) / len(new)
 
 
 def _loads(spec):

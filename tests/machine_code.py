@@ -95,10 +95,20 @@ def _turns(listing, head, end):
 
 
 def row_costs(spec, capability=(9, 0)):
-    """Return what the turns of the loop over source rows cost, and those of the loop over output rows within it."""
+    """Return what the turns of the loop over all rows cost, and those of the loops over output and source rows within.
+
+    A loop within that stores nothing is one over source rows, or over taps; of alike turns, the cheapest counts.
+    """
     listing = instructions(spec, capability)
     loops = _loops(listing)
-    return _turns(listing, *loops[0]), _turns(listing, *loops[-1])
+    head, end = loops[0]
+    sources: dict[tuple[int, int, int], int] = {}
+    for address, text in listing:
+        target = _target(text)
+        if target is not None and head < target < address < end and (target, address) not in loops:
+            for key, count in _turns(listing, target, address).items():
+                sources[key] = min(count, sources.get(key, count))
+    return _turns(listing, head, end), _turns(listing, *loops[-1]), sources
 
 
 def cheapest(turns, products, stores, loads=0):

@@ -8,6 +8,7 @@ import pytest
 import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
+from gpu_upsample.cuda import resample
 from gpu_upsample.cuda.kernels import FilterSpec, SelectSpec
 from gpu_upsample.cuda.resample import filter_spec
 from gpu_upsample.plan.resample import plan_resize
@@ -118,7 +119,9 @@ LONG_ROWS = [
     *_calls(["float32"], (3, 10, 48), (20, 96), method="cubic", border="extrapolate"),
     *_calls(["float32"], (3, 11, 47), (15, 64), method="linear"),
     *_calls(["uint8"], (3, 11, 47), (15, 64), method="cubic", border="constant", fill_value=1.0),
-    *_calls(["float32"], (3, 11, 104), (7, 64), method="linear", antialias=True),
+    *_calls(["float16", "uint8"], (3, 11, 104), (7, 64), method="linear"),
+    *_calls(["float32", "uint8"], (3, 11, 104), (7, 64), method="linear", antialias=True),
+    *_calls(["float32", "int16"], (3, 11, 104), (7, 64), method="cubic"),
     *_calls(["float32"], (3, 11, 104), (7, 64), method="cubic", antialias=True),
     *_calls(["float32"], (2, 11, 104), (7, 64), method="nearest"),
     *_calls(["float32", "uint8"], (5, 36, 3), (10, 72), method="linear", axes=(0, 1)),
@@ -131,19 +134,27 @@ LONG_ROWS = [
 
 def test_the_forms_of_the_column_sums_are_all_covered():
     calls = [
-        ((3, 10, 48), (20, 96), (1, 2), "span"),
-        ((3, 11, 47), (15, 64), (1, 2), "apart"),
-        ((5, 36, 16), (10, 72), (0, 1), "joint"),
-        ((3, 10, 12), (20, 24), (1, 2), "walk"),
+        ("float32", (3, 10, 48), (20, 96), (1, 2), "span"),
+        ("float32", (3, 11, 47), (15, 64), (1, 2), "apart"),
+        ("uint8", (3, 11, 47), (15, 64), (1, 2), "near"),
+        ("float32", (5, 36, 16), (10, 72), (0, 1), "joint"),
+        ("float32", (3, 10, 12), (20, 24), (1, 2), "walk"),
     ]
-    for shape, size, axes, form in calls:
-        (step,) = plan_resize(shape, "float32", 0, "clamp", size, None, axes, "linear", *DEFAULTS).steps
+    for dtype, shape, size, axes, form in calls:
+        (step,) = plan_resize(shape, dtype, 0, "clamp", size, None, axes, "linear", *DEFAULTS).steps
         assert filter_spec(step, 4, False).columns == form
 
 
 @pytest.mark.parametrize(("dtype", "shape", "size", "options"), LONG_ROWS)
 def test_long_rows(device, dtype, shape, size, options):
     assert_equals_cpu(device, gu.resize, sample(shape, dtype), size=size, **{"axes": (1, 2), **options})
+
+
+@pytest.mark.parametrize(("dtype", "antialias"), [("float32", True), ("float32", False), ("uint8", True)])
+def test_strips_of_many_rows(device, monkeypatch, dtype, antialias):
+    monkeypatch.setattr(resample, "_BUSY", 1)  # else a strip of so small an array is one row
+    x = sample((2, 150, 104), dtype)
+    assert_equals_cpu(device, gu.resize, x, size=(91, 64), axes=(1, 2), method="linear", antialias=antialias)
 
 
 def test_samples_beyond_a_window_do_not_count(device):

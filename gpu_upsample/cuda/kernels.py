@@ -45,9 +45,11 @@ class FilterSpec:
     columns : str
         How the sums along a row are formed by a thread whose windows are whole; any other thread, at a border,
         walks along the window of one lane after the other. ``"span"``: offsets and weights of the lanes' windows
-        are the same in every thread, so a sample is loaded once for all lanes. ``"apart"``: each lane has its own
-        window and weights, in registers. ``"joint"``: the lanes are channels of one pixel, with one window.
-        ``"walk"``: no thread's windows count as whole; for long ones. ``"none"``: the columns stay as they are.
+        are the same in every thread, so a sample is loaded once for all lanes. ``"near"``: the windows lie nearly
+        alike in every thread, so a sample is loaded once here, too; each lane has its own weights, in registers.
+        ``"apart"``: each lane has its own window and weights, in registers. ``"joint"``: the lanes are channels of
+        one pixel, with one window. ``"walk"``: no thread's windows count as whole; for long ones. ``"none"``: the
+        columns stay as they are.
     width : int
         Length of the windows along a row, where they are unrolled; 0 elsewhere.
     least : int
@@ -63,6 +65,11 @@ class FilterSpec:
         Whether a constant surrounds the array.
     wide : bool
         Whether flat indices need 64 bits.
+    fewer : bool
+        Whether there are fewer output rows than source rows: the loop over these is then the inner one.
+    near : tuple of tuple of int
+        For each of the near windows, counted in samples behind the begin of the thread's first: where it may begin,
+        from where and up to where every thread's window reaches for certain, and where it may end.
     """
 
     source: str
@@ -79,6 +86,34 @@ class FilterSpec:
     lanes: int
     fill: bool
     wide: bool
+    fewer: bool = False
+    near: tuple[tuple[int, int, int, int], ...] = ()
+
+    @property
+    def pads_columns(self) -> bool:
+        """Whether a tap of weight -0.0 changes no sum along a row.
+
+        So it is where samples are finite and have no sign: the product is -0.0, and to add that changes no number,
+        not even a zero. In sums of integers the weight is 0.
+        """
+        storage = arithmetic.SCALARS[arithmetic.kind_of(self.result)]
+        return self.source.startswith(("uint", "bool")) or "int" in storage.accumulator
+
+    @property
+    def pads_rows(self) -> bool:
+        """Whether a tap of weight -0.0 changes no result along the rows, where an integer loses the sign of a zero."""
+        return self.pads_columns and "int" in self.result and not self.fill
+
+
+def row_record(rows: str, depth: int) -> int:
+    """Return how many weights of rows are loaded together: those of a source row in ``"sums"``, else of an output row.
+
+    Parameters
+    ----------
+    rows, depth
+        As in `FilterSpec`.
+    """
+    return -(-depth // GROUP) * GROUP if rows == "sums" and depth > 2 else depth
 
 
 @dataclass(frozen=True)
@@ -141,10 +176,21 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
     START = arithmetic.SCALARS[RESULT].start
     LANES, WIDTH, LEAST, FILL, INNER = spec.lanes, spec.width, spec.least, spec.fill, spec.inner
     SPAN, APART, JOINT = spec.columns == "span", spec.columns == "apart", spec.columns == "joint"
-    WALK = spec.columns == "walk"
+    NEAR, WALK, FEWER = spec.columns == "near", spec.columns == "walk", spec.fewer
     PIXEL, PHASES, STEP, SHIFT = max(1, INNER), max(1, spec.phases), spec.step, spec.shift
     REACH = (((LANES - 1) // PIXEL * STEP + SHIFT) // PHASES + WIDTH) * PIXEL
-    SHARE, OWN = PHASES * PIXEL, LANES if APART else int(JOINT)
+    if NEAR:
+        REACH = max(high for _, _, _, high in spec.near)
+    # The near windows, tap by tap: the lane, the sample, and whether it is one in every thread.
+    taps = [
+        (lane, k, spec.pads_columns or sure <= k < unsure)
+        for lane, (low, sure, unsure, high) in enumerate(spec.near)
+        for k in range(low, high)
+    ]
+    TAPS = len(taps)
+    TAP_LANE, TAP_SAMPLE, TAP_SURE = zip(*(taps or [(0, 0, True)]), strict=True)
+    TAP_TEST = tuple(sum(not sure for _, _, sure in taps[:tap]) for tap in range(len(taps) or 1))
+    SHARE, OWN, NOWHERE = PHASES * PIXEL, LANES if APART else 1, 2**index.bitwidth - 1
 
     @machine.inline
     def window(j, lane, inner, column_start):
@@ -156,36 +202,56 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return column, mad(index(load(column_start, column)), inner, index(place - index(column * inner)))
 
     @machine.inline
-    def prepare(j, inner, tables, limits, at, length, weight):
-        """Read the windows of a thread's lanes; return whether they are whole."""
+    def prepare(plane_in, j, inner, tables, limits, at, length, weight, used):
+        """Read the windows of a thread's lanes, and where they begin in a plane; return whether they are whole.
+
+        With few output rows they begin nowhere if they are not: one test for each source row, where the compiler
+        would compute the answer anew.
+        """
         column_start, column_count, column_weight, column_width, column_outside = tables
         whole = not WALK
-        for lane in range(OWN):
-            column, at[lane] = window(j, lane, inner, column_start)
-            length[lane] = load(column_count, column)
-            if APART or JOINT:
+        if APART or JOINT:
+            for lane in range(OWN):
+                column, at[lane] = window(j, lane, inner, column_start)
+                length[lane] = load(column_count, column)
                 whole = whole and length[lane] >= types.uint32(LEAST)
                 if FILL:
                     whole = whole and load(column_outside, column) == real(0.0)
                 for k in range(WIDTH):
                     place = mad(column, index(column_width), index(k))
                     weight[lane * WIDTH + k] = load(column_weight, place)
+        if SPAN or NEAR:
+            whole = index(j - index(limits[0])) < index(limits[1])
         if SPAN:
-            whole = j >= index(limits[0]) and plus(j, index(LANES)) <= index(limits[1])
+            at[0] = plus(index(limits[3]), index(quotient(j, index(SHARE)) * index(STEP * PIXEL)))
             for phase in range(PHASES):
                 for k in range(WIDTH):
                     place = mad(plus(index(limits[2]), index(phase)), index(column_width), index(k))
                     weight[phase * WIDTH + k] = load(column_weight, place)
+        if NEAR:
+            at[0], used[0] = index(load(column_start, j)), types.uint32(0)
+            for tap in range(TAPS):
+                column = plus(j, index(TAP_LANE[tap]))
+                k = index(plus(at[0], index(TAP_SAMPLE[tap])) - index(load(column_start, column)))  # or far too large
+                weight[tap] = real(-0.0)
+                if k < index(load(column_count, column)):
+                    if not TAP_SURE[tap]:
+                        used[0] = types.uint32(used[0] | types.uint32(1 << TAP_TEST[tap]))
+                    weight[tap] = load(column_weight, mad(column, index(column_width), k))
+        if FEWER:
+            for lane in range(OWN):
+                at[lane] = plus(plane_in, at[lane]) if whole else index(NOWHERE)
         return whole
 
     @machine.inline
-    def sums(x, begin, whole, j, inner, tables, fill, lanes, pixel, limits, at, length, weight, row):
+    def sums(x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row):
         """Sum the windows of a thread's lanes in the source row that begins at an index."""
         column_start, column_count, column_weight, column_width, column_outside = tables
+        whole = at[0] != index(NOWHERE) if FEWER else whole
         if whole:
             if SPAN:
                 sample = memory.local.array(REACH, real)
-                first = plus(begin, plus(index(limits[3]), index(quotient(j, index(SHARE)) * index(STEP * PIXEL))))
+                first = plus(begin, at[0])
                 for k in range(REACH):
                     sample[k] = widen(SOURCE, load_near(x, first, k))
                 for lane in range(LANES):
@@ -196,6 +262,18 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                         factor = weight[pixel % PHASES * WIDTH + k]
                         total = add_product(RESULT, factor, sample[nearest + k * PIXEL], total)
                     row[lane] = total
+            if NEAR:
+                sample = memory.local.array(REACH, real)
+                first = plus(begin, at[0])
+                for k in range(REACH):
+                    sample[k] = widen(SOURCE, load_near(x, first, k))
+                for lane in range(LANES):
+                    row[lane] = real(START)
+                for tap in range(TAPS):
+                    lane = TAP_LANE[tap]
+                    total = add_product(RESULT, weight[tap], sample[TAP_SAMPLE[tap]], row[lane])
+                    if TAP_SURE[tap] or used[0] & types.uint32(1 << TAP_TEST[tap]):
+                        row[lane] = total
             if APART:
                 for lane in range(LANES):
                     total = real(START)
@@ -224,9 +302,14 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
             here = quotient(j, pixel)
             channel = index(j - index(here * pixel))
             left = index(lanes)
+            if FEWER and LANES >= 8:  # not to keep the row before: registers are short
+                for lane in range(LANES):
+                    row[lane] = real(START)
             while left > index(0):
                 left = index(left - index(1))
-                near = plus(begin, mad(index(load(column_start, here)), pixel, channel))
+                near = plus(
+                    plus(begin, plane_in) if FEWER else begin, mad(index(load(column_start, here)), pixel, channel)
+                )
                 taps = index(load(column_count, here))
                 stop = mad(taps, pixel, near)
                 tap = index(here * index(column_width))
@@ -263,27 +346,116 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     """Return the kernel that forms weighted sums along the columns, then along the rows."""
     add_product, widen, narrow = machine.add_product, machine.widen, machine.narrow
     plus, mad = machine.plus, machine.mad
-    memory, load, load_near, load_lanes = machine.memory, machine.load, machine.load_near, machine.load_lanes
+    memory, load, load_lanes = machine.memory, machine.load, machine.load_lanes
     store_lanes, store_bytes = machine.store_lanes, machine.store_bytes
 
     SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
     carrier_in, carrier_out = arithmetic.carrier_of(SOURCE), arithmetic.carrier_of(RESULT)
     real, index = arithmetic.accumulator_of(RESULT), types.uint64 if spec.wide else types.uint32
     ROWS, RING, SUMS = spec.rows != "none", spec.rows == "ring", spec.rows == "sums"
-    DIRECT, COLUMNS = spec.rows == "direct", spec.columns != "none"
+    DIRECT, FEWER, COLUMNS = spec.rows == "direct", spec.fewer, spec.columns != "none"
     DEPTH, LANES, FILL, INNER = max(1, spec.depth), spec.lanes, spec.fill, spec.inner
     BYTES = spec.result == "uint8" and LANES % 4 == 0
     START = arithmetic.SCALARS[RESULT].start
     KEPT, OWN = DEPTH * LANES, LANES if spec.columns == "apart" else 1
-    WEIGHTS = max(1, spec.width * (spec.phases or OWN))
+    RECORD, PADDED = row_record(spec.rows, DEPTH), spec.pads_rows
+    WEIGHTS = max(1, spec.width * (spec.phases or OWN), sum(high - low for low, _, _, high in spec.near))
     place = _build_place(machine, LANES, index)
     prepare, sum_columns = _build_columns(machine, spec, index)
+
+    @machine.inline
+    def record(number, length):
+        """Return where a record of a table begins; in 64 bits, the address is one multiplication."""
+        return types.uint64(types.uint64(number) * types.uint64(length))
+
+    @machine.inline
+    def reached(row_window, o):
+        """Return the first source row of an output row's window, and the one behind the last."""
+        pair = memory.local.array(2, types.uint32)
+        if ROWS:
+            load_lanes(row_window, record(o, 2), pair, 2)  # the table has a row more than the output
+            return index(pair[0]), index(pair[1])
+        return o, plus(o, index(1))
+
+    @machine.inline
+    def filter_row(x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row):
+        """Sum along the source row that begins at an index."""
+        if COLUMNS:
+            sum_columns(x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row)
+        else:
+            raw = memory.local.array(LANES, carrier_in)
+            load_lanes(x, plus(plus(begin, plane_in) if FEWER else begin, j), raw, LANES)
+            for lane in range(LANES):
+                row[lane] = widen(SOURCE, raw[lane])
+
+    @machine.inline
+    def keep_row(row_weight, row_width, o, source, start, row, kept):
+        """Put a filtered source row into the ring, or add it to the unfinished output rows."""
+        if not (SUMS or DIRECT):
+            for k in range(KEPT - LANES):
+                kept[k] = kept[k + LANES]
+            for lane in range(LANES):
+                kept[KEPT - LANES + lane] = row[lane]
+            return
+        factors = memory.local.array(RECORD, real)
+        if SUMS:
+            # The first weight is that of the row to be completed next. Where no row is reached, it is NaN or harmless.
+            load_lanes(row_weight, record(source, RECORD), factors, RECORD)
+        else:
+            factors[0] = load(row_weight, mad(o, index(row_width), index(source - start)))
+        for k in range(DEPTH):
+            if k == 0 or PADDED or factors[k] == factors[k]:
+                for lane in range(LANES):
+                    k_lane = k * LANES + lane
+                    kept[k_lane] = add_product(RESULT, factors[k], row[lane], kept[k_lane])
+
+    @machine.inline
+    def complete_row(y, to_store, own, row_weight, row_outside, fill, o, start, stop, kept, total):
+        """Complete an output row, and store it if it is one of the strip."""
+        packed, factors = memory.local.array(LANES, carrier_out), memory.local.array(RECORD, real)
+        if SUMS or DIRECT:
+            for lane in range(LANES):
+                total[lane] = kept[lane]
+            for k in range(KEPT - LANES):
+                kept[k] = kept[k + LANES]
+            for lane in range(LANES):
+                kept[KEPT - LANES + lane] = real(START)
+        elif RING:
+            # The window ends where the ring ends, and so do its weights.
+            load_lanes(row_weight, record(o, RECORD), factors, RECORD)
+            skipped = index(index(DEPTH) - index(stop - start))
+            for lane in range(LANES):
+                total[lane] = real(START)
+            if skipped == index(0):
+                for k in range(DEPTH):
+                    for lane in range(LANES):
+                        total[lane] = add_product(RESULT, factors[k], kept[k * LANES + lane], total[lane])
+            else:
+                for k in range(DEPTH):
+                    if index(k) >= skipped:
+                        for lane in range(LANES):
+                            total[lane] = add_product(RESULT, factors[k], kept[k * LANES + lane], total[lane])
+        else:
+            for lane in range(LANES):
+                total[lane] = kept[lane]
+        if FILL and ROWS:
+            outside = load(row_outside, o)
+            if outside != real(0.0):
+                for lane in range(LANES):
+                    total[lane] = add_product(RESULT, outside, fill, total[lane])
+        if own or not SUMS:
+            if BYTES:
+                store_bytes(y, to_store, total, LANES)
+            else:
+                for lane in range(LANES):
+                    packed[lane] = narrow(RESULT, total[lane])
+                store_lanes(y, to_store, packed, LANES)
 
     def kernel(
         x, y, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
         row_window, row_reach, row_weight, row_width, row_outside,
         column_start, column_count, column_weight, column_width, column_outside,
-        whole_start, whole_stop, whole_first, whole_at, lanes, fill,
+        whole_start, whole_length, whole_first, whole_at, lanes, fill,
     ):  # fmt: skip
         one, pixel, inner = index(1), index(inner), index(INNER if INNER else inner)
         plane, o, last, j = place(across, strips, strip, rows_out)
@@ -291,97 +463,55 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             return
 
         at, length = memory.local.array(OWN, index), memory.local.array(OWN, types.uint32)
-        weight = memory.local.array(WEIGHTS, real)
+        weight, used = memory.local.array(WEIGHTS, real), memory.local.array(1, types.uint32)
         tables = (column_start, column_count, column_weight, column_width, column_outside)
-        limits = (whole_start, whole_stop, whole_first, whole_at)
+        limits = (whole_start, whole_length, whole_first, whole_at)
+        plane_in = index(index(plane * index(rows_in)) * index(width_in))
         whole = True
         if COLUMNS:
-            whole = prepare(j, inner, tables, limits, at, length, weight)
+            whole = prepare(plane_in, j, inner, tables, limits, at, length, weight, used)
 
-        row, kept = memory.local.array(LANES, real), memory.local.array(KEPT, real)
-        raw, packed = memory.local.array(LANES, carrier_in), memory.local.array(LANES, carrier_out)
-        pair, factors = memory.local.array(2, types.uint32), memory.local.array(DEPTH, real)
+        row, total, kept = (
+            memory.local.array(LANES, real), memory.local.array(LANES, real), memory.local.array(KEPT, real),
+        )  # fmt: skip
         if SUMS or DIRECT:
             for k in range(KEPT):
                 kept[k] = real(START)
-        start, stop = o, plus(o, one)
-        if ROWS:
-            load_lanes(row_window, plus(o, o), pair, 2)
-            start, stop = index(pair[0]), index(pair[1])
-        source = start
-        plane_in = index(index(plane * index(rows_in)) * index(width_in))
+        start, stop = reached(row_window, o)
+        source, own = start, o
+        if SUMS:
+            # The first source row may belong to output rows of the strip above: these are begun, but not stored.
+            o = min(o, index(load(row_reach, source)))
+            stop = reached(row_window, o)[1]
         to_store = plus(index(mad(plane, index(rows_out), o) * index(width_out)), j)
         while o < last:
-            while o < last and source >= stop:  # the output row is complete
-                if RING:
-                    # The window ends where the ring ends, and so do its weights.
-                    load_lanes(row_weight, index(o * index(DEPTH)), factors, DEPTH)
-                    skipped = index(index(DEPTH) - index(stop - start))
-                    for lane in range(LANES):
-                        row[lane] = real(START)
-                    if skipped == index(0):
-                        for k in range(DEPTH):
-                            for lane in range(LANES):
-                                row[lane] = add_product(RESULT, factors[k], kept[k * LANES + lane], row[lane])
-                    else:
-                        for k in range(DEPTH):
-                            if index(k) >= skipped:
-                                for lane in range(LANES):
-                                    row[lane] = add_product(RESULT, factors[k], kept[k * LANES + lane], row[lane])
-                if SUMS or DIRECT:
-                    for lane in range(LANES):
-                        row[lane] = kept[lane]
-                    for k in range(KEPT - LANES):
-                        kept[k] = kept[k + LANES]
-                    for lane in range(LANES):
-                        kept[KEPT - LANES + lane] = real(START)
-                if FILL and ROWS:
-                    outside = load(row_outside, o)
-                    if outside != real(0.0):
-                        for lane in range(LANES):
-                            row[lane] = add_product(RESULT, outside, fill, row[lane])
-                if BYTES:
-                    store_bytes(y, to_store, row, LANES)
-                else:
-                    for lane in range(LANES):
-                        packed[lane] = narrow(RESULT, row[lane])
-                    store_lanes(y, to_store, packed, LANES)
+            if FEWER:
+                while source < stop:
+                    begin = index(source * index(width_in))
+                    filter_row(
+                        x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row
+                    )
+                    keep_row(row_weight, row_width, o, source, start, row, kept)
+                    source = plus(source, one)
+                # In an array of its own, so that `row` stays in place for the threads that walk.
+                complete_row(y, to_store, o >= own, row_weight, row_outside, fill, o, start, stop, kept, total)
                 o, to_store = plus(o, one), plus(to_store, index(width_out))
-                start, stop = o, plus(o, one)
-                if ROWS:
-                    load_lanes(row_window, plus(o, o), pair, 2)  # the table has a row more than the output
-                    start, stop = index(pair[0]), index(pair[1])
+                start, stop = reached(row_window, o)
                 source = start if DIRECT else max(source, start)  # rows that no window reads are passed over
-            if o < last:
-                begin = mad(source, index(width_in), plane_in)
-                if COLUMNS:
-                    sum_columns(x, begin, whole, j, inner, tables, fill, lanes, pixel, limits, at, length, weight, row)
-                else:
-                    load_lanes(x, plus(begin, j), raw, LANES)
-                    for lane in range(LANES):
-                        row[lane] = widen(SOURCE, raw[lane])
-                if RING:
-                    for k in range(KEPT - LANES):
-                        kept[k] = kept[k + LANES]
-                    for lane in range(LANES):
-                        kept[KEPT - LANES + lane] = row[lane]
-                if SUMS:
-                    # The output rows that the source row reaches; those before `o` belong to the strip above.
-                    load_lanes(row_reach, plus(source, source), pair, 2)
-                    skipped = index(o - index(pair[0]))
-                    number = index(index(pair[1]) - skipped)
-                    first = mad(source, index(row_width), skipped)
-                    for k in range(DEPTH):
-                        if k == 0 or index(k) < number:
-                            factor = load_near(row_weight, first, k)
-                            for lane in range(LANES):
-                                k_lane = k * LANES + lane
-                                kept[k_lane] = add_product(RESULT, factor, row[lane], kept[k_lane])
-                if DIRECT:
-                    factor = load(row_weight, mad(o, index(row_width), index(source - start)))
-                    for lane in range(LANES):
-                        kept[lane] = add_product(RESULT, factor, row[lane], kept[lane])
-                source = plus(source, one)
+            else:
+                # Several output rows are completed between two source rows.
+                while o < last and source >= stop:
+                    complete_row(y, to_store, True, row_weight, row_outside, fill, o, start, stop, kept, row)
+                    o, to_store = plus(o, one), plus(to_store, index(width_out))
+                    start, stop = reached(row_window, o)
+                    source = start if DIRECT else max(source, start)
+                if o < last:
+                    begin = mad(source, index(width_in), plane_in)
+                    filter_row(
+                        x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row
+                    )
+                    keep_row(row_weight, row_width, o, source, start, row, kept)
+                    source = plus(source, one)
 
     return kernel
 

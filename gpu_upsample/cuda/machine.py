@@ -46,7 +46,7 @@ def _lane_pointers(context: Any, builder: Any, array_type: Any, array: Any, lane
 
 
 def _access(context: Any, dtype: Any, count: int) -> tuple[Any, int, int, Any, int]:
-    """Return how `count` neighbours are accessed: a word, the scalars in it, words at once, their type, alignment.
+    """Return how `count` neighbours are accessed: a word, its scalars, the words at once, their type and alignment.
 
     Scalars of 1 and 2 bytes travel in words: a vector of more than four scalars would be split.
     """

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd, prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from gpu_upsample.cuda import memory
-from gpu_upsample.cuda.kernels import GROUP, THREADS, FilterSpec, SelectSpec
+from gpu_upsample.cuda.kernels import GROUP, THREADS, FilterSpec, SelectSpec, row_record
 from gpu_upsample.cuda.run import NARROW, run_kernel
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
@@ -101,6 +101,8 @@ class Span:
 
 
 NO_SPAN = Span(0, 0, 0, 0, 0, 0)
+# The near windows of a thread, as in `FilterSpec`.
+Near = tuple[tuple[int, int, int, int], ...]
 
 
 def _find_span(start: Any, pixels: int, alike: Callable[[int], Any]) -> Span:
@@ -144,6 +146,39 @@ def _taps_span(taps: Taps, pixels: int, real: str) -> Span:
     return _find_span(taps.start, pixels, alike)
 
 
+def _least(taps: Taps) -> int:
+    """Return the length that all windows away from the borders have."""
+    inside = taps.count[len(taps.count) // 4 : -(-3 * len(taps.count) // 4)]
+    return taps.width if (inside == taps.width).all() else max(1, taps.width - 1)
+
+
+@lru_cache(maxsize=1024)
+def _near(taps: Taps, lanes: int) -> tuple[Span, Near]:
+    """Return where the windows of every thread lie nearly alike, and how; nothing if they do nowhere.
+
+    What counts are the threads whose windows are complete and touch no end of the row.
+    """
+    threads = taps.n_out // lanes
+    start, count = (table[: threads * lanes].reshape(threads, lanes) for table in (taps.start, taps.count))
+    begin = start - start[:, :1]
+    end = begin + count
+    inside = (count >= _least(taps)) & (start > 0) & (start + count < taps.n_in)
+    if taps.outside is not None:
+        inside &= taps.outside[: threads * lanes].reshape(threads, lanes) == 0
+    fits: Any = inside.all(axis=1)
+    if not fits[threads // 2]:
+        return NO_SPAN, ()
+    limits = begin[fits].min(axis=0), begin[fits].max(axis=0), end[fits].min(axis=0), end[fits].max(axis=0)
+    fits &= start[:, 0] + limits[3].max() <= taps.n_in
+    breaks = np.flatnonzero(~fits)
+    first = int(breaks[breaks < threads // 2].max(initial=-1)) + 1
+    stop = int(breaks[breaks > threads // 2].min(initial=threads))
+    if (limits[1] > limits[2]).any() or (limits[3] - limits[0] > taps.width + 1).any() or 2 * (stop - first) < threads:
+        return NO_SPAN, ()
+    near = tuple(tuple(map(int, lane)) for lane in np.stack(limits, axis=1))
+    return Span(0, 0, 0, first * lanes, stop * lanes, 0), cast("Near", near)
+
+
 # ---- filter -------------------------------------------------------------------------------------------------
 def _outside(taps: Taps, real: Any) -> Any:
     return np.zeros(taps.n_out, real) if taps.outside is None else taps.outside.astype(real)
@@ -174,6 +209,13 @@ def _in_groups(weight: Any) -> Any:
     return np.pad(weight, ((0, 0), (0, _grouped(weight.shape[1]) - weight.shape[1])))
 
 
+def _records(reached: Taps, depth: int, padding: float) -> Any:
+    """Return the weights of the output rows that a source row reaches, padded to whole records."""
+    weight = np.full((reached.n_out, row_record("sums", depth)), padding)
+    weight[:, :depth] = np.where(np.arange(depth) < reached.count[:, None], reached.weight, weight[:, :depth])
+    return weight
+
+
 def _pairs(first: Any, second: Any) -> Any:
     """Return two columns of a table as one, to be read together, and a row more: a thread may read ahead."""
     return np.append(np.stack((first, second), axis=1), [[0, 0]], axis=0).astype(np.uint32)
@@ -191,7 +233,10 @@ def _filter_tables(step: FilterStep, device: int) -> memory.Tables:
             weight = _right_aligned(taps, depth)
         if form == "sums":
             reached = taps.T
-            reach, weight = _pairs(reached.start, reached.count), reached.weight
+            reach = np.append(reached.start, taps.n_out).astype(np.uint32)  # an empty window may begin at the end
+            # A kernel passes over NaN, unless it may add whatever is there.
+            padded = filter_spec(step, 1, False).pads_rows or "int" in real
+            weight = _records(reached, depth, -0.0 if padded else np.nan)
         rows = (_pairs(taps.start, taps.start + taps.count), reach, weight.astype(real), _outside(taps, real))
     columns: tuple[Any, ...] = (nothing, nothing, np.zeros(1, real), np.zeros(1, real))
     if step.columns is not None:
@@ -208,7 +253,7 @@ def _row_width(taps: Taps | None) -> int:
     if taps is None:
         return 1
     form, depth = _rows_form(taps)
-    return {"ring": depth, "sums": taps.overlap, "direct": taps.width}[form]
+    return taps.width if form == "direct" else row_record(form, depth)
 
 
 @dataclass(frozen=True)
@@ -220,11 +265,15 @@ class Columns:
     least: int
     span: Span
     inner: int
+    near: Near = ()
 
 
 @lru_cache(maxsize=1024)
-def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str) -> Columns:
-    """Return how the sums along a row are formed by threads of so many lanes."""
+def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str, converted: bool) -> Columns:
+    """Return how the sums along a row are formed by threads of so many lanes.
+
+    Whether a sample is `converted` to the accumulator counts: windows that lie nearly alike then share more.
+    """
     if taps is None:
         return Columns("none", 0, 0, NO_SPAN, 0)
     pixel = inner if inner <= _PIXEL and lanes % inner == 0 else 0
@@ -234,22 +283,29 @@ def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str) -> Colum
     span = _taps_span(taps, lanes // pixel, real) if pixel else NO_SPAN
     if span.phases:
         return Columns("span", taps.width, taps.width, span, pixel)
-    inside = taps.count[len(taps.count) // 4 : -(-3 * len(taps.count) // 4)]  # away from the borders
-    least = taps.width if (inside == taps.width).all() else max(1, taps.width - 1)
+    span, near = _near(taps, lanes) if inner == 1 else (NO_SPAN, ())
+    if near and (taps.width > 2 or converted):
+        return Columns("near", 0, 0, span, 1, near)
     joint = lanes > 1 and inner % lanes == 0
-    return Columns("joint" if joint else "apart", taps.width, least, NO_SPAN, known)
+    return Columns("joint" if joint else "apart", taps.width, _least(taps), NO_SPAN, known)
+
+
+def _columns_of(step: FilterStep, lanes: int) -> Columns:
+    real = step.result.accumulator
+    return _columns_form(step.columns, step.shape[3], lanes, real, step.source.carrier != real)
 
 
 @lru_cache(maxsize=1024)
 def filter_spec(step: FilterStep, lanes: int, wide: bool) -> FilterSpec:
     """Return the specialisation of the filter kernel for a step."""
     rows, depth = _rows_form(step.rows)
-    columns = _columns_form(step.columns, step.shape[3], lanes, step.result.accumulator)
+    columns = _columns_of(step, lanes)
     fill = any(taps is not None and taps.outside is not None for taps in (step.rows, step.columns))
     span = columns.span
     return FilterSpec(
         step.source.name, step.result.name, rows, depth, columns.form, columns.width, columns.least, span.phases,
         span.step, span.shift, columns.inner, lanes, fill, wide,
+        step.rows is not None and step.rows.n_out < step.rows.n_in, columns.near,
     )  # fmt: skip
 
 
@@ -264,6 +320,7 @@ def lane_counts(step: FilterStep) -> tuple[int, ...]:
         spec = filter_spec(step, lanes, False)
         kept = spec.depth + {"apart": spec.width + 1, "joint": 1}.get(spec.columns, 0)
         shared = spec.width * max(1, spec.phases) if spec.columns in ("span", "joint") else 0
+        shared += sum(high - low for low, _, _, high in spec.near)
         return lanes == 1 or (lanes * kept + shared) * np.dtype(step.result.accumulator).itemsize // 4 <= _REGISTERS
 
     spans = [n for n in pixels if filter_spec(step, n, False).columns == "span"]
@@ -287,9 +344,10 @@ def _filter_launch(step: FilterStep, x: int, out: int) -> Launch:
     """Return the launch for arrays at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), _extent(step)
     blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes)
-    span = _columns_form(step.columns, inner, lanes, step.result.accumulator).span
+    span = _columns_of(step, lanes).span
     widths = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
-    limits = (span.first * inner, span.stop * inner, span.first, span.at * inner % 2**64)
+    whole = (span.stop - span.first) * inner // lanes * lanes  # of whole threads
+    limits = (span.first * inner, whole, span.first, span.at * inner % 2**64)
     return Launch(
         filter_spec(step, lanes, _is_wide(step, lanes)), blocks,
         (*place, rows_in, rows_out, width_in, width_out, inner), widths,
