@@ -1,8 +1,7 @@
 """Compiling ahead: the calls that programs usually make, on small arrays.
 
-A kernel is compiled for what a call needs: its dtype, the order of its axes, the ratio, on a GPU the length of its
-windows. So the calls below differ in these, and in nothing else. They are calls of public functions: whatever kernels
-these come to run.
+A kernel is compiled for what a call needs: its dtype, the order of its axes, the ratio, the length of its windows. So the
+calls below differ in these, and in nothing else. They are calls of public functions: whatever kernels these come to run.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ Arrays = Callable[..., Any]
 
 _LAYOUTS = {
     "channels_first": ((1, 3, 48, 40),),
-    "channels_last": ((1, 48, 40, 3), (1, 48, 40, 16)),  # pixels, and features, whose channels fill vector registers
+    # Pixels, and features whose channels fill one vector register or several.
+    "channels_last": ((1, 48, 40, 3), (1, 48, 40, 16), (1, 48, 40, 64)),
 }
 
 
