@@ -1,7 +1,8 @@
 """Compiling ahead: the calls that programs usually make, on small arrays.
 
-A kernel is compiled for what a call needs: its dtype, the order of its axes, the ratio, the length of its windows. So the
-calls below differ in these, and in nothing else. They are calls of public functions: whatever kernels these come to run.
+A kernel is compiled for what a call needs: its dtype, the order of its axes, the ratio, the length of its windows. So
+the calls below differ in these, and in nothing else. They are calls of public functions: whatever kernels these come
+to run.
 """
 
 from __future__ import annotations
