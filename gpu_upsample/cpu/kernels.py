@@ -231,12 +231,13 @@ def filter_kernel(
                             if FILL and entry(row_outside, row - r + o) != 0:
                                 factor = spread(WIDE, row_outside, row - r + o)
                                 total = add_product(RESULT, factor, splat(WIDE, fill), total)
+                            packed = vectors.narrow(RESULT, total)
                             if n < WIDE and not collects:
-                                store_first(target, to + at, vectors.narrow(RESULT, total), n)
+                                store_first(target, to + at, packed, n)
                             elif streams:
-                                stream(target, to + at, vectors.narrow(RESULT, total))
+                                stream(target, to + at, packed)
                             else:
-                                store(target, to + at, vectors.narrow(RESULT, total))
+                                store(target, to + at, packed)
                             at += n
                 source += 1
                 if final:
