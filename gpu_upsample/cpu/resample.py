@@ -28,8 +28,8 @@ _TURNED_BYTES = 1 << 21
 SHORT = FOREIGN["uint8 sixteenth"]
 """The storage of bytes whose sums fit into 16 bits."""
 
-# Windows along a row of so many samples have kernels of their own.
-_UNROLLED = (2, 4, 6, 8)
+# Windows along a row of so many samples, linear and cubic ones, have kernels of their own.
+_UNROLLED = (2, 4)
 
 _NONE = np.zeros(1, np.int64)
 
