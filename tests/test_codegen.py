@@ -84,7 +84,7 @@ OTHERS = [
     FetchSpec(4, 1, 4, False),
     UnpoolBackwardSpec(4, 1, "int64", False),
 ]
-OLDER_AND_NEWER = [(7, 5), (8, 0), (10, 0)]
+OLDER_AND_NEWER = [(7, 5), pytest.param((8, 0), marks=pytest.mark.thorough), (10, 0)]
 SAMPLES = [LINEAR, of("bfloat16", CUBIC), of("uint8", SHRINK), SELECTIONS[0]]
 SAMPLES += [
     ConvTransposeSpec("float32", 1, True, False, False),
