@@ -70,7 +70,7 @@ def _rows_of_band(first: Any, second: Any, threads: int) -> tuple[int, int] | No
         alike = first.columns is None and columns * inner == prod(second.shape[2:])
         return (_BAND, _BAND) if alike and planes * rows >= _BAND * threads else None
     whole = second.shape[0]  # so many planes need nothing of one another
-    if whole < max(2, threads) or planes % whole:
+    if first.rows is None or whole < max(2, threads) or planes % whole:
         return None
     held = prod(first.shape_out) // whole * first.result.itemsize
     return (planes * rows // whole, second.shape_out[1]) if held <= _BETWEEN_BYTES else None

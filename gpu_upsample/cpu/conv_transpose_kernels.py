@@ -11,7 +11,7 @@ from typing import Any
 from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.kernels import fma, narrow, widen
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
-from gpu_upsample.cpu.vectors import entry, interleave, load, splat, store, turn
+from gpu_upsample.cpu.vectors import entry, interleave, load, splat, store
 
 CHANNELS_IN, BLOCKS = 8, 8
 """Channels of the input and blocks of sums of which the weight is brought into the order of the products at once."""
@@ -278,7 +278,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                                         for lane in range(lanes):
                                             src = (source[t, begun_at + lane] + at) * PARTS + j
                                             store(turned, lane * LANES, widen(KIND, load(LANES, x, src)))
-                                        turn(LANES, turned, 0, turned, LANES * LANES)
+                                        interleave(LANES, LANES, turned, 0, LANES, turned, LANES * LANES)
                                         for lane in range(lanes):
                                             c, of = (j + lane) // PARTS, (j + lane) % PARTS
                                             value = load(LANES, turned, (LANES + lane) * LANES)

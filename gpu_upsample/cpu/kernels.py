@@ -21,6 +21,7 @@ from gpu_upsample.cpu.vectors import (
     copy,
     entry,
     fence,
+    interleave,
     keep,
     load,
     load_first,
@@ -31,7 +32,6 @@ from gpu_upsample.cpu.vectors import (
     store_first,
     stream,
     stream_line,
-    turn,
     unless_zero,
 )
 
@@ -277,7 +277,7 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
                     at = min(r + lane, rows - 1) * width_in + i
                     value = load(LANES, x, at) if n == LANES else load_first(LANES, x, at, n)
                     store(square, lane * LANES, widen(SOURCE, value))
-                turn(LANES, square, 0, turned, i * LANES)
+                interleave(LANES, LANES, square, 0, LANES, turned, i * LANES)
             for c in range(column_start.size):
                 for i in range(inner):
                     at = (entry(column_start, c) * inner + i) * LANES
@@ -290,7 +290,7 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
                     store(sums, (c * inner + i) * LANES, total)
             for i in range(0, width, LANES):
                 n = min(LANES, width - i)
-                turn(LANES, sums, i * LANES, square, 0)
+                interleave(LANES, LANES, sums, i * LANES, LANES, square, 0)
                 for lane in range(min(LANES, rows - r)):
                     value = vectors.narrow(RESULT, load(LANES, square, lane * LANES))
                     if n == LANES:

@@ -73,14 +73,13 @@ class _Job:
         x: Any,
         out: Any,
         origin: int,
-        first: int,
-        last: int,
+        units: tuple[int, int],
         room: list[Any],
         lead: int = 0,
         streams: bool = False,
     ) -> None:
         """Do the units from one up to another, of flat arrays; `out` begins with row `origin`."""
-        self.kernel(x, out, origin, first, last, lead, streams, *self.arguments, *room)
+        self.kernel(x, out, origin, *units, lead, streams, *self.arguments, *room)
 
     def way(self, out: Any, size: int) -> tuple[int, bool, int]:
         """Return how a part of a result of `size` bytes is written.
@@ -103,7 +102,7 @@ class _Job:
         lead, streams, collected = self.way(out, out.nbytes)
 
         def work(first: int, last: int) -> None:
-            self.form(x, out, 0, first, last, self.room(out.dtype, collected), lead, streams)
+            self.form(x, out, 0, (first, last), self.room(out.dtype, collected), lead, streams)
 
         run_in_parts(work, _units(self.rows, self.unit), x.nbytes + out.nbytes, self.least)
 
@@ -275,14 +274,14 @@ def run_bands(step: Bands, x: Any, out: Any) -> None:
         for band in range(begin, end):
             low, high = height_first * band, min(height_first * (band + 1), first.rows)
             between = held[: (high - low) * first.width]
-            first.form(x, between, low, low, high, above)
+            first.form(x, between, low, (low, high), above)
             low, high = height_second * band, min(height_second * (band + 1), second.rows)
             part = out[low * second.width : high * second.width]
             lead, streams, collected = second.way(part, out.nbytes)
             if collected not in below:
                 below[collected] = second.room(out.dtype, collected)
-            units = _units(high - low, second.unit)
-            second.form(between, part, 0, 0, units, below[collected], lead, streams)
+            units = 0, _units(high - low, second.unit)
+            second.form(between, part, 0, units, below[collected], lead, streams)
 
     run_in_parts(work, _units(first.rows, height_first), x.nbytes + out.nbytes, least=1)
 

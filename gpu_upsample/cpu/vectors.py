@@ -149,15 +149,19 @@ def copy(typingctx: Any, array: Any, at: Any, source: Any, start: Any, count: An
     return types.void(array, types.intp, source, types.intp, types.intp), codegen
 
 
+def _store_past(builder: Any, value: Any, place: Any, align: int) -> None:
+    """Emit a store past the caches."""
+    written = builder.store(value, place, align=align)
+    written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+
+
 @primitive
 def stream(typingctx: Any, array: Any, at: Any, vector: Any) -> Any:
     """Write a vector of whole cache lines, or an aligned part of one, past the caches."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _vector_place(context, builder, array, args[0], args[1], vector.lanes)
-        written = builder.store(args[2], place, align=min(BYTES, vector.lanes * array.dtype.bitwidth // 8))
-        one = ir.Constant(ir.IntType(32), 1)
-        written.set_metadata("nontemporal", builder.module.add_metadata([one]))
+        _store_past(builder, args[2], place, min(BYTES, vector.lanes * array.dtype.bitwidth // 8))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), codegen
@@ -170,8 +174,7 @@ def stream_line(typingctx: Any, array: Any, at: Any, source: Any, start: Any) ->
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         lanes = BYTES * 8 // array.dtype.bitwidth
         value = builder.load(_vector_place(context, builder, source, args[2], args[3], lanes), align=BYTES)
-        written = builder.store(value, _vector_place(context, builder, array, args[0], args[1], lanes), align=BYTES)
-        written.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        _store_past(builder, value, _vector_place(context, builder, array, args[0], args[1], lanes), BYTES)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, source, types.intp), codegen
@@ -432,29 +435,6 @@ def _interleaved(builder: Any, a: Any, b: Any, first: int) -> Any:
     lanes = a.type.count
     picked = [first + i // 2 + lanes * (i % 2) for i in range(lanes)]
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), lanes), picked))
-
-
-@primitive
-def turn(typingctx: Any, lanes: Any, array: Any, at: Any, target: Any, to: Any) -> Any:
-    """Transpose a square of `lanes` vectors that follow one another, from one array into another."""
-    number = _literal(lanes)
-    if number is None:
-        return None
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _, source, at, goal, to = args
-
-        def place(kind: Any, held: Any, start: Any, row: int) -> Any:
-            offset = builder.add(start, ir.Constant(start.type, row * number))
-            return _vector_place(context, builder, kind, held, offset, number)
-
-        align = array.dtype.bitwidth // 8
-        rows = [builder.load(place(array, source, at, row), align=align) for row in range(number)]
-        for row, vector in enumerate(_transposed(builder, rows)):
-            builder.store(vector, place(target, goal, to, row), align=align)
-        return context.get_dummy_value()
-
-    return types.void(lanes, array, types.intp, target, types.intp), codegen
 
 
 @primitive

@@ -249,11 +249,12 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         column_start, column_count, column_weight, column_width, column_outside = tables
         whole = at[0] != index(NOWHERE) if FEWER else whole
         if whole:
-            if SPAN:
+            if SPAN or NEAR:
                 sample = memory.local.array(REACH, real)
                 first = plus(begin, at[0])
                 for k in range(REACH):
                     sample[k] = widen(SOURCE, load_near(x, first, k))
+            if SPAN:
                 for lane in range(LANES):
                     total = real(START)
                     pixel = lane // PIXEL
@@ -263,10 +264,6 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                         total = add_product(RESULT, factor, sample[nearest + k * PIXEL], total)
                     row[lane] = total
             if NEAR:
-                sample = memory.local.array(REACH, real)
-                first = plus(begin, at[0])
-                for k in range(REACH):
-                    sample[k] = widen(SOURCE, load_near(x, first, k))
                 for lane in range(LANES):
                     row[lane] = real(START)
                 for tap in range(TAPS):
