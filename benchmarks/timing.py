@@ -24,17 +24,20 @@ class Effort:
         Samples of each call.
     sample : float
         Least duration of a sample in seconds: short calls are repeated within one.
+    warm_up : float
+        Least duration of the untimed calls before a sample, in seconds.
     budget : float
         Seconds that one call may use up: a slow one gets fewer rounds.
     """
 
     rounds: int
     sample: float
+    warm_up: float
     budget: float
 
 
-FULL = Effort(rounds=21, sample=2e-3, budget=6.0)
-QUICK = Effort(rounds=3, sample=0.0, budget=0.2)
+FULL = Effort(rounds=21, sample=5e-3, warm_up=0.03, budget=6.0)
+QUICK = Effort(rounds=3, sample=0.0, warm_up=0.0, budget=0.2)
 _FEWEST_ROUNDS = 3
 
 
@@ -76,8 +79,9 @@ CLOCKS: dict[str, Clock] = {"cpu": host_seconds, "cuda": device_seconds}
 def interleaved(calls: Mapping[str, Call], clock: Clock, effort: Effort) -> dict[str, Timing]:
     """Time several calls in turns.
 
-    Before each sample the same calls run untimed: the caches then hold their data, and the worker threads of
-    the library before, which spin for a while when they have nothing to do, are asleep.
+    Before each sample the same calls run untimed: the caches then hold their data; the worker threads of the library
+    before, which spin for about 10 ms when they have nothing to do (OpenMP's), are asleep; and the scheduler, which
+    may wake a thread on the core of the one that wakes it, has spread them over the cores.
 
     Parameters
     ----------
@@ -93,11 +97,12 @@ def interleaved(calls: Mapping[str, Call], clock: Clock, effort: Effort) -> dict
     dict
         Name -> timing.
     """
-    repeats, rounds = {}, {}
+    repeats, untimed, rounds = {}, {}, {}
     for name, call in calls.items():
         once = max(clock(call, 1), 1e-9)
         repeats[name] = max(1, ceil(effort.sample / once))
-        cost = once * repeats[name] * 2
+        untimed[name] = max(repeats[name], ceil(effort.warm_up / once))
+        cost = once * (repeats[name] + untimed[name])
         rounds[name] = min(effort.rounds, max(_FEWEST_ROUNDS, int(effort.budget / cost)))
     samples: dict[str, list[float]] = {name: [] for name in calls}
     names = list(calls)
@@ -105,7 +110,7 @@ def interleaved(calls: Mapping[str, Call], clock: Clock, effort: Effort) -> dict
         first = turn % len(names)  # nobody always follows the same other
         for name in names[first:] + names[:first]:
             if len(samples[name]) < rounds[name]:
-                clock(calls[name], repeats[name])
+                clock(calls[name], untimed[name])
                 samples[name].append(clock(calls[name], repeats[name]))
     return {name: _summary(samples[name], repeats[name]) for name in calls}
 

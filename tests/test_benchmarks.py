@@ -105,7 +105,7 @@ def test_an_unpooled_sample_stays_in_its_window() -> None:
 
 def test_every_library_agrees_with_us_on_every_case() -> None:
     """This guards the builders: a peer that is asked for something else would quietly drop out of the table."""
-    once = Effort(rounds=2, sample=0.0, budget=0.0)
+    once = Effort(rounds=2, sample=0.0, warm_up=0.0, budget=0.0)
     found = [compare(case, PRESENT, "cpu", once) for case in SMALL]
     assert [record["error"] for record in found if "error" in record] == []
     disagreeing = [
@@ -377,13 +377,13 @@ def test_calls_take_turns() -> None:
         return 3.0 if turns[-1] == "slow" else 0.5
 
     calls = {name: lambda name=name: turns.append(name) for name in ("quick", "slow")}
-    times = interleaved(calls, clock, Effort(rounds=5, sample=1.0, budget=24.0))
+    times = interleaved(calls, clock, Effort(rounds=5, sample=1.0, warm_up=1.2, budget=24.0))
     assert (times["quick"].calls, times["quick"].rounds, times["quick"].median) == (2, 5, 0.5)
     assert (times["slow"].calls, times["slow"].rounds, times["slow"].median) == (1, 4, 3.0)
     calibration, rounds = turns[:2], turns[2:]
     assert calibration == ["quick", "slow"]
-    # An untimed sample before each timed one; the order rotates; the slow call leaves out the last round.
-    quick, slow = ["quick"] * 4, ["slow"] * 2
+    # Untimed calls before each timed sample; the order rotates; the slow call leaves out the last round.
+    quick, slow = ["quick"] * (3 + 2), ["slow"] * (1 + 1)
     assert rounds == quick + slow + slow + quick + quick + slow + slow + quick + quick
 
 

@@ -14,7 +14,7 @@ from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.conv_transpose_kernels import BLOCKS, DEPTH, TILES, panel_kernel, row_kernel, tile_kernel
 from gpu_upsample.cpu.threads import num_threads, run_in_parts
 from gpu_upsample.cpu.tiles import ROWS, VECTORS, lanes_of
-from gpu_upsample.cpu.vectors import aligned
+from gpu_upsample.cpu.vectors import BYTES, aligned
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.windows import Pairs
 
@@ -67,8 +67,12 @@ class _Tiles:
         its `factors` begin.
     outputs : ndarray of int64, shape (sums, 2)
         For each of the sums side by side: its scalar of a group's bias, and how far it lies from the first output.
-    factors : ndarray of int64, shape (rows of all panels of one input channel, ROWS)
-        For each block of sums and each pair: where the scalars of the weight lie that are multiplied.
+    bases : ndarray of int64, shape (rows of all panels of one input channel,)
+        For each block of sums and each pair: where the scalars of the weight begin that are multiplied.
+    offsets : ndarray of unsigned int, shape (rows of all panels of one input channel * ROWS,)
+        How far from there each of them lies.
+    near : bool
+        Whether those of a block always lie in two vector registers.
     panel : int
         Numbers in the panels of a group.
     run : int
@@ -77,7 +81,9 @@ class _Tiles:
 
     combs: Any
     outputs: Any
-    factors: Any
+    bases: Any
+    offsets: Any
+    near: bool
     panel: int
     run: int
 
@@ -115,19 +121,24 @@ def _tiles(step: ConvTransposeStep) -> _Tiles:
         outputs.append(places_out)
         factors.append(above[:, rows].reshape(-1, blocks, ROWS).swapaxes(0, 1).reshape(-1, ROWS))
         panel += blocks * ROWS * length
-    return _Tiles(np.array(combs), np.concatenate(outputs), np.concatenate(factors).reshape(-1), panel, run)
+    scalars = np.concatenate(factors)
+    bases = scalars.min(axis=1, initial=2**62)
+    offsets = (scalars - bases[:, None]).reshape(-1)
+    near = step.parts == 1 and int(offsets.max(initial=0)) < 2 * BYTES // step.storage.itemsize
+    offsets = offsets.astype(np.uint8 if near else np.int64)
+    return _Tiles(np.array(combs), np.concatenate(outputs), bases, offsets, near, panel, run)
 
 
 def _panels(step: ConvTransposeStep, weight: Any, tables: _Tiles) -> Any:
     """Return the weight in the order in which it is multiplied, one row of panels for each group."""
     panels = aligned(step.groups * tables.panel, step.storage.accumulator)
-    kernel = panel_kernel(kind_of(step.storage.name), step.parts, ROWS, int(step.adjoint))
+    kernel = panel_kernel(kind_of(step.storage.name), step.parts, ROWS, int(step.adjoint), int(tables.near))
     cuts = -(-int(tables.combs[:, 2].max()) // (ROWS * BLOCKS))
 
     def work(first: int, last: int) -> None:
         kernel(
             weight, panels, first, last, cuts, tables.panel, step.channels_in, step.weight_strides,
-            tables.combs, tables.factors,
+            tables.combs, tables.bases, tables.offsets,
         )  # fmt: skip
 
     run_in_parts(work, step.groups * cuts, panels.nbytes, least=1)

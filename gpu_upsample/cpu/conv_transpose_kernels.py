@@ -8,10 +8,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from gpu_upsample.arithmetic import carrier_of
 from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.kernels import fma, narrow, widen
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
-from gpu_upsample.cpu.vectors import entry, interleave, load, splat, store
+from gpu_upsample.cpu.vectors import BYTES, announce, collect, entry, interleave, load, splat, store
 
 CHANNELS_IN, BLOCKS = 8, 8
 """Channels of the input and blocks of sums of which the weight is brought into the order of the products at once."""
@@ -19,7 +20,7 @@ CHANNELS_IN, BLOCKS = 8, 8
 DEPTH = 192
 """Rows of the factors that are multiplied at once: those of a tile should stay in the first cache."""
 
-TILES = 4
+TILES = 2
 """Tiles that are multiplied by the same part of the weight while it is in the second cache."""
 
 
@@ -112,7 +113,7 @@ def row_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int, ADJOINT: int) -> A
 
 
 @cache
-def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int) -> Any:  # noqa: N803
+def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> Any:  # noqa: N803
     """Return the kernel that brings the weight into the order in which `tile_kernel` multiplies.
 
     Parameters
@@ -121,10 +122,13 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int) -> Any:  # noqa
         As for `row_kernel`.
     ROWS : int
         Sums that are formed side by side, a multiple of PARTS.
+    NEAR : int
+        1 if PARTS is 1 and the factors of such sums always lie within two vector registers.
     """
+    REACH = 2 * BYTES * 8 // carrier_of(KIND).bitwidth
 
     @compiled
-    def kernel(weight, panels, first, last, cuts, size, in_group, strides, combs, factors):
+    def kernel(weight, panels, first, last, cuts, size, in_group, strides, combs, bases, offsets):
         for job in range(first, last):
             group, cut = job // cuts, job % cuts
             for start in range(0, in_group, CHANNELS_IN):
@@ -143,23 +147,28 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int) -> Any:  # noqa
                             for block in range(low, high):
                                 at = done * blocks + block * turns_at + turn_at - done
                                 at = group * size + panel + at * taps * PARTS * ROWS
-                                name = (names + (block * above + row) * taps) * ROWS
-                                for _ in range(taps):
+                                name = names + (block * above + row) * taps
+                                for k in range(name, name + taps):
+                                    base = src + entry(bases, k)
+                                    if NEAR and base + REACH <= weight.size:  # none is read beyond the end
+                                        factor = collect(2, weight, base, load(ROWS, offsets, k * ROWS))
+                                        store(panels, at, widen(KIND, factor))
+                                        at += ROWS
+                                        continue
                                     for of in range(PARTS):
                                         for i in range(ROWS):
-                                            word = load_alone(weight, src + (entry(factors, name + i) ^ of))
+                                            word = load_alone(weight, base + (entry(offsets, k * ROWS + i) ^ of))
                                             factor = widen(KIND, word)
                                             if (i % PARTS > of) if ADJOINT else (of > i % PARTS):
                                                 factor = -factor
                                             store_alone(panels, at + i, factor)
                                         at += ROWS
-                                    name += ROWS
 
     return kernel
 
 
 @compiled
-def locate(comb, axes, begin, lanes, apart, room, target, source, straight, present, even):
+def locate(comb, axes, begin, apart, room, target, source, straight, present, even):
     """Find where a tile of outputs lies and what it sums; return whether every pair of its outputs exists.
 
     Fills, for each position of the tile, where its output lies and, for each pair, where the sample does; for each
@@ -168,49 +177,54 @@ def locate(comb, axes, begin, lanes, apart, room, target, source, straight, pres
     """
     positions, counts, pairs, places = comb[3], comb[4:7], comb[7:10], comb[10:13]
     size_in, size_out, steps, place_steps, pair_steps, strides_in, strides_out = axes
+    lanes, between = target.size // even.size, strides_in[2]
     rest, jw = begin // counts[2], begin % counts[2]
     rest, jh = rest // counts[1], rest % counts[1]
     image, jd = rest // counts[0], rest % counts[0]
     complete = True
     present[:] = 0
-    even[:] = True
-    for p in range(target.size):
-        inside = begin + p < positions
-        row = (jd * steps[0] * size_out[1] + jh * steps[1]) * size_out[2] + jw * steps[2]
-        target[p] = image * strides_out[0] + row * strides_out[2]
-        even[p // lanes] &= inside and target[p] == target[p - p % lanes] + p % lanes * apart
-        pair = 0
-        for a in range(pairs[0]):
-            d = places[0] + jd * place_steps[0] + a * pair_steps[0]
-            for b in range(pairs[1]):
-                h = places[1] + jh * place_steps[1] + b * pair_steps[1]
-                for k in range(pairs[2]):
-                    w = places[2] + jw * place_steps[2] + k * pair_steps[2]
-                    exists = 0 <= d < size_in[0] and 0 <= h < size_in[1] and 0 <= w < size_in[2] and inside
-                    source[pair * target.size + p] = (
-                        image * strides_in[0] + ((d * size_in[1] + h) * size_in[2] + w) * strides_in[2]
-                    )
-                    present[pair, p // lanes] |= int(exists) << (p % lanes)
-                    complete &= exists or not inside
-                    pair += 1
-        jw += 1
-        if jw == counts[2]:
-            jw, jh = 0, jh + 1
-        if jh == counts[1]:
-            jh, jd = 0, jd + 1
-        if jd == counts[0]:
-            jd, image = 0, image + 1
-    for begun in range(0, pairs[0] * pairs[1] * pairs[2] * target.size, lanes):
-        pair, vector = begun // target.size, begun % target.size // lanes
-        low = load_alone(source, begun)
-        line = 0 <= low <= room
-        for p in range(lanes):
-            line &= load_alone(source, begun + p) == low + p
-        straight[pair, vector] = line
-        if not line:  # what is not there is read from the front of the array, and not used
-            for p in range(lanes):
-                if not (present[pair, vector] >> p) & 1:
-                    store_alone(source, begun + p, 0)
+    for v in range(even.size):
+        in_order = True
+        for lane in range(lanes):
+            p = v * lanes + lane
+            inside = begin + p < positions
+            row = (jd * steps[0] * size_out[1] + jh * steps[1]) * size_out[2] + jw * steps[2]
+            target[p] = image * strides_out[0] + row * strides_out[2]
+            in_order &= inside and target[p] == target[v * lanes] + lane * apart
+            pair, front = 0, places[2] + jw * place_steps[2]
+            for a in range(pairs[0]):
+                d = places[0] + jd * place_steps[0] + a * pair_steps[0]
+                for b in range(pairs[1]):
+                    h = places[1] + jh * place_steps[1] + b * pair_steps[1]
+                    there = inside and 0 <= d < size_in[0] and 0 <= h < size_in[1]
+                    line = image * strides_in[0] + (d * size_in[1] + h) * size_in[2] * between
+                    for k in range(pairs[2]):
+                        w = front + k * pair_steps[2]
+                        exists = there and 0 <= w < size_in[2]
+                        source[pair * target.size + p] = line + w * between
+                        present[pair, v] |= int(exists) << lane
+                        complete &= exists or not inside
+                        pair += 1
+            jw += 1
+            if jw == counts[2]:
+                jw, jh = 0, jh + 1
+            if jh == counts[1]:
+                jh, jd = 0, jd + 1
+            if jd == counts[0]:
+                jd, image = 0, image + 1
+        even[v] = in_order
+    for pair in range(pairs[0] * pairs[1] * pairs[2]):
+        for v in range(even.size):
+            begun = pair * target.size + v * lanes
+            low = load_alone(source, begun)
+            neighbours = 0 <= low <= room
+            for lane in range(lanes):
+                neighbours &= load_alone(source, begun + lane) == low + lane
+            straight[pair, v] = neighbours
+            if not neighbours:  # what is not there is read from the front of the array, and not used
+                for lane in range(lanes):
+                    if not (present[pair, v] >> lane) & 1:
+                        store_alone(source, begun + lane, 0)
     return complete
 
 
@@ -246,7 +260,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                 tiles = min(TILES, (positions - begin + tile - 1) // tile)
                 for t in range(tiles):
                     complete[t] = locate(
-                        comb, axes, begin + t * tile, LANES, RUN // PARTS, room,
+                        comb, axes, begin + t * tile, RUN // PARTS, room,
                         target[t], source[t], straight[t], present[t], even[t],
                     )  # fmt: skip
                 taps = comb[9]
@@ -264,7 +278,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                         for part in range(tiles * taps):
                             t, k = part // taps, part % taps
                             pair, row = above * taps + k, (begun - done) * taps + k
-                            factors = right[t]
+                            factors, places = right[t], source[t]
                             for v in range(vectors):
                                 begun_at, dst = pair * tile + v * LANES, row * PARTS * tile + v * LANES
                                 if PARTS == 1 and straight[t, pair, v]:
@@ -276,7 +290,8 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                                     j = 0
                                     while True:
                                         for lane in range(lanes):
-                                            src = (source[t, begun_at + lane] + at) * PARTS + j
+                                            src = (load_alone(places, begun_at + lane) + at) * PARTS + j
+                                            announce(x, src + LANES)
                                             store(turned, lane * LANES, widen(KIND, load(LANES, x, src)))
                                         interleave(LANES, LANES, turned, 0, LANES, turned, LANES * LANES)
                                         for lane in range(lanes):

@@ -32,6 +32,7 @@ from gpu_upsample.cpu.vectors import (
     store_first,
     stream,
     stream_line,
+    table,
     unless_zero,
 )
 
@@ -91,7 +92,7 @@ def drain(out, strip, line, lead, base, end, final):
 
 @cache
 def filter_kernel(
-    SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, RAW: int, SPREAD: int, TAPS: int, FILL: int  # noqa: N803
+    SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, RAW: int, SPREAD: int, JOINT: int, FILL: int  # noqa: N803
 ) -> Any:  # fmt: skip
     """Return the kernel for weighted sums along columns, then rows.
 
@@ -111,8 +112,8 @@ def filter_kernel(
         For such a vector: 1 if its samples are picked as they are stored, 0 if a row of them is widened before.
     SPREAD : int
         For such a vector: in how many registers its samples lie, or 0 for anywhere.
-    TAPS : int
-        For such a vector: length of the windows along a row if the loop over them is to be unrolled, else 0.
+    JOINT : int
+        For such a vector: length of the windows along a row if these registers hold them as a whole, else 1.
     FILL : int
         1 if a constant surrounds the array.
     """
@@ -130,7 +131,7 @@ def filter_kernel(
         column_zero, row_zero, fill, slots, pitch, ring_room, line_room, strip_room,
     ):  # fmt: skip
         row_width = row_weight.size // row_start.size
-        length = TAPS if TAPS else taps
+        length = JOINT if JOINT > 1 else taps
         ring_room[:] = 0  # sums are formed beyond the end of a row, too: denormal numbers there would slow them down
         line_room[:] = 0
         # Where a row of the result begins a cache line, a row of the ring does.
@@ -169,7 +170,8 @@ def filter_kernel(
                     if COLUMNS:
                         until = min(width, j + chunk + LINE) if final else width
                         until = (until + stride - 1) // stride if fresh else 0
-                        for b in range(done, until):
+                        b = done
+                        while b < until:
                             if INNER:
                                 at, i = src + entry(column_start, b), 0
                                 while True:
@@ -185,30 +187,32 @@ def filter_kernel(
                                     if i + DEEP >= inner:
                                         break
                                     i = min(i + DEEP, inner - DEEP)
-                            else:
-                                form, at = entry(column_form, b) * LANES, entry(column_start, b)
-                                index = load(LANES, column_index, form)
+                                b += 1
+                                continue
+                            shared = entry(column_form, b)
+                            form = shared * LANES
+                            counts, whole = table(LANES, column_count, form), entry(column_count, form) < 0
+                            while b < until and entry(column_form, b) == shared:
+                                at = entry(column_start, b)
                                 total = splat(LANES, column_zero)
-                                if entry(column_count, form) < 0:  # all windows are whole
-                                    for k in range(length):
+                                for k in range(length):
+                                    if JOINT > 1:  # they are loaded once, and the loop is unrolled
+                                        index = table(LANES, column_index, form * JOINT + k * LANES)
+                                        value = collect(SPREAD, samples, at, index)
+                                    else:
+                                        index = table(LANES, column_index, form)
                                         value = collect(SPREAD, samples, at + k * inner, index)
-                                        if RAW:
-                                            value = widen(SOURCE, value)
-                                        factor = load(LANES, column_weight, form * length + k * LANES)
-                                        total = add_product(RESULT, factor, value, total)
-                                else:
-                                    counts = load(LANES, column_count, form)
-                                    for k in range(length):
-                                        value = collect(SPREAD, samples, at + k * inner, index)
-                                        if RAW:
-                                            value = widen(SOURCE, value)
-                                        factor = load(LANES, column_weight, form * length + k * LANES)
-                                        total = keep(k, counts, add_product(RESULT, factor, value, total), total)
+                                    if RAW:
+                                        value = widen(SOURCE, value)
+                                    factor = table(LANES, column_weight, form * length + k * LANES)
+                                    added = add_product(RESULT, factor, value, total)
+                                    total = added if whole else keep(k, counts, added, total)
                                 if FILL:
-                                    factor = load(LANES, column_outside, form)
+                                    factor = table(LANES, column_outside, form)
                                     more = add_product(RESULT, factor, splat(LANES, fill), total)
                                     total = unless_zero(factor, more, total)
                                 store(ring, dst + b * stride, total)
+                                b += 1
                         done = until
                     for row in range(r, r + together if final else r):
                         # A row is streamed in whole cache lines, after the few elements before the first of them.

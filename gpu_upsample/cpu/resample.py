@@ -146,16 +146,18 @@ def _alike(taps: Taps) -> Any:
     return np.minimum(ends[np.searchsorted(changes, index, side="right")] - index, TOGETHER)
 
 
-def _forms(taps: Taps, blocks: Blocks, held: np.dtype[Any], dtype: np.dtype[Any]) -> tuple[Any, ...]:
+def _forms(taps: Taps, blocks: Blocks, turns: Any, held: np.dtype[Any], dtype: np.dtype[Any]) -> tuple[Any, ...]:
     """Return the tables of the vectors of a row: the place and the form of each, and what the forms are.
 
-    Samples are picked as `held` and added up as `dtype`.
+    Samples are picked as `held` and added up as `dtype`, those that lie `turns` behind the first ones from the same
+    registers.
     """
     count = taps.count[blocks.column]
     count = np.where((count == taps.width).all(axis=1, keepdims=True), -1, count).astype(f"i{dtype.itemsize}")
     weight = taps.weight.astype(dtype)[blocks.column].transpose(0, 2, 1)
     outside = _outside(taps, dtype)[blocks.column]
-    form, tables = distinct(blocks.offset.astype(f"u{held.itemsize}"), count, weight, outside)
+    offset = (blocks.offset[:, None] + turns[:, None]).astype(f"u{held.itemsize}")
+    form, tables = distinct(offset, count, weight, outside)
     return blocks.base, form, *map(aligned_copy, tables)
 
 
@@ -177,18 +179,21 @@ def _in_short_integers(step: FilterStep) -> FilterStep:
     return replace(step, rows=rows, columns=columns, source=SHORT, result=SHORT)
 
 
-def _picked(step: FilterStep, start: Any, lanes: int) -> tuple[Blocks, np.dtype[Any]]:
+def _picked(step: FilterStep, columns: Taps, lanes: int) -> tuple[Blocks, np.dtype[Any], int]:
     """Return how the vectors of a row pick their samples: as accumulators, or as the bytes that are stored.
 
-    A register holds more bytes, so they may lie further apart; sums in 16 bits save the copy that is widened.
+    A register holds more bytes, so they may lie further apart; sums in 16 bits save the copy that is widened. Last
+    comes the length of the windows if registers that are loaded once hold them as a whole, else 1.
     """
     carrier, accumulator, inner = np.dtype(step.source.carrier), np.dtype(step.result.accumulator), step.shape[3]
-    widened = blocks_of(start, inner, lanes, lanes)
-    if carrier == np.uint8 and (accumulator == np.int16 or not widened.spread):
-        packed = blocks_of(start, inner, lanes, BYTES)
-        if packed.spread:
-            return packed, carrier
-    return widened, accumulator
+    ways = ((accumulator, lanes), (carrier, BYTES)) if carrier == np.uint8 else ((accumulator, lanes),)
+    lengths = (columns.width, 1) if columns.width in _UNROLLED else (1,)
+    for held, number in ways[::-1] if accumulator == np.int16 else ways:
+        for length in lengths:
+            blocks = blocks_of(columns.start, inner, lanes, number, length)
+            if blocks.spread:
+                return blocks, held, length
+    return blocks_of(columns.start, inner, lanes, lanes), accumulator, 1
 
 
 def _is_mean(taps: Taps, parts: int) -> bool:
@@ -206,11 +211,11 @@ def _filter_job(step: FilterStep) -> _Job:
     planes, rows_in, rows_out, width_in, width = _sizes(step)
     rows, columns = step.rows or _identity(1), step.columns or _identity(1)
     across = step.columns is not None
-    nested, spread, known, stride, held = 0, 0, 0, lanes, accumulator
+    nested, spread, joint, stride, held = 0, 0, 1, lanes, accumulator
     if across and inner < lanes:
-        blocks, held = _picked(step, columns.start, lanes)
-        spread, stride, tables = blocks.spread, blocks.stride, _forms(columns, blocks, held, accumulator)
-        known = columns.width if columns.width in _UNROLLED else 0
+        blocks, held, joint = _picked(step, columns, lanes)
+        turns = np.arange(joint) * inner
+        spread, stride, tables = blocks.spread, blocks.stride, _forms(columns, blocks, turns, held, accumulator)
         if spread == 0 and step.rows is None and lanes <= planes and width_in * BYTES <= _TURNED_BYTES:
             return _turned_job(step, columns)
     else:
@@ -233,7 +238,7 @@ def _filter_job(step: FilterStep) -> _Job:
     scratch = ((slots * pitch + lanes, accumulator), (line + BYTES // held.itemsize, held))
     fill = rows.outside is not None or columns.outside is not None
     raw = int(across and not nested and held == step.source.carrier)
-    kernel = filter_kernel(*kinds, int(across), nested, raw, spread, known, int(fill))
+    kernel = filter_kernel(*kinds, int(across), nested, raw, spread, joint, int(fill))
     least = 4 * slots  # every part filters the rows of its first window anew
     return _Job(kernel, arguments, scratch, planes * rows_out, 1, least, width)
 

@@ -45,30 +45,37 @@ class Blocks:
     spread: int
     stride: int
 
+    def loads(self) -> float:
+        """Return how many registers are loaded for a row: samples, and places where these are not those of before."""
+        if self.spread == 0:
+            return np.inf
+        others = np.count_nonzero((np.diff(self.offset, axis=0) != 0).any(axis=1))
+        return len(self.base) * self.spread + int(others)
 
-def blocks_of(start: Ints, inner: int, lanes: int, held: int) -> Blocks:
+
+def blocks_of(start: Ints, inner: int, lanes: int, held: int, length: int = 1) -> Blocks:
     """Return the vectors of a row of columns of `inner` scalars, whose first sample is column `start` of the input.
 
-    A vector of samples holds `held` of them.
+    A vector of samples holds `held` of them, and the columns have `length` samples each.
     """
-    dense = _blocks(start, inner, lanes, held, lanes)
-    if dense.spread or inner == 1:
+    reach, columns = (length - 1) * inner, lanes - lanes % inner
+    dense = _blocks(start, inner, lanes, held, reach, lanes)
+    if inner == 1 or (dense.spread and columns < lanes * 7 / 8):  # too many lanes would be wasted
         return dense
-    whole = _blocks(start, inner, lanes, held, lanes - lanes % inner)
-    return whole if whole.spread else dense
+    return min(dense, _blocks(start, inner, lanes, held, reach, columns), key=Blocks.loads)
 
 
-def _blocks(start: Ints, inner: int, lanes: int, held: int, stride: int) -> Blocks:
+def _blocks(start: Ints, inner: int, lanes: int, held: int, reach: int, stride: int) -> Blocks:
     width = len(start) * inner
     scalar = np.minimum(np.arange(0, width, stride)[:, None] + np.arange(lanes), width - 1)
     column, channel = np.divmod(scalar, inner)
     place = start[column] * inner + channel
     base = place.min(axis=1)
     offset = place - base[:, None]
-    needed = int(offset[:, :stride].max()) // held + 1
+    needed = (int(offset[:, :stride].max()) + reach) // held + 1
     if needed > 2:
         return Blocks(column, base, offset, 0, stride)
-    return Blocks(column, base, np.minimum(offset, needed * held - 1), needed, stride)
+    return Blocks(column, base, np.minimum(offset, needed * held - 1 - reach), needed, stride)
 
 
 def distinct(*parts: NDArray[Any]) -> tuple[Ints, list[NDArray[Any]]]:

@@ -10,14 +10,16 @@ import os
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 # Work below this many bytes is done on the caller's thread: waking another costs more.
-_INLINE_BYTES = 1 << 20
+_INLINE_BYTES = 1 << 22
+# Shares of the work: first a long part for each thread, then two short ones, so that all end at about the same time.
+_LONG, _SHORT = 6, 1
 
 
 def num_threads() -> int:
@@ -42,6 +44,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
+def _edges(rows: int, threads: int, least: int) -> list[int]:
+    """Return where the parts of some rows begin and end, none shorter than `least` if there are so many rows."""
+    shares = [_LONG] * threads + [_SHORT] * (2 * threads)
+    if rows // least < sum(shares):
+        shares = [1] * max(1, min(2 * threads, rows // least))
+    return [rows * done // sum(shares) for done in accumulate(shares, initial=0)]
+
+
 def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: int) -> None:
     """Call ``work(first, last)`` over parts of ``range(rows)``, on several threads where that pays.
 
@@ -57,12 +67,10 @@ def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: 
         Rows that a part should have at least.
     """
     threads = num_threads() if size > _INLINE_BYTES else 1
-    number = max(1, min(2 * threads, rows // least)) if threads > 1 else 1
-    if number == 1:
+    parts = deque(pairwise(_edges(rows, threads, least))) if threads > 1 else ()
+    if len(parts) < 2:
         work(0, rows)
         return
-    edges = [rows * part // number for part in range(number + 1)]
-    parts = deque(pairwise(edges))
 
     def take() -> None:
         """Do parts as long as there are any: whoever is held up leaves them to the others."""
@@ -74,7 +82,7 @@ def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: 
             work(*part)
 
     pool = _pool(threads - 1)  # the caller's thread takes its share
-    futures = [pool.submit(take) for _ in range(min(threads, number) - 1)]
+    futures = [pool.submit(take) for _ in range(min(threads, len(parts)) - 1)]
     try:
         take()
     finally:

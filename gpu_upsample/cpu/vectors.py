@@ -107,6 +107,12 @@ def at_line(typingctx: Any, array: Any, place: Any) -> Any:
     return types.CPointer(array.dtype)(array, types.intp), codegen
 
 
+def _invariant(builder: Any, value: Any) -> Any:
+    """Mark a load of what nobody writes to."""
+    value.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return value
+
+
 @primitive
 def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
     """Return as many elements of an array, from one on; they need not be aligned."""
@@ -117,6 +123,20 @@ def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _vector_place(context, builder, array, args[1], args[2], number)
         return builder.load(place, align=array.dtype.bitwidth // 8)
+
+    return Vector(array.dtype, number)(lanes, array, types.intp), codegen
+
+
+@primitive
+def table(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
+    """Return as many elements of an array that nobody writes to: the load may move out of a loop."""
+    number = _literal(lanes)
+    if number is None:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _vector_place(context, builder, array, args[1], args[2], number)
+        return _invariant(builder, builder.load(place, align=array.dtype.bitwidth // 8))
 
     return Vector(array.dtype, number)(lanes, array, types.intp), codegen
 
@@ -251,9 +271,7 @@ def splat(typingctx: Any, lanes: Any, value: Any) -> Any:
 
 
 def _entry(context: Any, builder: Any, table_type: Any, table: Any, at: Any) -> Any:
-    value = builder.load(_place(context, builder, table_type, table, at))
-    value.set_metadata("invariant.load", builder.module.add_metadata([]))
-    return value
+    return _invariant(builder, builder.load(_place(context, builder, table_type, table, at)))
 
 
 @primitive
