@@ -97,8 +97,17 @@ _FROM_FLOAT = {"i": "fptosi", "u": "fptoui"}
 # ---- the sum ------------------------------------------------------------------------------------------------
 def _sum(builder: Any, storage: Storage, round_product: Callable[..., Any], a: Any, b: Any, c: Any) -> Any:
     if _is_integer(c.type):
-        return builder.add(builder.mul(a, b), c)
+        return builder.add(_cut_product(builder, a, b, storage.cut) if storage.cut else builder.mul(a, b), c)
     return fused(builder, a, b, c) if storage.fused else round_product(builder, a, b, c)
+
+
+def _cut_product(builder: Any, a: Any, b: Any, bits: int) -> Any:
+    """Emit a product of integers without its last bits, which the type of the factors may be too narrow for."""
+    wide = _many(a.type, ir.IntType(32))
+    if a.type == wide:
+        return builder.ashr(builder.mul(a, b), _constant(wide, bits))
+    product = builder.mul(builder.sext(a, wide), builder.sext(b, wide))
+    return builder.trunc(builder.ashr(product, _constant(wide, bits)), a.type)
 
 
 def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:

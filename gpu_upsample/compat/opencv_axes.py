@@ -199,23 +199,6 @@ def held(windows: Windows) -> Windows:
     return Windows(windows.index, weight)
 
 
-def places_of_products(windows: Windows) -> tuple[Ints, Ints]:
-    """Return where the first and the second products of two-tap windows go, so that samples are read in their order.
-
-    Windows over the same two samples lie together: all their first products, then all their second ones.
-
-    Examples
-    --------
-    >>> places_of_products(Windows(np.array([[0, 0], [0, 1], [0, 1]]), np.ones((3, 2))))
-    (array([0, 2, 3]), array([1, 4, 5]))
-    """
-    changes = np.any(np.diff(windows.index, axis=0) != 0, axis=1)
-    begin = np.r_[0, np.flatnonzero(changes) + 1]
-    size = np.diff(np.r_[begin, len(windows.index)])
-    first = np.arange(len(windows.index)) + np.repeat(begin, size)
-    return first, first + np.repeat(size, size)
-
-
 def exact(axis: Axis, bits: int) -> Taps:
     """Return the taps of INTER_LINEAR_EXACT: weights of so many bits, as whole numbers, that sum to a power of two.
 

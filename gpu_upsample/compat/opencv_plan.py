@@ -172,41 +172,24 @@ def _plan_own(shape: Shape, dtype: str, given: Axes, interpolation: int) -> Plan
     return plan_steps(shape, dtype, maps, sums=_fixed(dtype) if dtype == "uint8" else _plain(dtype))
 
 
-# Outputs between the same two rows, up to which these lie together: the longest window is one more.
-_TOGETHER = 8
-
-
 def _plan_truncated(shape: Shape, rows: Windows, columns: Taps) -> Plan:
     """Bilinear uint8: each of the two products of a column keeps only its high 16 bits before they are added.
 
-    So the products become rows of an array of their own, and a third step adds them in pairs. Where the image grows
-    a lot, the two of a pair are neighbours; rows are then read back and forth, which only sums along columns can do.
+    A window beyond the end of a column takes the last sample twice, in two products: the array in between has one row
+    more at either end.
     """
-    n_out = len(rows.index)
-    upper, lower = axes.places_of_products(rows)
-    apart = int((lower - upper).max()) > _TOGETHER
-    if apart:
-        upper, lower = 2 * np.arange(n_out), 2 * np.arange(n_out) + 1
-    order = np.argsort(np.concatenate([upper, lower]))
-    start, weight = rows.index.T.ravel()[order], rows.weight.T.ravel()[order]
-    products = Taps(shape[0], start, np.ones(2 * n_out, np.int64), weight[:, None].astype(np.float64))
-    count = lower - upper + 1
-    ends = (np.arange(count.max()) == 0) | (np.arange(count.max()) == count[:, None] - 1)
-    pairs = Taps(2 * n_out, upper, count, ends.astype(np.float64))
-
     height, width, channels = shape
-    inner = columns.n_out * channels
-    byte, sixteenth, high, quarter = (
-        FOREIGN[name] for name in ("uint8 fixed", "int16 sixteenth", "int16 high", "uint8 quarter")
-    )
+    padded = np.arange(-1, height + 1).clip(0, height - 1)
+    above = Taps(height, padded, np.ones(height + 2, np.int64), np.ones((height + 2, 1)))
+    first, second = rows.index.T
+    start = np.where((first == second) & (first == 0), 0, first + 1)
+    pairs = Taps(height + 2, start, np.full(len(start), 2), rows.weight.astype(np.float64))
+    byte, sixteenth, truncated = (FOREIGN[name] for name in ("uint8 fixed", "int16 sixteenth", "uint8 truncated"))
     steps = (
-        FilterStep((1, height, width, channels), None, columns, byte, sixteenth),
-        FilterStep((1, 1, height, inner), None, products, sixteenth, high)
-        if apart
-        else FilterStep((1, height, 1, inner), products, None, sixteenth, high),
-        FilterStep((1, 2 * n_out, 1, inner), pairs, None, high, quarter),
+        FilterStep((1, height, width, channels), above, columns, byte, sixteenth),
+        FilterStep((1, height + 2, 1, columns.n_out * channels), pairs, None, sixteenth, truncated),
     )
-    return Plan((Output((n_out, columns.n_out, channels), "uint8"),), steps)
+    return Plan((Output((pairs.n_out, columns.n_out, channels), "uint8"),), steps)
 
 
 # ---- plan ---------------------------------------------------------------------------------------------------

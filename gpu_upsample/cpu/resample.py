@@ -166,6 +166,8 @@ def _in_short_integers(step: FilterStep) -> FilterStep:
 
     They are at twice or half the size, for example, where weights are quarters.
     """
+    if step.result.name == "uint8 truncated":
+        return replace(step, source=FOREIGN["int16 short"], result=FOREIGN["uint8 short"])
     maps = [taps for taps in (step.rows, step.columns) if taps is not None]
     if not (step.source.name == step.result.name == "uint8" and maps):
         return step

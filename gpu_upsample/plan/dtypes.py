@@ -29,6 +29,8 @@ class Storage:
         Whether an integer sum starts at zero instead, and the shift rounds it down.
     balanced : bool
         Whether it starts at zero, and halfway is rounded to the even result, as a floating-point sum is.
+    cut : int
+        Bits that each product of an integer sum loses before it is added, rounded down.
     fused : bool
         Whether a product is added with one rounding, or rounded first.
     ties : {"even", "away"}
@@ -43,6 +45,7 @@ class Storage:
     ties: str = "even"
     floor: bool = False
     balanced: bool = False
+    cut: int = 0
 
     @property
     def itemsize(self) -> int:
@@ -108,18 +111,19 @@ FOREIGN: dict[str, Storage] = {
         Storage("uint8 wide", "uint8", "int64", fraction=24),
         Storage("int8 fixed", "int8", "int64", fraction=32),
         Storage("int16 sixteenth", "int16", "int32", fraction=4, floor=True),
-        Storage("int16 high", "int16", "int32", fraction=16, floor=True),
-        Storage("uint8 quarter", "uint8", "int32", fraction=2),
+        Storage("uint8 truncated", "uint8", "int32", fraction=2, cut=16),
         Storage("uint8 plain", "uint8", "float32", fused=False),
         Storage("uint16 plain", "uint16", "float32", fused=False),
         Storage("int16 plain", "int16", "float32", fused=False),
         Storage("float32 plain", "float32", "float32", fused=False),
         Storage("float64 plain", "float64", "float64", fused=False),
         Storage("uint8 sixteenth", "uint8", "int16", fraction=4, balanced=True),
+        Storage("int16 short", "int16", "int16"),
+        Storage("uint8 short", "uint8", "int16", fraction=2, cut=16),
     )
 }
 """Name -> storage whose sums are formed in another way: as another library does, for `gpu_upsample.compat`, or, the
-last, in short integers where these are exact."""
+last three, in short integers where these are exact."""
 
 PARTS = {"complex64": ("float32", 2), "complex128": ("float64", 2)}
 """Dtypes that are several scalars side by side, which every operator here treats alike."""
