@@ -138,7 +138,7 @@ def filter_kernel(
         ring, mask = at_line(ring_room, -lead & (LINE - 1) if streams else 0), slots - 1
         line, strip = at_line(line_room, 0), at_line(strip_room, 0)
         base, collects = (first - origin) * width, strip_room.size > 1
-        chunk = width if collects else CHUNK  # what is stored beyond the end of a row is overwritten by the next one
+        chunk = CHUNK if streams else width  # what is stored beyond the end of a row is overwritten by the next one
         r, ready = first, 0  # the ring holds what windows need of the source rows before `ready`
         while r < last:
             plane = r // rows_out

@@ -12,14 +12,15 @@ from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.bands import Bands
 from gpu_upsample.cpu.kernels import STRIP_LINES, TOGETHER, filter_kernel, lanes_of, select_kernel, turned_kernel
 from gpu_upsample.cpu.tables import Blocks, blocks_of, distinct
-from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.cpu.threads import last_cache, run_in_parts
 from gpu_upsample.cpu.vectors import BYTES, aligned_copy
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
 
-# From this many bytes on, a result goes past the caches, which would not hold it anyway.
-_STREAMED_BYTES = 1 << 23
+# From this many bytes on, a result goes past the caches, which would not hold it beside its input. A virtual machine is
+# told of more than its share of them.
+_STREAMED_BYTES = min(last_cache() // 2, 1 << 24)
 # Shorter rows only if they are whole cache lines: a line of which a part is streamed costs more than it saves.
 _LONG_ROW = 1 << 12
 # Rows are turned into columns in a buffer of at most this many bytes, which the second cache shares with its tables.
