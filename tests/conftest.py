@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from gpu_upsample.cpu import threads
 from tests.backends import BACKENDS
 from tests.devices import DEVICES
 
@@ -25,6 +27,13 @@ settings.load_profile("suite")
 def backend(request: pytest.FixtureRequest) -> Any:
     """Every backend in turn."""
     return request.param()
+
+
+@pytest.fixture
+def use_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | str], None]:
+    """What sets the number of threads on the CPU, for work of any size."""
+    monkeypatch.setattr(threads, "_INLINE_BYTES", 0)
+    return lambda number: monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", str(number))
 
 
 @pytest.fixture(scope="session", params=[pytest.param(cls, marks=cls.marks, id=cls.name) for cls in DEVICES])

@@ -292,19 +292,19 @@ LARGE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("arguments", LARGE.values(), ids=LARGE)
-def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
+def test_the_number_of_threads_changes_nothing(use_threads: Any, arguments: dict[str, Any]) -> None:
     x = noise((200, 210, 3), "float32")
     results = []
     for threads in ("1", "2", "5"):
-        monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+        use_threads(threads)
         results.append(gu.resize(x, **arguments))
     for result in results[1:]:
         assert_same_bits(result, results[0])
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_calls_from_many_threads(monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
-    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+def test_calls_from_many_threads(use_threads: Any, threads: str) -> None:
+    use_threads(threads)
     inputs = [noise((200, 210, 3), "float32", seed) for seed in range(4)]
     expected = {(seed, name): gu.resize(inputs[seed], **LARGE[name]) for seed in range(4) for name in LARGE}
     jobs = [*expected] * 3
@@ -321,9 +321,9 @@ def send_resized(connection: Any, x: Any) -> None:
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_child(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_child(use_threads: Any) -> None:
     """The child has none of the threads that the parent started."""
-    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "2")
+    use_threads("2")
     x = noise((200, 210, 3), "float32")
     expected = gu.resize(x, **LARGE["linear"])
     context = multiprocessing.get_context("fork")

@@ -276,11 +276,11 @@ def deterministic() -> Any:
     torch.use_deterministic_algorithms(before)
 
 
-def test_training_does_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch, deterministic: Any) -> None:
+def test_training_does_not_depend_on_the_number_of_threads(use_threads: Any, deterministic: Any) -> None:
     x, goal = tensor(4, 8, 16, 16, dtype=torch.float32), tensor(4, 8, 64, 64, dtype=torch.float32, seed=1)
     ends = []
     for threads in ("1", "2", "2"):
-        monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+        use_threads(threads)
         weight = tensor(8, 8, 4, 4, dtype=torch.float32, seed=2).requires_grad_()
         for _ in range(3):
             y = gut.interpolate(gut.conv_transpose2d(x, weight, stride=2, padding=1), scale_factor=2, mode="bilinear")

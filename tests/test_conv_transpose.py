@@ -147,11 +147,11 @@ def test_dtypes(dtype, channels, deterministic):
 
 
 @pytest.mark.parametrize("channels", [3, 40])
-def test_one_thread_and_two_give_the_same_bits(channels, monkeypatch):
+def test_one_thread_and_two_give_the_same_bits(channels, use_threads):
     x, weight = noise((1, channels, 60, 60), "float32"), noise((channels, 4, 3, 3), "float32", 1)
     results = []
     for threads in ("1", "2"):
-        monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+        use_threads(threads)
         results.append(gu.conv_transpose2d(x, weight, stride=2, deterministic=True))
     assert_same_bits(*results)
 

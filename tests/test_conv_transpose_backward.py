@@ -164,12 +164,12 @@ def test_half_precision_is_summed_in_single(dtype, deterministic):
         assert (abs(got.astype(np.float64) - wanted) <= wanted * (half_unit + 1e-5)).all()
 
 
-def test_one_order_whatever_the_number_of_threads(monkeypatch):
+def test_one_order_whatever_the_number_of_threads(use_threads):
     options = {"stride": 2, "padding": 1, "deterministic": True}
     y, x, weight = layer((2, 20, 60, 40), (20, 4, 3, 3), "float32", stride=2, padding=1)
     results = []
     for threads in ("1", "2", "2"):
-        monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+        use_threads(threads)
         results.append(gu.conv_transpose2d_backward(y, x, weight, **options))
     for other in results[1:]:
         for first, second in zip(results[0], other, strict=True):

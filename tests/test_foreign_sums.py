@@ -9,7 +9,7 @@ import pytest
 
 from gpu_upsample.dispatch import apply
 from gpu_upsample.plan.dtypes import FOREIGN
-from gpu_upsample.plan.steps import Sums, plan_steps
+from gpu_upsample.plan.steps import FilterStep, Output, Plan, Sums, plan_steps
 from gpu_upsample.plan.taps import Taps
 from tests.cases import noise
 from tests.tolerances import assert_same_bits
@@ -83,3 +83,20 @@ def test_ties_away_from_zero() -> None:
     x = np.array([[1, 2], [2, 3], [-1, -2], [-2, -3]], np.int32)
     result = apply(lambda given: plan_steps(*given, {1: half}, sums=sums), {"x": x}, None, None)
     assert result.ravel().tolist() == [2, 3, -2, -3]
+
+
+def test_products_that_lose_bits_before_they_are_added(device: Any) -> None:
+    """Of each product its high 16 bits, rounded down; of the sum all but the last 2, rounded half up."""
+    x = noise((9, 40), "int16")
+    x[0] = np.iinfo(np.int16).max >> 1
+    rows = taps(9, 14, 2.0**11, 0, width=2)
+    steps = (FilterStep((1, 9, 1, 40), rows, None, FOREIGN["int16 sixteenth"], FOREIGN["uint8 truncated"]),)
+
+    def operator(x: Any, backend: Any = None) -> Any:
+        return apply(lambda _: Plan((Output((14, 40), "uint8"),), steps), {"x": x}, None, backend)
+
+    products = x[rows.start[:, None] + np.arange(2)].astype(np.int64) * rows.weight.astype(np.int64)[:, :, None]
+    expected = np.clip(((products >> 16).sum(axis=1) + 2) >> 2, 0, 255).astype(np.uint8)
+    assert np.mean((expected > 0) & (expected < 255)) > 0.2
+    assert_same_bits(operator(x), expected)
+    assert_same_bits(device(operator, x), expected)

@@ -339,12 +339,12 @@ def test_of_duplicates_the_last_wins():
 
 # ---- threads, out, kinds of arrays --------------------------------------------------------------------------
 @pytest.mark.parametrize("shape", [(1, 1, 600, 700), (40, 5, 60, 50)])
-def test_one_thread_and_several_give_the_same(shape, monkeypatch):
+def test_one_thread_and_several_give_the_same(shape, use_threads):
     x = noise(shape, "float32")
     clashing = np.random.default_rng(0).integers(0, shape[2] * shape[3], (*shape[:2], shape[2] // 2, shape[3] // 2))
     results = []
     for threads in ("1", "2", "5"):
-        monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+        use_threads(threads)
         pooled = gu.max_pool2d(x, 2, return_indices=True)
         results.append((*pooled, gu.max_unpool2d(*pooled, 2), gu.max_unpool2d(pooled[0], clashing, 2)))
     assert_same_bits(results[0][3], naive_unpool(results[0][0], clashing, 2, shape[2:]))
@@ -465,8 +465,8 @@ def test_bad_unpooling_is_refused(kind, message, arguments):
 
 
 @pytest.mark.parametrize("place", [0, 4095, 4096, 123_456])
-def test_the_first_bad_index_is_named_whatever_the_threads(place, monkeypatch):
-    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "3")
+def test_the_first_bad_index_is_named_whatever_the_threads(place, use_threads):
+    use_threads("3")
     x, indices = np.zeros((1, 150_000), np.uint8), np.zeros((1, 150_000), np.int64)
     indices[0, place:] = 300_000
     with pytest.raises(ValueError, match=rf"indices\[0, {place}\] is 300000"):

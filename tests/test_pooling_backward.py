@@ -200,14 +200,14 @@ def test_torch_where_no_sample_is_replaced(geometry, seed):
 
 # ---- threads, batches, layouts, out, kinds of arrays --------------------------------------------------------
 @pytest.mark.parametrize("shape", [(1, 1, 600, 700), (40, 5, 60, 50)])
-def test_one_thread_and_several_give_the_same(shape, monkeypatch):
+def test_one_thread_and_several_give_the_same(shape, use_threads):
     geometry = (2, shape, (3, 3), (2, 2), (1, 1), (1, 1), False)
     indices, grad = choices(geometry)
     clashing = np.random.default_rng(0).integers(0, shape[2] * shape[3], indices.shape)
     unpooled = noise(shape)
     results = []
     for threads in ("1", "2", "5"):
-        monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+        use_threads(threads)
         pooling = [gu.max_pool2d_backward(grad, indices, shape, *geometry[2:]) for _ in range(2)]
         unpooling = [gu.max_unpool2d_backward(unpooled, clashing, clashing.shape) for _ in range(2)]
         results += zip(pooling, unpooling, strict=True)
@@ -294,8 +294,8 @@ def test_an_index_is_taken_if_and_only_if_its_window_sees_it(geometry, data):
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])
-def test_the_first_bad_index_is_named_and_nothing_is_written(threads, monkeypatch):
-    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+def test_the_first_bad_index_is_named_and_nothing_is_written(threads, use_threads):
+    use_threads(threads)
     indices = np.arange(0, 300_000, 2).reshape(50, 3000) % 6000
     out = np.full((50, 6000), 7.0)
     for place, bad in [(149_999, 2**63 - 1), (123_456, -(2**63)), (70_000, 5998), (1, -1), (0, 2)]:

@@ -300,8 +300,8 @@ def test_out_in_any_layout(view: Any) -> None:
             assert (room[..., 1::2] == 7).all()
 
 
-def test_large_arrays_are_shared_by_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "3")
+def test_large_arrays_are_shared_by_threads(use_threads: Any) -> None:
+    use_threads("3")
     x = noise((2, 12, 160, 170), "float32")
     large = gu.pixel_shuffle(x, 2)
     assert_same_bits(large, naive_shuffle(x, (2, 2)))

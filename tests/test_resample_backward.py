@@ -175,11 +175,11 @@ def test_a_sample_that_nothing_reads_has_gradient_plus_zero(backend: Any) -> Non
     assert (gradient != 0).sum() == 4
 
 
-def test_the_same_bits_over_runs_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_bits_over_runs_and_threads(use_threads: Any) -> None:
     x = noise((2, 3, 300, 301), "float32")
     results = []
     for threads in ("1", "2", "2", "3"):
-        monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+        use_threads(threads)
         results.append(gu.interpolate_backward(x, (2, 3, 111, 100), (300, 301), mode="bicubic"))
     for result in results[1:]:
         tolerances.assert_same_bits(result, results[0])

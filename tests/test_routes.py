@@ -118,11 +118,11 @@ def test_tiles_and_rows_give_the_same_bits(
         tolerances.assert_same_bits(by_tiles, by_rows)
 
 
-def test_threads_do_not_change_the_bits_of_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_do_not_change_the_bits_of_tiles(use_threads: Any) -> None:
     x, weight = noise((2, 80, 9, 20), "float32"), noise((80, 70, 4, 4), "float32", 1)
     results = []
     for threads in ("1", "2", "5"):
-        monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", threads)
+        use_threads(threads)
         results.append(gu.conv_transpose2d(x, weight, stride=2, padding=1))
     tolerances.assert_same_bits(results[0], results[1])
     tolerances.assert_same_bits(results[0], results[2])

@@ -12,9 +12,11 @@ from numba import njit
 
 import gpu_upsample as gu
 from gpu_upsample import cpu
+from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu import resample
 from gpu_upsample.cpu.bands import Bands, joined
 from gpu_upsample.cpu.vectors import interleave
+from gpu_upsample.plan.resample import plan_resize
 
 SHAPES = [(3, 21, 70), (2, 9, 128), (40, 13, 3), (17, 8, 33), (33, 50, 1), (24, 22, 66)]
 FEW_SHAPES = [(40, 13, 3), (24, 22, 66)]  # one column, a few scalars and several vectors of the inner axis
@@ -27,6 +29,8 @@ CALLS = [
     {"method": "cubic", "size": (18, 47), "border": "constant", "fill_value": 3},
     {"method": "lanczos3", "size": (4, 9), "antialias": True, "border": "renormalize"},
 ]
+
+DEFAULTS = (False, "half_pixel", "round_prefer_floor", -0.5, None)
 
 
 def calls(shape):
@@ -96,15 +100,38 @@ def test_turned_rows_sum_as_the_others_do(dtype, monkeypatch):
     ],
     ids=["rows", "planes", "fewer planes"],
 )
-def test_bands_sum_as_whole_arrays_do(shape, options, dtype, streamed, monkeypatch):
+def test_bands_sum_as_whole_arrays_do(shape, options, dtype, streamed, monkeypatch, use_threads):
     x = (200 * np.random.default_rng(0).random(shape)).astype(dtype)
-    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "2")
+    use_threads("2")
     monkeypatch.setattr(resample, "_STREAMED_BYTES", streamed)
     banded, found = gu.resize(x, **options), []
     monkeypatch.setattr(cpu, "joined", lambda steps: found.append(joined(steps)) or steps)
     assert same([gu.resize(x, **options)], [banded])
     assert len(found) == 1
     assert isinstance(found[0][0], Bands)  # else both took the same way
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "options", "expected"),
+    [
+        ("float32", (30, 40), {"scale": 2, "method": "cubic"}, (1, 4, 16)),
+        ("float32", (30, 40, 3), {"scale": 2, "method": "cubic"}, (2, 4, 16)),
+        ("float32", (30, 40), {"scale": 0.6, "method": "cubic"}, (2, 4, 16)),
+        ("float32", (30, 400), {"scale": 0.51, "method": "cubic"}, (2, 1, 16)),  # but not its whole windows
+        ("float32", (30, 40), {"scale": 0.4, "method": "linear"}, (0, 1, 16)),
+        ("float32", (30, 40), {"scale": 2, "method": "lanczos3"}, (1, 1, 16)),
+        ("uint8", (30, 40, 3), {"scale": 0.5, "method": "area"}, (1, 2, 30)),  # ten whole pixels, all alike
+        ("uint8", (30, 40, 3), {"scale": 2, "method": "linear"}, (1, 2, 30)),
+    ],
+    ids=str,
+)
+def test_how_the_samples_of_a_vector_are_picked(dtype, shape, options, expected):
+    """From one register or two, loaded once for windows of 2 and 4 samples if these hold them as a whole."""
+    (step,) = plan_resize(shape, dtype, 0, "clamp", None, options["scale"], (0, 1), options["method"], *DEFAULTS).steps
+    step = resample._in_short_integers(step)
+    lanes = resample.lanes_of(kind_of(step.result.name))
+    blocks, _, length = resample._picked(step, step.columns, lanes)
+    assert (blocks.spread, length, blocks.stride) == expected
 
 
 @pytest.mark.parametrize(

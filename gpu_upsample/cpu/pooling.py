@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
             step.dilation, step.numbering or (0, 0, 0, 0), start, lowest,
         )  # fmt: skip
 
-    run_in_parts(work, len(out), x.nbytes + out.nbytes + where.nbytes, least=8)
+    run_in_parts(work, len(out), (x.nbytes + out.nbytes + where.nbytes) * prod(step.kernel), least=8)
 
 
 def check_indices(step: UnpoolStep, indices: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any)
         line = np.empty(width + windows, real)
         kernel(grad, where, out, first, last, pool.size_out, *_covers(step), real(0.0), real(1.0), line)
 
-    run_in_parts(work, len(out), grad.nbytes + where.nbytes + out.nbytes, least=8)
+    run_in_parts(work, len(out), (grad.nbytes + where.nbytes + out.nbytes) * prod(pool.kernel), least=8)
 
 
 def run_unpool_backward(step: UnpoolBackwardStep, grad: Any, indices: Any, out: Any) -> None:

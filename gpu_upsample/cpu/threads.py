@@ -72,7 +72,7 @@ def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: 
     rows : int
         Number of rows.
     size : int
-        Bytes that the work touches in all.
+        Bytes that the work moves in all, more where they are read several times: what it costs.
     least : int
         Rows that a part should have at least.
     """

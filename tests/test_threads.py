@@ -1,0 +1,44 @@
+"""How the CPU shares work between threads."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from gpu_upsample.cpu.threads import run_in_parts
+
+
+@pytest.mark.parametrize("least", [1, 3, 8, 40])
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_every_row_is_done_once_in_parts_that_are_not_too_short(use_threads: Any, number: int, least: int) -> None:
+    use_threads(number)
+    for rows in range(1, 700, 7):
+        parts: list[tuple[int, int]] = []
+        run_in_parts(lambda first, last, parts=parts: parts.append((first, last)), rows, 1 << 30, least)
+        assert sorted(row for part in parts for row in range(*part)) == list(range(rows))
+        assert len(parts) == 1 or min(last - first for first, last in parts) >= least
+        assert len(parts) <= 3 * number
+
+
+def test_the_last_parts_are_short(use_threads: Any) -> None:
+    """So no thread is left with much to do when the others are done."""
+    use_threads(2)
+    parts: list[int] = []
+    run_in_parts(lambda first, last: parts.append(last - first), 1600, 1 << 30, 1)
+    assert sorted(parts) == [100] * 4 + [600] * 2
+
+
+def test_an_error_in_any_thread_reaches_the_caller(use_threads: Any) -> None:
+    use_threads(3)
+    met = threading.Barrier(3, timeout=60)
+
+    def work(first: int, last: int) -> None:
+        if first < 3 * 600:
+            met.wait()  # so that three threads take part
+        if first == 600:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_in_parts(work, 2400, 1 << 30, 1)
