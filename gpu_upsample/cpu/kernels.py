@@ -331,6 +331,7 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
         row = at_line(row_room, -lead & (LANES - 1) if streams else 0)
         line, strip = at_line(line_room, 0), at_line(strip_room, 0)
         base, collects = first * width, strip_room.size > 1
+        direct = INNER and not (streams or collects)  # whole columns are copied to where they stay
         held = -2
         for r in range(first, last):
             target = pointer(out, 0)
@@ -340,16 +341,17 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
             chosen = entry(rows, r - plane * rows_out)
             source = plane * rows_in + chosen if chosen >= 0 else -1
             src, to = source * width_in, r * width
-            if COLUMNS and source >= 0 and source != held:
+            if COLUMNS and source >= 0 and (direct or source != held):
                 held = source
                 if INNER:
+                    goal = pointer(target, to) if direct else row
                     for c in range(column_start.size):
                         at, i = entry(column_start, c), 0
                         while True:
                             value = splat(LANES, fill)
                             if not FILL or at >= 0:
                                 value = load(LANES, x, src + at + i)
-                            store(row, c * inner + i, value)
+                            store(goal, c * inner + i, value)
                             if i + LANES >= inner:
                                 break
                             i = min(i + LANES, inner - LANES)
@@ -365,7 +367,7 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
                         if FILL:
                             value = unless_zero(load(LANES, column_inside, form), value, splat(LANES, fill))
                         store(row, b * stride, value)
-            j, n = 0, -(lead + to) & (LANES - 1) if streams else 0
+            j, n = width if direct and source >= 0 else 0, -(lead + to) & (LANES - 1) if streams else 0
             n = min(n if n != 0 else LANES, width)
             while j < width:
                 if FILL and source < 0:
