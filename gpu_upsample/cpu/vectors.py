@@ -9,6 +9,7 @@ All arrays are flat and contiguous, and nothing is checked: the caller keeps wit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -113,32 +114,29 @@ def _invariant(builder: Any, value: Any) -> Any:
     return value
 
 
-@primitive
-def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
-    """Return as many elements of an array, from one on; they need not be aligned."""
+def _loading(lanes: Any, array: Any, finished: Callable[[Any, Any], Any]) -> Any:
+    """Return the signature and the code of a load, of which `finished` makes its value."""
     number = _literal(lanes)
     if number is None:
         return None  # typed again with the literal
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _vector_place(context, builder, array, args[1], args[2], number)
-        return builder.load(place, align=array.dtype.bitwidth // 8)
+        return finished(builder, builder.load(place, align=array.dtype.bitwidth // 8))
 
     return Vector(array.dtype, number)(lanes, array, types.intp), codegen
 
 
 @primitive
+def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
+    """Return as many elements of an array, from one on; they need not be aligned."""
+    return _loading(lanes, array, lambda builder, value: value)
+
+
+@primitive
 def table(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
     """Return as many elements of an array that nobody writes to: the load may move out of a loop."""
-    number = _literal(lanes)
-    if number is None:
-        return None
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _vector_place(context, builder, array, args[1], args[2], number)
-        return _invariant(builder, builder.load(place, align=array.dtype.bitwidth // 8))
-
-    return Vector(array.dtype, number)(lanes, array, types.intp), codegen
+    return _loading(lanes, array, _invariant)
 
 
 @primitive
