@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,10 @@ from hypothesis import HealthCheck, settings
 from gpu_upsample.cpu import threads
 from tests.backends import BACKENDS
 from tests.devices import DEVICES
+
+# Compiling makes objects by the million, in use until the kernel is done: to look for garbage among them as often
+# as Python does takes long, and finds little.
+gc.set_threshold(10_000, 50)
 
 # The same examples on every run: a failure is a fact about the code, not about the day.
 settings.register_profile(

@@ -9,7 +9,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from gpu_upsample.cuda.compile import cubin_of, ptx_of
+from gpu_upsample.cuda.compile import assembled, ptx_of
 
 
 @cache
@@ -22,9 +22,8 @@ def _cuobjdump(spec, capability, option):
     import nvidia.cu13
 
     tool = Path(next(iter(nvidia.cu13.__path__))) / "bin" / "cuobjdump"
-    code, _ = cubin_of(spec, capability)
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(code)
+        file.write(assembled(ptx(spec, capability), capability))
         file.flush()
         done = subprocess.run([tool, option, file.name], capture_output=True, text=True, check=True)
     return done.stdout + done.stderr

@@ -9,13 +9,15 @@ element written twice or never, raises.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np import arrayobj
 
 from gpu_upsample import arithmetic
 from gpu_upsample.cuda.kernels import THREADS
@@ -26,6 +28,11 @@ from tests import twin_memory
 from tests.twin_memory import TwinArray, to_twin
 
 __all__ = ["TwinArray", "installed", "launched", "run", "to_twin"]
+
+
+# Only compiled code calls these, and no array of theirs is counted: without what other functions need, LLVM has
+# less to do.
+_compiled = partial(njit, boundscheck=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
 
 
 # ---- the machine of primitives ------------------------------------------------------------------------------
@@ -58,17 +65,17 @@ _block, _set_block = _register("twin_ctaid_x")
 _thread, _set_thread = _register("twin_tid_x")
 
 
-@njit(boundscheck=True)
+@_compiled
 def _load(array, index):
     return array[index]
 
 
-@njit(boundscheck=True)
+@_compiled
 def _load_near(array, index, offset):
     return array[np.uint64(index) + np.uint64(offset)]
 
 
-@njit
+@_compiled
 def _together(array, count):
     """Return the bytes of one access to `count` neighbours."""
     lanes = 16 // array.itemsize
@@ -77,21 +84,21 @@ def _together(array, count):
     return lanes * array.itemsize
 
 
-@njit
+@_compiled
 def _require_aligned(array, index, count):
     width = _together(array, count)
     if (array.ctypes.data + index * array.itemsize) % width:
         raise ValueError("misaligned vector access")
 
 
-@njit(boundscheck=True)
+@_compiled
 def _load_lanes(array, index, lanes, count):
     _require_aligned(array, index, count)
     for lane in range(count):
         lanes[lane] = array[index + np.uint64(lane)]
 
 
-@njit(boundscheck=True)
+@_compiled
 def _store_lanes(target, index, lanes, count):
     array, writes = target
     _require_aligned(array, index, count)
@@ -104,7 +111,7 @@ _ARITHMETIC = arithmetic.build(intrinsic)
 _narrow, _BYTE = _ARITHMETIC.narrow, arithmetic.kind_of("uint8")
 
 
-@njit(boundscheck=True)
+@_compiled
 def _store_bytes(target, index, sums, count):
     array, writes = target
     _require_aligned(array, index, count)
@@ -113,15 +120,33 @@ def _store_bytes(target, index, sums, count):
         writes[index + np.uint64(lane)] += 1
 
 
-@njit(boundscheck=True)
+@_compiled
 def _atomic_max(array, index, value):
     array[index] = max(array[index], value)
 
 
+@intrinsic
+def _local_array(typingctx, count, scalar):
+    """Return an array on the stack."""
+    if not isinstance(count, types.IntegerLiteral):
+        return None  # typed again with the literal
+    number, array_type = count.literal_value, types.Array(scalar.dtype, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        kind = context.get_data_type(array_type.dtype)
+        shape, step = (context.get_constant(types.intp, n) for n in (number, context.get_abi_sizeof(kind)))
+        array = arrayobj.make_array(array_type)(context, builder)
+        data = cgutils.alloca_once(builder, kind, size=number)
+        arrayobj.populate_array(array, data=data, shape=[shape], strides=[step], itemsize=step, meminfo=None)
+        return array._getvalue()
+
+    return array_type(count, scalar), codegen
+
+
 def _memory():
-    """Return a module whose `local.array` is an ordinary array, as Numba resolves `numba.cuda`'s."""
+    """Return a module whose `local.array` Numba finds as it finds `numba.cuda`'s."""
     module, local = ModuleType("twin_memory"), ModuleType("twin_memory_local")
-    local.array, module.local = np.empty, local
+    local.array, module.local = _local_array, local
     return module
 
 
@@ -143,9 +168,9 @@ HOST = SimpleNamespace(
 @cache
 def _kernel(spec):
     builder, _ = KERNELS[type(spec)]
-    kernel = njit(boundscheck=True)(builder(HOST, spec))
+    kernel = _compiled(builder(HOST, spec))
 
-    @njit
+    @njit(no_cfunc_wrapper=True, _nrt=False)
     def run(blocks, threads, *arguments):
         for block in blocks:
             _set_block(np.uint32(block))

@@ -48,6 +48,13 @@ def entry_of(ptx: str) -> str:
     return found.group(1)
 
 
+def assembled(ptx: str, capability: Capability) -> bytes:
+    """Return the machine code of a PTX text."""
+    # fma=False: only what a kernel calls a fused multiply-add may become one.
+    options = LinkerOptions(arch=f"sm_{capability[0]}{capability[1]}", fma=False)
+    return bytes(Linker(ObjectCode.from_ptx(ptx.encode()), options=options).link("cubin").code)
+
+
 def cubin_of(spec: Any, capability: Capability) -> tuple[bytes, str]:
     """Return the machine code of a kernel and the kernel's name in it, from the cache where it is there."""
     path = cache_directory() / f"{_fingerprint()}-sm_{capability[0]}{capability[1]}-{_digest(repr(spec))}.cubin"
@@ -57,9 +64,7 @@ def cubin_of(spec: Any, capability: Capability) -> tuple[bytes, str]:
     except OSError:
         pass
     ptx = ptx_of(spec, capability)
-    # fma=False: only what a kernel calls a fused multiply-add may become one.
-    options = LinkerOptions(arch=f"sm_{capability[0]}{capability[1]}", fma=False)
-    code = bytes(Linker(ObjectCode.from_ptx(ptx.encode()), options=options).link("cubin").code)
+    code = assembled(ptx, capability)
     _write(path, entry_of(ptx).encode() + b"\0" + code)
     return code, entry_of(ptx)
 

@@ -244,97 +244,114 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return whole
 
     @machine.inline
+    def sum_shared(x, begin, inner, at, length, weight, used, row):
+        """Sum windows that lie alike in every thread: a sample is loaded once for all lanes."""
+        sample = memory.local.array(REACH, real)
+        first = plus(begin, at[0])
+        for k in range(REACH):
+            sample[k] = widen(SOURCE, load_near(x, first, k))
+        if SPAN:
+            for lane in range(LANES):
+                total = real(START)
+                pixel = lane // PIXEL
+                nearest = (pixel * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL
+                for k in range(WIDTH):
+                    factor = weight[pixel % PHASES * WIDTH + k]
+                    total = add_product(RESULT, factor, sample[nearest + k * PIXEL], total)
+                row[lane] = total
+        if NEAR:
+            for lane in range(LANES):
+                row[lane] = real(START)
+            for tap in range(TAPS):
+                lane = TAP_LANE[tap]
+                total = add_product(RESULT, weight[tap], sample[TAP_SAMPLE[tap]], row[lane])
+                if TAP_SURE[tap] or used[0] & types.uint32(1 << TAP_TEST[tap]):
+                    row[lane] = total
+
+    @machine.inline
+    def sum_apart(x, begin, inner, at, length, weight, used, row):
+        """Sum a window of each lane's own."""
+        for lane in range(LANES):
+            total = real(START)
+            first = plus(begin, at[lane])
+            for k in range(WIDTH):
+                if k < LEAST or types.uint32(k) < length[lane]:
+                    if INNER:
+                        value = load_near(x, first, k * PIXEL)
+                    else:
+                        value = load(x, mad(index(k), inner, first))
+                    total = add_product(RESULT, weight[lane * WIDTH + k], widen(SOURCE, value), total)
+            row[lane] = total
+
+    @machine.inline
+    def sum_joint(x, begin, inner, at, length, weight, used, row):
+        """Sum the one window of a pixel's channels."""
+        raw = memory.local.array(LANES, carrier)
+        first = plus(begin, at[0])
+        for lane in range(LANES):
+            row[lane] = real(START)
+        for k in range(WIDTH):
+            if k < LEAST or types.uint32(k) < length[0]:
+                load_lanes(x, mad(index(k), inner, first), raw, LANES)
+                for lane in range(LANES):
+                    row[lane] = add_product(RESULT, weight[k], widen(SOURCE, raw[lane]), row[lane])
+
+    @machine.inline
+    def walk(x, begin, j, tables, fill, lanes, pixel, row):
+        """Sum one lane after the other, in loops that the compiler cannot unroll: the last results move up."""
+        column_start, column_count, column_weight, column_width, column_outside = tables
+        factors = memory.local.array(GROUP, real)
+        here = quotient(j, pixel)
+        channel = index(j - index(here * pixel))
+        left = index(lanes)
+        if FEWER and LANES >= 8:  # not to keep the row before: registers are short
+            for lane in range(LANES):
+                row[lane] = real(START)
+        while left > index(0):
+            left = index(left - index(1))
+            near = plus(begin, mad(index(load(column_start, here)), pixel, channel))
+            taps = index(load(column_count, here))
+            stop = mad(taps, pixel, near)
+            tap = index(here * index(column_width))
+            total = real(START)
+            if WALK:
+                filled = mad(index(quotient(taps, index(GROUP)) * index(GROUP)), pixel, near)
+                while near < filled:
+                    load_lanes(column_weight, tap, factors, GROUP)
+                    for k in range(GROUP):
+                        if INNER == 1:
+                            value = load_near(x, near, k)
+                        else:
+                            value = load(x, mad(index(k), pixel, near))
+                        total = add_product(RESULT, factors[k], widen(SOURCE, value), total)
+                    near, tap = mad(index(GROUP), pixel, near), plus(tap, index(GROUP))
+            while near < stop:
+                total = add_product(RESULT, load(column_weight, tap), widen(SOURCE, load(x, near)), total)
+                near, tap = plus(near, pixel), plus(tap, index(1))
+            if FILL:
+                outside = load(column_outside, here)
+                if outside != real(0.0):
+                    total = add_product(RESULT, outside, fill, total)
+            for lane in range(LANES - 1):
+                row[lane] = row[lane + 1]
+            row[LANES - 1] = total
+            channel = plus(channel, index(1))
+            if channel == pixel:
+                here, channel = plus(here, index(1)), index(0)
+
+    # A function for each form, and only one is inlined: Numba copies all variables of a function with each block of it.
+    forms = {"span": sum_shared, "near": sum_shared, "apart": sum_apart, "joint": sum_joint}
+    sum_whole: Any = forms.get(spec.columns)
+
+    @machine.inline
     def sums(x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row):
         """Sum the windows of a thread's lanes in the source row that begins at an index."""
-        column_start, column_count, column_weight, column_width, column_outside = tables
         whole = at[0] != index(NOWHERE) if FEWER else whole
         if whole:
-            if SPAN or NEAR:
-                sample = memory.local.array(REACH, real)
-                first = plus(begin, at[0])
-                for k in range(REACH):
-                    sample[k] = widen(SOURCE, load_near(x, first, k))
-            if SPAN:
-                for lane in range(LANES):
-                    total = real(START)
-                    pixel = lane // PIXEL
-                    nearest = (pixel * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL
-                    for k in range(WIDTH):
-                        factor = weight[pixel % PHASES * WIDTH + k]
-                        total = add_product(RESULT, factor, sample[nearest + k * PIXEL], total)
-                    row[lane] = total
-            if NEAR:
-                for lane in range(LANES):
-                    row[lane] = real(START)
-                for tap in range(TAPS):
-                    lane = TAP_LANE[tap]
-                    total = add_product(RESULT, weight[tap], sample[TAP_SAMPLE[tap]], row[lane])
-                    if TAP_SURE[tap] or used[0] & types.uint32(1 << TAP_TEST[tap]):
-                        row[lane] = total
-            if APART:
-                for lane in range(LANES):
-                    total = real(START)
-                    first = plus(begin, at[lane])
-                    for k in range(WIDTH):
-                        if k < LEAST or types.uint32(k) < length[lane]:
-                            if INNER:
-                                value = load_near(x, first, k * PIXEL)
-                            else:
-                                value = load(x, mad(index(k), inner, first))
-                            total = add_product(RESULT, weight[lane * WIDTH + k], widen(SOURCE, value), total)
-                    row[lane] = total
-            if JOINT:
-                raw = memory.local.array(LANES, carrier)
-                first = plus(begin, at[0])
-                for lane in range(LANES):
-                    row[lane] = real(START)
-                for k in range(WIDTH):
-                    if k < LEAST or types.uint32(k) < length[0]:
-                        load_lanes(x, mad(index(k), inner, first), raw, LANES)
-                        for lane in range(LANES):
-                            row[lane] = add_product(RESULT, weight[k], widen(SOURCE, raw[lane]), row[lane])
+            if not WALK:
+                sum_whole(x, begin, inner, at, length, weight, used, row)
         else:
-            factors = memory.local.array(GROUP, real)
-            # One lane after the other, in loops that the compiler cannot unroll: the last results move up.
-            here = quotient(j, pixel)
-            channel = index(j - index(here * pixel))
-            left = index(lanes)
-            if FEWER and LANES >= 8:  # not to keep the row before: registers are short
-                for lane in range(LANES):
-                    row[lane] = real(START)
-            while left > index(0):
-                left = index(left - index(1))
-                near = plus(
-                    plus(begin, plane_in) if FEWER else begin, mad(index(load(column_start, here)), pixel, channel)
-                )
-                taps = index(load(column_count, here))
-                stop = mad(taps, pixel, near)
-                tap = index(here * index(column_width))
-                total = real(START)
-                if WALK:
-                    filled = mad(index(quotient(taps, index(GROUP)) * index(GROUP)), pixel, near)
-                    while near < filled:
-                        load_lanes(column_weight, tap, factors, GROUP)
-                        for k in range(GROUP):
-                            if INNER == 1:
-                                value = load_near(x, near, k)
-                            else:
-                                value = load(x, mad(index(k), pixel, near))
-                            total = add_product(RESULT, factors[k], widen(SOURCE, value), total)
-                        near, tap = mad(index(GROUP), pixel, near), plus(tap, index(GROUP))
-                while near < stop:
-                    total = add_product(RESULT, load(column_weight, tap), widen(SOURCE, load(x, near)), total)
-                    near, tap = plus(near, pixel), plus(tap, index(1))
-                if FILL:
-                    outside = load(column_outside, here)
-                    if outside != real(0.0):
-                        total = add_product(RESULT, outside, fill, total)
-                for lane in range(LANES - 1):
-                    row[lane] = row[lane + 1]
-                row[LANES - 1] = total
-                channel = plus(channel, index(1))
-                if channel == pixel:
-                    here, channel = plus(here, index(1)), index(0)
+            walk(x, plus(begin, plane_in) if FEWER else begin, j, tables, fill, lanes, pixel, row)
 
     return prepare, sums
 
@@ -375,15 +392,14 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         return o, plus(o, index(1))
 
     @machine.inline
-    def filter_row(x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row):
-        """Sum along the source row that begins at an index."""
-        if COLUMNS:
-            sum_columns(x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row)
-        else:
-            raw = memory.local.array(LANES, carrier_in)
-            load_lanes(x, plus(plus(begin, plane_in) if FEWER else begin, j), raw, LANES)
-            for lane in range(LANES):
-                row[lane] = widen(SOURCE, raw[lane])
+    def load_row(x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row):
+        """Load the lanes of the source row that begins at an index."""
+        raw = memory.local.array(LANES, carrier_in)
+        load_lanes(x, plus(plus(begin, plane_in) if FEWER else begin, j), raw, LANES)
+        for lane in range(LANES):
+            row[lane] = widen(SOURCE, raw[lane])
+
+    filter_row = sum_columns if COLUMNS else load_row
 
     @machine.inline
     def keep_row(row_weight, row_width, o, source, start, row, kept):
