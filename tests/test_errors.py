@@ -259,8 +259,8 @@ def test_unknown_backend_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "", "1.5"])
-def test_unusable_number_of_threads(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", value)
+def test_unusable_number_of_threads(use_threads: Any, value: str) -> None:
+    use_threads(value)
     with pytest.raises(ValueError, match=f"GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got '{value}'"):
         gu.resize(np.zeros((300, 300)), (400, 400))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from time import sleep
 from typing import Any
 
 import pytest
@@ -30,15 +33,45 @@ def test_the_last_parts_are_short(use_threads: Any) -> None:
     assert sorted(parts) == [100] * 4 + [600] * 2
 
 
-def test_an_error_in_any_thread_reaches_the_caller(use_threads: Any) -> None:
+def test_an_error_in_any_thread_reaches_the_caller_when_no_thread_is_at_work_any_more(use_threads: Any) -> None:
     use_threads(3)
     met = threading.Barrier(3, timeout=60)
+    begun: list[int] = []
+    done: list[int] = []
 
     def work(first: int, last: int) -> None:
-        if first < 3 * 600:
+        begun.append(first)
+        if len(begun) <= 3:
             met.wait()  # so that three threads take part
         if first == 600:
             raise ZeroDivisionError
+        sleep(0.05)
+        done.append(first)
 
     with pytest.raises(ZeroDivisionError):
         run_in_parts(work, 2400, 1 << 30, 1)
+    assert sorted([*done, 600]) == sorted(begun)
+    assert len(begun) < 9  # no other part was begun
+
+
+LATE = """
+import os, threading, time
+os.environ["GPU_UPSAMPLE_NUM_THREADS"] = "3"
+import numpy as np
+import gpu_upsample as gu
+
+x = np.arange(1200.0 * 1100).reshape(1200, 1100)
+
+def late():
+    threading.main_thread().join()
+    print(np.array_equal(gu.resize(x, (2400, 2200)), expected))
+
+expected = gu.resize(x, (2400, 2200))
+threading.Thread(target=late).start()
+"""
+
+
+def test_a_thread_may_go_on_when_the_main_thread_has_ended() -> None:
+    """The pool's threads are no more then."""
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True\n", "")

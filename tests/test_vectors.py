@@ -16,7 +16,10 @@ from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu import resample
 from gpu_upsample.cpu.bands import Bands, joined
 from gpu_upsample.cpu.vectors import interleave
+from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.resample import plan_resize
+from gpu_upsample.plan.steps import FilterStep
+from gpu_upsample.plan.taps import Taps
 
 SHAPES = [(3, 21, 70), (2, 9, 128), (40, 13, 3), (17, 8, 33), (33, 50, 1), (24, 22, 66)]
 FEW_SHAPES = [(40, 13, 3), (24, 22, 66)]  # one column, a few scalars and several vectors of the inner axis
@@ -73,6 +76,30 @@ def test_streamed_results_are_the_same(dtype, long_row, monkeypatch):
     monkeypatch.setattr(resample, "_LONG_ROW", long_row)
     for offset in (0, 1, 7):
         assert same(results(dtype, offset), expected)
+
+
+@pytest.mark.parametrize("names", [("uint8 wide", "uint8"), ("int8 fixed", "int8")], ids=lambda names: names[0])
+def test_streamed_results_of_wide_sums_are_the_same(names, monkeypatch):
+    """Fewer of them are formed at once than a cache line has bytes."""
+    storage, dtype = FOREIGN[names[0]], names[1]
+    x = np.random.default_rng(0).integers(-128, 128, (9, 31)).astype(dtype)
+    two = Taps(31, np.arange(300) % 30, np.full(300, 2), np.full((300, 2), 2.0 ** (storage.fraction - 1)))
+    for step in (
+        FilterStep((1, 9, 31, 1), None, two, storage, storage),
+        FilterStep((1, 31, 1, 9), two, None, storage, storage),
+    ):
+        expected = np.empty(int(np.prod(step.shape_out)), dtype)
+        monkeypatch.undo()
+        resample.run_filter(step, x.ravel(), expected)
+        monkeypatch.setattr(resample, "_STREAMED_BYTES", 0)
+        monkeypatch.setattr(resample, "_LONG_ROW", 0)
+        for offset in range(0, 64, 7):
+            held = np.full(expected.size + 192, 77, dtype)
+            start = -held.ctypes.data % 64 + offset
+            resample.run_filter(step, x.ravel(), held[start : start + expected.size])
+            assert same([held[start : start + expected.size]], [expected])
+            assert (held[:start] == 77).all()
+            assert (held[start + expected.size :] == 77).all()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])

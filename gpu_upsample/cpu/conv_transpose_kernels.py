@@ -264,7 +264,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                         target[t], source[t], straight[t], present[t], even[t],
                     )  # fmt: skip
                 taps = comb[9]
-                turns = comb[7] * comb[8] * in_group
+                turns = comb[7] * comb[8] * in_group if taps > 0 else 0
                 most = max(1, DEPTH // max(taps * PARTS, 1))
                 blocks = (height + ROWS - 1) // ROWS
                 low, high = blocks * cut // cuts, blocks * (cut + 1) // cuts

@@ -222,7 +222,7 @@ def filter_kernel(
                         if streams and not j and (lead + to + width) & (LINE - 1):
                             announce(out, to + width)
                         while at < end:
-                            n = min(end - at, ahead if ahead and not at else WIDE)
+                            n = min(end - at, WIDE, ahead - at if at < ahead else WIDE)
                             total = splat(WIDE, row_zero)
                             for k in range(count):
                                 if COLUMNS:
@@ -236,7 +236,7 @@ def filter_kernel(
                                 factor = spread(WIDE, row_outside, row - r + o)
                                 total = add_product(RESULT, factor, splat(WIDE, fill), total)
                             packed = vectors.narrow(RESULT, total)
-                            if n < WIDE and not collects:
+                            if (n < WIDE or at < ahead) and not collects:
                                 store_first(target, to + at, packed, n)
                             elif streams:
                                 stream(target, to + at, packed)

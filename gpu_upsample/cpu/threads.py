@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 # Work below this many bytes is done on the caller's thread: waking another costs more.
 _INLINE_BYTES = 1 << 22
@@ -89,13 +90,19 @@ def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: 
                 part = parts.popleft()
             except IndexError:  # another thread took the last one
                 return
-            work(*part)
+            try:
+                work(*part)
+            except BaseException:
+                parts.clear()
+                raise
 
     pool = _pool(threads - 1)  # the caller's thread takes its share
-    futures = [pool.submit(take) for _ in range(min(threads, len(parts)) - 1)]
+    futures: list[Future[None]] = []
+    with suppress(RuntimeError):  # at the end of the program no thread may be asked any more
+        futures.extend(pool.submit(take) for _ in range(min(threads, len(parts)) - 1))
     try:
         take()
-    finally:
-        for future in futures:
-            if not future.cancel():  # a thread that has not woken up by now finds nothing to do
-                future.result()
+    finally:  # a thread that has not woken up by now finds nothing to do; the others may still be writing
+        errors = [future.exception() for future in futures if not future.cancel()]
+    for error in filter(None, errors):
+        raise error
