@@ -165,11 +165,12 @@ def _forms(taps: Taps, blocks: Blocks, turns: Any, held: np.dtype[Any], dtype: n
 def _in_short_integers(step: FilterStep) -> FilterStep:
     """Return a step on bytes with sums of 16 bits, twice as many in a vector, if these are exact.
 
-    They are at twice or half the size, for example, where weights are quarters.
+    They are at twice or half the size, for example, where weights are quarters, and where products are truncated.
     """
-    if step.result.name == "uint8 truncated":
-        return replace(step, source=FOREIGN["int16 short"], result=FOREIGN["uint8 short"])
     maps = [taps for taps in (step.rows, step.columns) if taps is not None]
+    if (step.source.name, step.result.name) == ("int16 sixteenth", "uint8 truncated"):
+        fits = all(np.abs(taps.weight).sum(axis=1).max(initial=0) < 1 << 15 for taps in maps)
+        return replace(step, source=FOREIGN["int16 short"], result=FOREIGN["uint8 short"]) if fits else step
     if not (step.source.name == step.result.name == "uint8" and maps):
         return step
     bits = 1 << SHORT.fraction // len(maps)  # the product of all factors has the fraction of the sum
