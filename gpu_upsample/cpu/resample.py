@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,25 @@ from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.bands import Bands
 from gpu_upsample.cpu.kernels import STRIP_LINES, TOGETHER, filter_kernel, lanes_of, select_kernel, turned_kernel
 from gpu_upsample.cpu.tables import Blocks, blocks_of, distinct
-from gpu_upsample.cpu.threads import last_cache, run_in_parts
+from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.vectors import BYTES, aligned_copy
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
 
+
+def _last_cache() -> int:
+    """Return the bytes of the last cache, or a guess where the system does not tell."""
+    told = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
+    try:
+        return int(told.read_text(encoding="ascii").strip().removesuffix("K")) << 10
+    except (OSError, ValueError):
+        return 1 << 24
+
+
 # From this many bytes on, a result goes past the caches, which would not hold it beside its input. A virtual machine is
 # told of more than its share of them.
-_STREAMED_BYTES = min(last_cache() // 2, 1 << 24)
+_STREAMED_BYTES = min(_last_cache() // 2, 1 << 24)
 # Shorter rows only if they are whole cache lines: a line of which a part is streamed costs more than it saves.
 _LONG_ROW = 1 << 12
 # Rows are turned into columns in a buffer of at most this many bytes, which the second cache shares with its tables.

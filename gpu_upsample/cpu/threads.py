@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,15 +31,6 @@ def num_threads() -> int:
     if not asked.isdecimal() or int(asked) < 1:
         raise ValueError(f"GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got {asked!r}")
     return int(asked)
-
-
-def last_cache() -> int:
-    """Return the bytes of the last cache, or a guess where the system does not tell."""
-    told = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
-    try:
-        return int(told.read_text(encoding="ascii").strip().removesuffix("K")) << 10
-    except (OSError, ValueError):
-        return 1 << 24
 
 
 @lru_cache(maxsize=1)
