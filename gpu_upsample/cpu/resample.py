@@ -29,8 +29,8 @@ def _last_cache() -> int:
         return 1 << 24
 
 
-# From this many bytes on, a result goes past the caches, which would not hold it beside its input. A virtual machine is
-# told of more than its share of them.
+# From this many bytes of input and result on, the result goes past the caches, which would not hold both. A virtual
+# machine is told of more than its share of them.
 _STREAMED_BYTES = min(_last_cache() // 2, 1 << 24)
 # Shorter rows only if they are whole cache lines: a line of which a part is streamed costs more than it saves.
 _LONG_ROW = 1 << 12
@@ -94,7 +94,7 @@ class _Job:
         self.kernel(x, out, origin, *units, lead, streams, *self.arguments, *room)
 
     def way(self, out: Any, size: int) -> tuple[int, bool, int]:
-        """Return how a part of a result of `size` bytes is written.
+        """Return how a part of a result is written, if it and the input have `size` bytes.
 
         The elements between the start of a cache line and the part; whether its rows are streamed past the caches; and
         how many elements are collected before they are streamed, or 1.
@@ -111,7 +111,7 @@ class _Job:
 
     def run(self, x: Any, out: Any) -> None:
         """Do all of flat arrays."""
-        lead, streams, collected = self.way(out, out.nbytes)
+        lead, streams, collected = self.way(out, x.nbytes + out.nbytes)
 
         def work(first: int, last: int) -> None:
             self.form(x, out, 0, (first, last), self.room(out.dtype, collected), lead, streams)
@@ -297,7 +297,7 @@ def run_bands(step: Bands, x: Any, out: Any) -> None:
             first.form(x, between, low, (low, high), above)
             low, high = height_second * band, min(height_second * (band + 1), second.rows)
             part = out[low * second.width : high * second.width]
-            lead, streams, collected = second.way(part, out.nbytes)
+            lead, streams, collected = second.way(part, x.nbytes + out.nbytes)
             if collected not in below:
                 below[collected] = second.room(out.dtype, collected)
             units = 0, _units(high - low, second.unit)
