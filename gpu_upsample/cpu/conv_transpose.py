@@ -64,12 +64,12 @@ class _Tiles:
     combs : ndarray of int64, shape (combs, 15)
         One for each choice of a comb per axis: where its panel begins, rows of the panel, sums side by side, number
         of outputs of each; then, per axis, how many outputs, pairs, and the first place; last, where its `outputs` and
-        its `factors` begin.
+        its `bases` begin.
     outputs : ndarray of int64, shape (sums, 2)
         For each of the sums side by side: its scalar of a group's bias, and how far it lies from the first output.
     bases : ndarray of int64, shape (rows of all panels of one input channel,)
         For each block of sums and each pair: where the scalars of the weight begin that are multiplied.
-    offsets : ndarray of unsigned int, shape (rows of all panels of one input channel * ROWS,)
+    offsets : ndarray of uint8 if near, else of int64, shape (rows of all panels of one input channel * ROWS,)
         How far from there each of them lies.
     near : bool
         Whether those of a block always lie in two vector registers.

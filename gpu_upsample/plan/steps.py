@@ -28,7 +28,7 @@ class FilterStep:
 
     The sum along a row is formed first. Every sum starts at -0.0 and adds one fused multiply-add per tap, in
     ascending order, in the accumulator of `result` (or as the storage of `result` says, which is then for one axis
-    alone); a surrounding constant is added last.
+    alone; the other may copy where sums start at zero); a surrounding constant is added last.
     """
 
     shape: Shape4
