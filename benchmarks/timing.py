@@ -80,7 +80,7 @@ def interleaved(calls: Mapping[str, Call], clock: Clock, effort: Effort) -> dict
     """Time several calls in turns.
 
     Before each sample the same calls run untimed: the caches then hold their data; the worker threads of the library
-    before, which spin for about 10 ms when they have nothing to do (OpenMP's), are asleep; and the scheduler, which
+    before, which spin for a while when they have nothing to do (OpenMP's), are asleep; and the scheduler, which
     may wake a thread on the core of the one that wakes it, has spread them over the cores.
 
     Parameters
