@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -128,6 +129,13 @@ def check(spec, capability):
     assert used["STACK"] == used["LOCAL"] == 0
 
 
+# Another compiler orders instructions in another way: an older one needs more of them, and some registers in memory.
+of_the_compiler = pytest.mark.skipif(
+    tuple(map(int, version("nvidia-nvvm").split(".")[:2])) < (13, 5),
+    reason="the budgets are for the machine code of CUDA 13.5 or later",
+)
+
+
 def test_every_kernel_is_here():
     assert {type(spec) for spec in (*FILTERS, *SELECTIONS, *SAMPLES, *OTHERS)} == set(KERNELS)
 
@@ -189,6 +197,7 @@ def of_double(dtype, mode):
     return (VOLUME, VOLUME_TWICE) if mode == "trilinear" else (PLANE, TWICE)
 
 
+@of_the_compiler
 @pytest.mark.parametrize(("dtype", "mode"), DOUBLE)
 def test_instructions_per_byte_of_a_double(dtype, mode):
     forward, backward = DOUBLE[dtype, mode]
@@ -199,6 +208,7 @@ def test_instructions_per_byte_of_a_double(dtype, mode):
         assert per_byte(gradient(dtype, mode, shape, size), dtype) <= min(backward, limit)
 
 
+@of_the_compiler
 @pytest.mark.parametrize(("dtype", "mode"), DOUBLE)
 def test_resources_of_a_double(dtype, mode):
     shape, size = of_double(dtype, mode)
@@ -242,6 +252,7 @@ OVER = {
 }
 
 
+@of_the_compiler
 @pytest.mark.parametrize(("place", "dtype"), list(enumerate(["float32", "float16", "uint8"])))
 @pytest.mark.parametrize("name", OTHERWISE)
 def test_instructions_per_output(name, place, dtype):
