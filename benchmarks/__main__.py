@@ -16,7 +16,7 @@ from benchmarks.cases import CASES
 from benchmarks.compare import compare
 from benchmarks.figures import Figure
 from benchmarks.peers import PEERS
-from benchmarks.timing import FULL, QUICK
+from benchmarks.timing import DEVICE, FULL, QUICK
 
 RESULTS = Path(__file__).parent / "results"
 FIGURES: Mapping[str, tuple[Figure, ...]] = {
@@ -65,20 +65,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     here = [peer for peer in PEERS if place in peer.places]
     absent = {peer.name: reason for peer in here if (reason := peer.missing(place))}
     present = [peer for peer in here if peer.name not in absent]
+    effort = QUICK if options.quick else {"cpu": FULL, "cuda": DEVICE}[place]
     jobs: dict[str, Callable[[], report.Record]] = {
-        case.name: partial(compare, case, present, place, QUICK if options.quick else FULL) for case in cases
+        case.name: partial(compare, case, present, place, effort) for case in cases
     }
     jobs |= {figure.name: partial(figure.record, options.quick) for figure in figures}
     records = []
-    for number, (name, job) in enumerate(jobs.items(), 1):
-        sys.stderr.write(f"[{number}/{len(jobs)}] {name}\n")
-        records.append(job())
+    try:
+        for number, (name, job) in enumerate(jobs.items(), 1):
+            sys.stderr.write(f"[{number}/{len(jobs)}] {name}\n")
+            records.append(job())
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: the rows so far\n")
     found = records[: len(cases)], records[len(cases) :]
     run = report.document(place, options.quick, [peer.name for peer in present], absent, *found)
     report.print_run(run)
 
     # A part of the table, or a quick run, does not replace the results of the whole.
-    complete = len(jobs) == whole and not options.quick
+    complete = len(records) == whole and not options.quick
     if path := options.json or (RESULTS / f"{place}.json" if complete else None):
         report.write_json(run, path)
     if path := options.plot or (RESULTS / f"{place}.png" if complete and _DRAWS else None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from math import ceil
 from statistics import quantiles
@@ -28,16 +29,21 @@ class Effort:
         Least duration of the untimed calls before a sample, in seconds.
     budget : float
         Seconds that one call may use up: a slow one gets fewer rounds.
+    most_calls : int
+        Calls of a sample at most.
     """
 
     rounds: int
     sample: float
     warm_up: float
     budget: float
+    most_calls: int = 1000
 
 
 FULL = Effort(rounds=21, sample=5e-3, warm_up=0.03, budget=6.0)
 QUICK = Effort(rounds=3, sample=0.0, warm_up=0.0, budget=0.2)
+# No threads go to sleep there, and the queue of a stream holds about a thousand kernels.
+DEVICE = Effort(rounds=21, sample=2e-3, warm_up=0.0, budget=1.0, most_calls=200)
 _FEWEST_ROUNDS = 3
 
 
@@ -60,10 +66,30 @@ def host_seconds(call: Call, calls: int) -> float:
     return (perf_counter() - start) / calls
 
 
+_QUEUEING = 50e-6  # seconds in which the host has queued a call, whoever's it is
+
+_WAIT = """
+extern "C" __global__ void wait(long long nanoseconds) {
+    unsigned long long start, now;
+    asm volatile("mov.u64 %0, %globaltimer;" : "=l"(start));
+    do asm volatile("mov.u64 %0, %globaltimer;" : "=l"(now)); while (now - start < nanoseconds);
+}
+"""
+
+
+@cache
+def _wait() -> Any:
+    return import_module("cupy").RawKernel(_WAIT, "wait")
+
+
 def device_seconds(call: Call, calls: int) -> float:
-    """Return the seconds between two events on CuPy's current stream, per call."""
-    cuda = import_module("cupy").cuda
+    """Return the seconds between two events on CuPy's current stream, per call.
+
+    The device begins when all calls are queued: what the host does for them is a figure of its own.
+    """
+    cuda, nanoseconds = import_module("cupy").cuda, int(1e9 * _QUEUEING * calls)
     start, stop = cuda.Event(), cuda.Event()
+    _wait()((1,), (1,), (import_module("numpy").int64(nanoseconds),))
     start.record()
     for _ in range(calls):
         call()
@@ -100,7 +126,7 @@ def interleaved(calls: Mapping[str, Call], clock: Clock, effort: Effort) -> dict
     repeats, untimed, rounds = {}, {}, {}
     for name, call in calls.items():
         once = max(clock(call, 1), 1e-9)
-        repeats[name] = max(1, ceil(effort.sample / once))
+        repeats[name] = min(effort.most_calls, max(1, ceil(effort.sample / once)))
         untimed[name] = max(repeats[name], ceil(effort.warm_up / once))
         cost = once * (repeats[name] + untimed[name])
         rounds[name] = min(effort.rounds, max(_FEWEST_ROUNDS, int(effort.budget / cost)))
