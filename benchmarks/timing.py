@@ -66,8 +66,6 @@ def host_seconds(call: Call, calls: int) -> float:
     return (perf_counter() - start) / calls
 
 
-_QUEUEING = 50e-6  # seconds in which the host has queued a call, whoever's it is
-
 _WAIT = """
 extern "C" __global__ void wait(long long nanoseconds) {
     unsigned long long start, now;
@@ -87,15 +85,21 @@ def device_seconds(call: Call, calls: int) -> float:
 
     The device begins when all calls are queued: what the host does for them is a figure of its own.
     """
-    cuda, nanoseconds = import_module("cupy").cuda, int(1e9 * _QUEUEING * calls)
+    cuda, long = import_module("cupy").cuda, import_module("numpy").int64
     start, stop = cuda.Event(), cuda.Event()
-    _wait()((1,), (1,), (import_module("numpy").int64(nanoseconds),))
-    start.record()
-    for _ in range(calls):
-        call()
-    stop.record()
-    stop.synchronize()
-    return float(cuda.get_elapsed_time(start, stop)) * 1e-3 / calls
+    wait = 20e-6 * calls
+    while True:
+        began = perf_counter()
+        _wait()((1,), (1,), (long(1e9 * wait),))
+        start.record()
+        for _ in range(calls):
+            call()
+        stop.record()
+        queued = perf_counter() - began
+        stop.synchronize()
+        if queued < wait:
+            return float(cuda.get_elapsed_time(start, stop)) * 1e-3 / calls
+        wait = 2 * queued
 
 
 CLOCKS: dict[str, Clock] = {"cpu": host_seconds, "cuda": device_seconds}

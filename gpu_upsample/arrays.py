@@ -59,14 +59,23 @@ def operand(name: str, x: Any) -> Operand:
     """
     if isinstance(x, np.ndarray) and (type(x) is np.ndarray or not hasattr(x, "__cuda_array_interface__")):
         return Operand(x, x.shape, _name(x.dtype), False, "numpy", _unchanged)
-    library = type(x).__module__.partition(".")[0]
+    library = _library(type(x))
+    if library == "cupy":
+        return Operand(x, x.shape, _name(x.dtype), True, library, _unchanged)
     if library == "torch" and hasattr(x, "detach"):
         return _torch(name, x)
     if hasattr(x, "__cuda_array_interface__"):
-        return Operand(x, tuple(map(int, x.shape)), str(x.dtype), True, library, _DEVICE_KINDS.get(library, _unchanged))
+        return Operand(
+            x, tuple(map(int, x.shape)), _name(np.dtype(x.dtype)), True, library, _DEVICE_KINDS.get(library, _unchanged)
+        )
     if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
         return _dlpack(name, x, library)
     raise TypeError(f"{name} must be {_ACCEPTED}; got {type(x).__module__}.{type(x).__qualname__}")
+
+
+@lru_cache(maxsize=64)
+def _library(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 @lru_cache(maxsize=64)

@@ -5,55 +5,76 @@ from __future__ import annotations
 import ctypes
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
-from cuda import core
 from numba import types
 
 from gpu_upsample.cuda import compile as compiling
 from gpu_upsample.cuda import launch
-from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec, filter_signature
-from gpu_upsample.cuda.resample import filter_spec
-from gpu_upsample.plan.resample import plan_resize
+from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec
+from gpu_upsample.cuda.registry import KERNELS
 from tests import twin
 
 SPEC = SelectSpec(4, True, False, 0, 0, 0, 0, 1, False, False)
-CTYPES = {"float32": ctypes.c_float, "float64": ctypes.c_double}
+CTYPES = {"float32": ctypes.c_float, "float64": ctypes.c_double, "int64": ctypes.c_int64}
 
 
 def launched_by(monkeypatch, call):
-    """Return what a call hands to the driver's launch, with everything below it replaced."""
+    """Return for each launch of a call its specialisation, its arguments, and what the driver reads."""
     seen = []
-    monkeypatch.setattr(core, "launch", lambda stream, config, kernel, *arguments: seen.append((config, arguments)))
-    monkeypatch.setattr(launch, "_stream", lambda handle: handle)
-    monkeypatch.setattr(launch, "_kernel", lambda spec, device: spec)
-    with twin.installed(launch.launch):
-        call()
+
+    def queue(function, *numbers):
+        *grid, shared, stream, addresses, extra = numbers
+        assert (function, grid[1:], shared, stream, extra) == (7, [1, 1, THREADS, 1, 1], 0, 1, 0)
+        spec, arguments = seen.pop()
+        declared = KERNELS[type(spec)][1](spec).args
+        pointers = (ctypes.c_void_p * len(declared)).from_address(addresses)
+        kinds = [CTYPES.get(str(kind), ctypes.c_uint64) for kind in declared]
+        assert all(isinstance(kind, types.CPointer) or str(kind) in ("uint64", *CTYPES) for kind in declared)
+        seen.append((spec, arguments, [kind.from_address(at).value for kind, at in zip(kinds, pointers, strict=True)]))
+
+    def launched(spec, device, stream, blocks, arguments):
+        seen.append((spec, arguments))
+        original(spec, device, stream, blocks, arguments)
+
+    original = launch.launch
+    driver = SimpleNamespace(launchKernel=queue)
+    monkeypatch.setattr(launch, "_driver", lambda: driver)
+    monkeypatch.setattr(launch, "_capability", lambda device: (9, 0))
+    monkeypatch.setattr(launch, "_loaded", lambda code, name: SimpleNamespace(ptr=7))
+    launch._kernel.cache_clear()
+    try:
+        with twin.installed(launched):
+            call()
+    finally:
+        launch._kernel.cache_clear()
     return seen
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
 def test_arguments_are_packed_as_the_kernel_declares_them(monkeypatch, dtype):
     import gpu_upsample as gu
 
-    x = np.zeros((5, 6), dtype)
-    fill = {"border": "constant", "fill_value": 0.75}
-    ((config, arguments),) = launched_by(monkeypatch, lambda: gu.resize(twin.to_twin(x), size=(10, 12), **fill))
-    assert config.block[0] == THREADS
-    (step,) = plan_resize(x.shape, dtype, 0.75, "constant", (10, 12), None, None, "linear", False, "half_pixel",
-                          "floor", -0.5, None).steps  # fmt: skip
-    declared = filter_signature(filter_spec(step, 1, False)).args
-    assert len(declared) == len(arguments)
-    packer = pytest.importorskip("cuda.core._kernel_arg_handler").ParamHolder(arguments)
-    addresses = (ctypes.c_void_p * len(arguments)).from_address(packer.ptr)
-    for kind, address, value in zip(declared, addresses, arguments, strict=True):
-        packed = CTYPES.get(str(kind), ctypes.c_uint64).from_address(address).value
-        assert isinstance(kind, types.CPointer) or str(kind) in ("uint64", dtype)
-        assert packed == value
-    assert arguments[-1] == 0.75
+    x = np.zeros((5, 64), dtype)
+    fill = {"border": "constant", "fill_value": 5}
+    ((_, arguments, packed),) = launched_by(monkeypatch, lambda: gu.resize(twin.to_twin(x), size=(10, 128), **fill))
+    assert packed == list(arguments)
+    assert arguments[-1] == 5
+    assert max(arguments) >= 2**63  # where the first span begins, before the row: modulo 2**64
+
+
+def test_a_fill_value_of_all_bits_is_packed(monkeypatch):
+    import gpu_upsample as gu
+
+    x = twin.to_twin(np.zeros((5, 6), "uint64"))
+    options = {"method": "nearest", "border": "constant", "fill_value": 2**64 - 1, "box": ((-1, 6), (0, 6))}
+    ((_, arguments, packed),) = launched_by(monkeypatch, lambda: gu.resize(x, size=(10, 12), **options))
+    assert packed == list(arguments)
+    assert arguments[-1] == 2**64 - 1
 
 
 def test_a_cubin_is_compiled_once_and_kept_on_disk(monkeypatch, tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from types import SimpleNamespace
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numba import types
@@ -16,7 +17,8 @@ import gpu_upsample.cuda as backend
 from gpu_upsample import dispatch
 from gpu_upsample.cuda import flags, launch, memory
 
-_by_address = {}
+_by_address = {}  # what a call has asked for
+_lasting = WeakValueDictionary()  # what calls before it have asked for, as long as it is there: tables
 
 
 class _Address:
@@ -67,6 +69,7 @@ def _device(number):
 
 
 CUPY = SimpleNamespace(
+    ndarray=TwinArray,
     asarray=lambda x: np.asarray(x).view(TwinArray),
     asnumpy=lambda x: np.array(np.asarray(x), subok=False),
     ascontiguousarray=lambda x: np.ascontiguousarray(x).view(TwinArray),
@@ -95,7 +98,8 @@ def typed_arguments(signature, arguments):
     typed = []
     for kind, value in zip(signature.args, arguments, strict=True):
         if isinstance(kind, types.CPointer):
-            typed.append(np.asarray(_by_address[value]).reshape(-1).view(str(kind.dtype)))
+            array = _by_address[value] if value in _by_address else _lasting[value]
+            typed.append(np.asarray(array).reshape(-1).view(str(kind.dtype)))
         else:
             typed.append(np.dtype(str(kind)).type(value))
     return typed
@@ -113,4 +117,5 @@ def installed(run):
         launch.launch, memory.cupy, backend.require = saved
         dispatch.load.cache_clear()
         flags._flags.clear()  # this memory is no device's
+        _lasting.update(_by_address)
         _by_address.clear()

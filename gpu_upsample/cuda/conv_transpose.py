@@ -38,15 +38,11 @@ def _run_direct(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: An
         total, step.channels_in, step.channels_out, step.channels_out * step.groups, *step.size_in[1:],
         *step.size_out, *step.kernel[1:], *step.strides(step.size_in, step.channels_in), *step.weight_strides,
     )  # fmt: skip
-
-    def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
-        steps = ((pairs.place_step % NARROW, pairs.tap_step) for pairs in step.pairs)
-        axes = [(*table[3 * i : 3 * i + 3], *pair) for i, pair in enumerate(steps)]
-        held = weight if bias is None else bias
-        return (int(weight.data.ptr), int(held.data.ptr), *sizes, *(part for axis in axes for part in axis))
-
-    blocks = -(-total // THREADS)
-    run_kernel(spec, blocks, x, out, _tables(step, x.device.id), arguments)
+    tables, held = _tables(step, x.device.id), weight if bias is None else bias
+    steps = ((pairs.place_step % NARROW, pairs.tap_step) for pairs in step.pairs)
+    axes = [(*tables.addresses[3 * i : 3 * i + 3], *pair) for i, pair in enumerate(steps)]
+    arguments = (int(weight.data.ptr), int(held.data.ptr), *sizes, *(part for axis in axes for part in axis))
+    run_kernel(spec, -(-total // THREADS), x, out, tables, arguments)
 
 
 @contextmanager

@@ -49,12 +49,10 @@ def _add_lanes(step: ReductionStep, x: Any, factors: Any, out: Any, first: int) 
         total, first, total // lanes, step.channels, max(step.factors, 1), *step.kernel, *step.size[1:], *step.windows,
         step.segments, step.lanes, step.turns, step.all_turns, *step.strides, *step.factor_strides,
     )  # fmt: skip
-
-    def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
-        axes = ((*table[3 * i : 3 * i + 3], axis.stride % NARROW) for i, axis in enumerate(step.axes))
-        return (int(factors.data.ptr), *sizes, *(part for axis in axes for part in axis))
-
-    run_kernel(spec, -(-total // THREADS), x, out, _tables(step, x.device.id), arguments)
+    tables = _tables(step, x.device.id)
+    axes = ((*tables.addresses[3 * i : 3 * i + 3], axis.stride % NARROW) for i, axis in enumerate(step.axes))
+    arguments = (int(factors.data.ptr), *sizes, *(part for axis in axes for part in axis))
+    run_kernel(spec, -(-total // THREADS), x, out, tables, arguments)
 
 
 def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from ctypes import addressof, c_uint64, c_void_p
+from functools import cache
+from importlib import import_module
+from struct import Struct
+from threading import local
 from typing import Any
+
+from numba import types
 
 from gpu_upsample.cuda.compile import cubin_of
 from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.registry import KERNELS
+
+_FORMATS = {"uint64": "Q", "int64": "q", "float64": "d", "float32": "f4x", "int32": "i4x", "uint32": "I4x"}
+"""Type of a parameter -> how it is packed into eight bytes; an integer is cut to what it takes."""
 
 
 def launch(spec: Any, device: int, stream: int, blocks: int, arguments: tuple[Any, ...]) -> None:
@@ -23,25 +33,57 @@ def launch(spec: Any, device: int, stream: int, blocks: int, arguments: tuple[An
     blocks : int
         Number of blocks.
     arguments : tuple
-        The kernel's arguments: pointers and sizes as int (8 bytes each), reals as NumPy scalars.
+        The kernel's arguments: pointers and sizes as int, reals as float or NumPy scalars.
     """
-    from cuda.core import LaunchConfig
-    from cuda.core import launch as queue
+    _kernel(spec, device)(stream, blocks, arguments)
 
-    queue(_stream(stream), LaunchConfig(grid=blocks, block=THREADS), _kernel(spec, device), *arguments)
+
+class _Room(local):
+    """Where a thread packs the arguments of a kernel, and the addresses of each, as the driver takes them."""
+
+    def __init__(self, parameters: int) -> None:
+        self.packed = (c_uint64 * parameters)()
+        first = addressof(self.packed)
+        self.addresses = (c_void_p * parameters)(*range(first, first + 8 * parameters, 8))
+        self.at = addressof(self.addresses)
+
+
+class _Kernel:
+    """A kernel in the memory of a device."""
+
+    def __init__(self, spec: Any, function: Any) -> None:
+        parameters = KERNELS[type(spec)][1](spec).args
+        self._function, self._handle, self._queue = function, int(function.ptr), _driver().launchKernel
+        self._pack = Struct("".join(map(_format, parameters))).pack_into
+        self._room = _Room(len(parameters))
+
+    def __call__(self, stream: int, blocks: int, arguments: tuple[Any, ...]) -> None:
+        room = self._room
+        self._pack(room.packed, 0, *arguments)
+        self._queue(self._handle, blocks, 1, 1, THREADS, 1, 1, 0, stream, room.at, 0)
+
+
+def _format(parameter: Any) -> str:
+    return "Q" if isinstance(parameter, types.CPointer) else _FORMATS[str(parameter)]
+
+
+def _driver() -> Any:
+    return import_module("cupy").cuda.driver
 
 
 @cache
-def _kernel(spec: Any, device: int) -> Any:
+def _kernel(spec: Any, device: int) -> _Kernel:
     """Load a kernel into the device's primary context, which CuPy has made current."""
-    from cuda.core import Device, ObjectCode
-
-    code, name = cubin_of(spec, tuple(Device(device).compute_capability))
-    return ObjectCode.from_cubin(code).get_kernel(name)
+    return _Kernel(spec, _loaded(*cubin_of(spec, _capability(device))))
 
 
-@lru_cache(maxsize=64)
-def _stream(handle: int) -> Any:
-    from cuda.core import Stream
+def _capability(device: int) -> tuple[int, int]:
+    text = import_module("cupy").cuda.Device(device).compute_capability
+    return int(text[:-1]), int(text[-1])
 
-    return Stream.from_handle(handle)
+
+def _loaded(code: bytes, name: str) -> Any:
+    """Return a kernel of some machine code, which it keeps loaded."""
+    module = import_module("cupy").cuda.function.Module()
+    module.load(code)
+    return module.get_function(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -20,6 +21,8 @@ def cupy() -> Any:
 
 def as_array(x: Any) -> Any:
     """Return a CuPy array over the memory of `x`."""
+    if isinstance(x, cupy().ndarray):
+        return x
     if hasattr(x, "__cuda_array_interface__"):
         return cupy().asarray(x)
     return cupy().from_dlpack(x)
@@ -46,7 +49,14 @@ def words(x: Any, dtype: str) -> Any:
 
     Where `x` is contiguous, nothing is copied.
     """
-    return cupy().ascontiguousarray(x).reshape(-1).view(scalars(dtype)[0].carrier)
+    flat = (x if x.flags.c_contiguous else cupy().ascontiguousarray(x)).reshape(-1)
+    carrier = _carrier(dtype)
+    return flat if flat.dtype is carrier else flat.view(carrier)
+
+
+@lru_cache(maxsize=64)
+def _carrier(dtype: str) -> np.dtype[Any]:
+    return np.dtype(scalars(dtype)[0].carrier)
 
 
 def scratch(shape: tuple[int, ...], storage: Storage) -> Any:
@@ -67,8 +77,8 @@ def overlap(x: Any, out: Any) -> bool:
 
 def _extent(x: Any) -> tuple[int, int]:
     first = int(x.data.ptr)
-    if x.size == 0:
-        return first, first
+    if x.flags.c_contiguous or x.size == 0:
+        return first, first + int(x.nbytes)
     reach = [(n - 1) * stride for n, stride in zip(x.shape, x.strides, strict=True)]
     return (
         first + sum(r for r in reach if r < 0),
@@ -84,11 +94,15 @@ class Tables:
     ready: Any
     stream: int
 
-    def pointers(self, stream: Any) -> tuple[int, ...]:
-        """Return the addresses, for kernels that are queued on `stream` from now on."""
+    @cached_property
+    def addresses(self) -> tuple[int, ...]:
+        """Where the tables lie."""
+        return tuple(int(array.data.ptr) for array in self.arrays)
+
+    def await_on(self, stream: Any) -> None:
+        """Let the kernels that are queued on `stream` from now on wait until the tables are there."""
         if stream.ptr != self.stream:
             stream.wait_event(self.ready)
-        return tuple(int(array.data.ptr) for array in self.arrays)
 
 
 def upload(arrays: tuple[np.ndarray, ...]) -> Tables:

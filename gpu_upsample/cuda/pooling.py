@@ -66,8 +66,8 @@ def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
     wide = max(x.size, out.size + THREADS * lanes, furthest_place(step)) >= NARROW
     numbered = step.numbering is not None
     spec = PoolSpec(step.storage.name, indices is not None, columns, edges, lanes, wide, numbered)
-    device, stream = x.device.id, memory.cupy().cuda.get_current_stream()
-    where = _nothing(device).pointers(stream)[0] if indices is None else int(indices.data.ptr)
+    device = x.device.id
+    where = _nothing(device).addresses[0] if indices is None else int(indices.data.ptr)  # or nothing is written there
     arguments = (
         int(x.data.ptr), int(out.data.ptr), where, out.size, *step.size_in, *step.size_out, *step.kernel, *step.stride,
         *step.padding, *step.dilation, *(step.numbering or (0, 0, 0, 0)),

@@ -63,7 +63,7 @@ def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any)
     spec = PoolBackwardSpec(pool.storage.name, str(indices.dtype), columns, lanes, wide)
     sizes = (out.size, *pool.size_in, *pool.size_out, *steps)
     blocks = -(-out.size // (lanes * THREADS))
-    run_kernel(spec, blocks, grad, out, tables, lambda table: (int(indices.data.ptr), *sizes, *table))
+    run_kernel(spec, blocks, grad, out, tables, (int(indices.data.ptr), *sizes, *tables.addresses))
 
 
 # ---- unpooling ----------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def run_shuffle(step: ShuffleStep, x: Any, out: Any) -> None:
     spec = ShuffleSpec(step.itemsize, step.words, factor, step.enlarge, lanes, access, _wide(x, out, lanes * factor))
     sizes = (rows, groups, len(step.rows), len(step.rows) * step.factor, width, step.apart, step.factor)
     tables = _shuffle_tables(step, x.device.id)
-    run_kernel(spec, _blocks(rows, groups), x, out, tables, lambda table: (*sizes, *table))
+    run_kernel(spec, _blocks(rows, groups), x, out, tables, (*sizes, *tables.addresses))
 
 
 # ---- unfold -------------------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def run_unfold(step: UnfoldStep, x: Any, out: Any) -> None:
     spec = UnfoldSpec(step.itemsize, step.words, lanes, access, _wide(x, out, lanes))
     sizes = (rows, groups, len(step.rows), step.rows_in, width, step.width_in, step.stride)
     tables = _unfold_tables(step, x.device.id)
-    run_kernel(spec, _blocks(rows, groups), x, out, tables, lambda table: (*sizes, *table))
+    run_kernel(spec, _blocks(rows, groups), x, out, tables, (*sizes, *tables.addresses))
 
 
 # ---- fold ---------------------------------------------------------------------------------------------------
@@ -110,9 +110,7 @@ def run_fold(step: FoldStep, columns: Any, *arrays: Any) -> None:
     )  # fmt: skip
     held = int((bias[0] if bias else columns).data.ptr)
     sizes = (rows, groups, step.channels, deep.n_out, high.n_out, width)
-
-    def arguments(table: tuple[int, ...]) -> tuple[int, ...]:
-        axes = (_axis(axis, table[3 * i : 3 * i + 3]) for i, axis in enumerate(step.axes))
-        return (held, *sizes, *(part for axis in axes for part in axis))
-
-    run_kernel(spec, _blocks(rows, groups), columns, out, _fold_tables(step, columns.device.id), arguments)
+    tables = _fold_tables(step, columns.device.id)
+    axes = (_axis(axis, tables.addresses[3 * i : 3 * i + 3]) for i, axis in enumerate(step.axes))
+    arguments = (held, *sizes, *(part for axis in axes for part in axis))
+    run_kernel(spec, _blocks(rows, groups), columns, out, tables, arguments)

@@ -59,20 +59,16 @@ def _fits(lanes: int, *arrays: tuple[int, int, int]) -> bool:
 
 @dataclass(frozen=True)
 class Launch:
-    """All of a launch but the addresses: the arguments before, between and behind those of the tables."""
+    """All of a launch but the arrays."""
 
     spec: FilterSpec | SelectSpec
     blocks: int
-    before: tuple[Any, ...]
-    widths: tuple[int, int]
-    behind: tuple[Any, ...]
+    tables: memory.Tables
+    arguments: tuple[Any, ...]
 
 
-def _run(launch: Launch, x: Any, out: Any, tables: memory.Tables, arguments: Callable[..., tuple[Any, ...]]) -> None:
-    def all_of(table: tuple[int, ...]) -> tuple[Any, ...]:
-        return (*launch.before, *arguments(table), *launch.behind)
-
-    run_kernel(launch.spec, launch.blocks, x, out, tables, all_of)
+def _run(launch: Launch, x: Any, out: Any) -> None:
+    run_kernel(launch.spec, launch.blocks, x, out, launch.tables, launch.arguments)
 
 
 def _extent(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:
@@ -340,30 +336,26 @@ def filter_lanes(step: FilterStep, x: int, out: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _filter_launch(step: FilterStep, x: int, out: int) -> Launch:
-    """Return the launch for arrays at these addresses, modulo an access."""
+def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
+    """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), _extent(step)
     blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes)
     span = _columns_of(step, lanes).span
-    widths = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
+    rows, columns = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
+    tables = _filter_tables(step, device)
+    table = tables.addresses
     whole = (span.stop - span.first) * inner // lanes * lanes  # of whole threads
     limits = (span.first * inner, whole, span.first, span.at * inner % 2**64)
-    return Launch(
-        filter_spec(step, lanes, _is_wide(step, lanes)), blocks,
-        (*place, rows_in, rows_out, width_in, width_out, inner), widths,
-        (*limits, lanes, np.dtype(step.result.accumulator).type(step.fill)),
+    arguments = (
+        *place, rows_in, rows_out, width_in, width_out, inner, *table[:3], rows, *table[3:7], columns, table[7],
+        *limits, lanes, np.dtype(step.result.accumulator).type(step.fill),
     )  # fmt: skip
+    return Launch(filter_spec(step, lanes, _is_wide(step, lanes)), blocks, tables, arguments)
 
 
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     """Form the weighted sums of one step; both arrays are flat and of the step's carriers."""
-    launch = _filter_launch(step, int(x.data.ptr) % _ACCESS, int(out.data.ptr) % _ACCESS)
-    rows, columns = launch.widths
-
-    def arguments(table: tuple[int, ...]) -> tuple[Any, ...]:
-        return (*table[:3], rows, *table[3:7], columns, table[7])
-
-    _run(launch, x, out, _filter_tables(step, x.device.id), arguments)
+    _run(_filter_launch(step, x.device.id, x.data.ptr % _ACCESS, out.data.ptr % _ACCESS), x, out)
 
 
 # ---- selection ----------------------------------------------------------------------------------------------
@@ -413,19 +405,18 @@ def select_lanes(step: SelectStep, x: int, out: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _select_launch(step: SelectStep, x: int, out: int) -> Launch:
-    """Return the launch for arrays at these addresses, modulo an access."""
+def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
+    """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = select_lanes(step, x, out), _extent(step)
     blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes)
-    span = select_span(step, lanes)
-    return Launch(
-        select_spec(step, lanes, _is_wide(step, lanes)), blocks,
-        (*place, rows_in, rows_out, width_in, width_out, inner), (0, 0),
-        (span.first * inner, span.stop * inner, lanes, step.source.bits(step.fill)),
+    span, tables = select_span(step, lanes), _select_tables(step, device)
+    arguments = (
+        *place, rows_in, rows_out, width_in, width_out, inner, *tables.addresses,
+        span.first * inner, span.stop * inner, lanes, step.source.bits(step.fill),
     )  # fmt: skip
+    return Launch(select_spec(step, lanes, _is_wide(step, lanes)), blocks, tables, arguments)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:
     """Copy the selected samples of one step; both arrays are flat and of the step's carriers."""
-    launch = _select_launch(step, int(x.data.ptr) % _ACCESS, int(out.data.ptr) % _ACCESS)
-    _run(launch, x, out, _select_tables(step, x.device.id), lambda table: table)
+    _run(_select_launch(step, x.device.id, x.data.ptr % _ACCESS, out.data.ptr % _ACCESS), x, out)

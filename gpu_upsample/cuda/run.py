@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from gpu_upsample.cuda import launch, memory
@@ -19,7 +18,7 @@ def run_kernel(
     x: Any,
     out: Any,
     tables: memory.Tables,
-    arguments: Callable[[tuple[int, ...]], tuple[Any, ...]],
+    arguments: tuple[Any, ...],
 ) -> None:
     """Queue a kernel whose first two parameters are the input and the output.
 
@@ -33,11 +32,11 @@ def run_kernel(
         The arrays, flat.
     tables : Tables
         The tables that the kernel reads.
-    arguments : callable
-        Returns the other parameters for the addresses of the tables.
+    arguments : tuple
+        The other parameters.
     """
     stream = memory.cupy().cuda.get_current_stream()
     if stream.is_capturing():
         _pinned.add(tables)  # a captured graph keeps the addresses
-    pointers = (int(x.data.ptr), int(out.data.ptr))
-    launch.launch(spec, x.device.id, int(stream.ptr), blocks, (*pointers, *arguments(tables.pointers(stream))))
+    tables.await_on(stream)
+    launch.launch(spec, x.device.id, stream.ptr, blocks, (x.data.ptr, out.data.ptr, *arguments))
