@@ -12,7 +12,7 @@ from tests import machine_code
 def spec_of(step):
     """Return the specialisation that runs a step on aligned arrays."""
     if isinstance(step, FilterStep):
-        return filter_spec(step, filter_lanes(step, 0, 0), False)
+        return filter_spec(step, filter_lanes(step, 0, 0), False, 0)
     return select_spec(step, select_lanes(step, 0, 0), False)
 
 

@@ -9,7 +9,7 @@ import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from gpu_upsample.cuda import resample
-from gpu_upsample.cuda.kernels import FilterSpec, SelectSpec
+from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec
 from gpu_upsample.cuda.resample import filter_spec
 from gpu_upsample.plan.resample import plan_resize
 from tests import twin
@@ -290,8 +290,9 @@ def test_flat_indices_beyond_32_bits(dtype, size, wide, method):
     seen = []
 
     def some_blocks(spec, device, stream, blocks, arguments):
-        last_strip = arguments[2]  # the blocks across one row
-        written = twin.run(spec, device, stream, blocks, arguments, only=range(blocks - last_strip, blocks))
+        across, _, strip = arguments[3:6]
+        last = -(-across * (20 // strip + 2) // THREADS)  # the blocks of the last rows
+        written = twin.run(spec, device, stream, blocks, arguments, only=range(blocks - last, blocks))
         seen.append((spec, int(written[-width:].min())))
 
     with twin.installed(some_blocks):
@@ -311,7 +312,7 @@ def run_select(x, out, rows, lanes=1, width=None):
     nothing = np.zeros(1, np.uint32).view(twin.TwinArray)
     x, out = x.view(twin.TwinArray), out.view(twin.TwinArray)
     spec = SelectSpec(4, True, False, 0, 0, 0, 0, lanes, False, False)
-    sizes = (1, 1, len(rows), x.size // width, len(rows), width, width, 1)
+    sizes = (1, width // lanes, 1, len(rows), x.size // width, len(rows), width, width, 1)
     twin.run(spec, 0, 1, 1, (x.data.ptr, out.data.ptr, *sizes, table.data.ptr, nothing.data.ptr, 0, 0, lanes, 0))
 
 

@@ -55,12 +55,17 @@ def to_twin(x):
     return copied.view(TwinArray)
 
 
-_STREAM = SimpleNamespace(ptr=1, is_capturing=lambda: False, wait_event=lambda event: None, synchronize=lambda: None)
+_STREAM = SimpleNamespace(ptr=1, is_capturing=lambda: False, synchronize=lambda: None)
 
 
 @contextmanager
 def _using_allocator(allocator):
     yield
+
+
+@contextmanager
+def _stream(non_blocking):
+    yield _STREAM
 
 
 @contextmanager
@@ -88,7 +93,7 @@ CUPY = SimpleNamespace(
         get_current_stream=lambda: _STREAM,
         using_allocator=_using_allocator,
         Device=_device,
-        Event=lambda disable_timing: SimpleNamespace(record=lambda stream: None),
+        Stream=_stream,
     ),
 )
 

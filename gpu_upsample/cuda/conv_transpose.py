@@ -21,6 +21,9 @@ from gpu_upsample.plan.rearrange import FoldStep
 
 # Columns of one matrix product, in bytes: they should stay in the L2 cache until they are summed.
 COLUMN_BYTES = 1 << 25
+# Samples of an image that keep a GPU busy by themselves: one image then is a product of two matrices, which cuBLAS
+# takes as they lie. For several at once CuPy puts the weight in another order first.
+_ALONE = 1 << 12
 
 
 @lru_cache(maxsize=64)
@@ -92,17 +95,21 @@ def _run_by_product(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out
     source, target = planes(step, numbers(step, x), step.size_in), planes(step, out.view(element), step.size_out)
     factors = numbers(step, weight).reshape(step.groups, step.channels_in, -1)
     image_bytes = factors.shape[2] * inner * STORAGE[step.storage.accumulator].itemsize * step.parts
-    images = max(1, min(step.batch, COLUMN_BYTES // image_bytes))
+    images = 1 if inner >= _ALONE else max(1, min(step.batch, COLUMN_BYTES // image_bytes))
     for first in range(0, step.batch, images):
         last = min(first + images, step.batch)
         for group in range(step.groups):
+            alone = first if last - first == 1 else slice(first, last)
             with matrix_precision(step.precision):
-                columns = cupy.matmul(factors[group].T, source[first:last, group])
-            sums = cupy.empty((last - first, step.channels_out, prod(step.size_out)), element)
+                columns = cupy.matmul(factors[group].T, source[alone, group])
+            goal = target[alone, group]
+            direct = goal.flags.c_contiguous
+            sums = goal if direct else cupy.empty(goal.shape, element)
             products = cupy.ascontiguousarray(columns).reshape(-1).view(step.storage.accumulator)
             biases = () if bias is None else (bias.reshape(step.groups, -1)[group],)
             run_fold(_fold_step(step, last - first), products, *biases, sums.reshape(-1).view(out.dtype))
-            target[first:last, group] = sums
+            if not direct:
+                target[alone, group] = sums
 
 
 def planes(step: ConvTransposeStep, x: Any, size: tuple[int, int, int]) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from numba import types
 
@@ -70,6 +70,11 @@ class FilterSpec:
     near : tuple of tuple of int
         For each of the near windows, counted in samples behind the begin of the thread's first: where it may begin,
         from where and up to where every thread's window reaches for certain, and where it may end.
+    vector, lead : int
+        A span's samples are loaded so many at once, from so many before the first one on: there every thread's
+        are aligned. One at a time if `vector` is 1.
+    ahead : bool
+        Whether a source row is loaded while the one before it is worked on: for that, its samples need registers.
     """
 
     source: str
@@ -88,6 +93,9 @@ class FilterSpec:
     wide: bool
     fewer: bool = False
     near: tuple[tuple[int, int, int, int], ...] = ()
+    vector: int = 1
+    lead: int = 0
+    ahead: bool = False
 
     @property
     def pads_columns(self) -> bool:
@@ -148,24 +156,27 @@ class SelectSpec:
 def _build_place(machine: Any, lanes: int, index: Any) -> Callable[..., Any]:
     """Return the function that says which part of the output a thread owns."""
     plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
-    LANES, SHARE = lanes, THREADS * lanes
-    word = types.uint32
+    LANES = lanes
 
     @machine.inline
     def place(across, strips, strip, rows_out):
-        """Return the plane, the first and the last row of the strip, and the first lane's place in a row."""
-        unit = quotient(word(block()), word(across))
-        plane = quotient(unit, word(strips))
-        group = word(word(block()) - word(unit * word(across)))
-        j = mad(index(group), index(SHARE), index(word(thread()) * word(LANES)))
-        first = index(index(word(unit - word(plane * word(strips)))) * index(strip))
-        return index(plane), first, min(index(rows_out), plus(first, index(strip))), j
+        """Return the plane, the first and the last row of the strip, and the first lane's place in a row.
+
+        Threads are numbered along a row, then along the strips of a plane: so a block has no idle threads beyond
+        the end of a short row. The plane of a thread behind the last one is none.
+        """
+        number = mad(index(block()), index(THREADS), index(thread()))
+        unit = quotient(number, index(across))
+        plane = quotient(unit, index(strips))
+        j = index(index(number - index(unit * index(across))) * index(LANES))
+        first = index(index(unit - index(plane * index(strips))) * index(strip))
+        return plane, first, min(index(rows_out), plus(first, index(strip))), j
 
     return place
 
 
-def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[..., Any], Callable[..., None]]:
-    """Return the function that reads what a thread must know of its columns, and the one that sums along a row."""
+def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[..., Any], ...]:
+    """Return the functions that read what a thread must know of its columns, load a row, and sum along it."""
     add_product, widen, plus, mad, quotient = (
         machine.add_product, machine.widen, machine.plus, machine.mad, machine.quotient,
     )  # fmt: skip
@@ -176,11 +187,10 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
     START = arithmetic.SCALARS[RESULT].start
     LANES, WIDTH, LEAST, FILL, INNER = spec.lanes, spec.width, spec.least, spec.fill, spec.inner
     SPAN, APART, JOINT = spec.columns == "span", spec.columns == "apart", spec.columns == "joint"
+    VECTOR, LEAD = spec.vector, spec.lead
     NEAR, WALK, FEWER = spec.columns == "near", spec.columns == "walk", spec.fewer
     PIXEL, PHASES, STEP, SHIFT = max(1, INNER), max(1, spec.phases), spec.step, spec.shift
-    REACH = (((LANES - 1) // PIXEL * STEP + SHIFT) // PHASES + WIDTH) * PIXEL
-    if NEAR:
-        REACH = max(high for _, _, _, high in spec.near)
+    REACH = loaded(spec)
     # The near windows, tap by tap: the lane, the sample, and whether it is one in every thread.
     taps = [
         (lane, k, spec.pads_columns or sure <= k < unsure)
@@ -244,17 +254,31 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return whole
 
     @machine.inline
-    def sum_shared(x, begin, inner, at, length, weight, used, row):
-        """Sum windows that lie alike in every thread: a sample is loaded once for all lanes."""
-        sample = memory.local.array(REACH, real)
+    def fetch_shared(x, begin, inner, at, length, raw):
+        """Load what windows that lie alike in every thread read: a sample once for all lanes."""
         first = plus(begin, at[0])
+        if VECTOR > 1:
+            together = memory.local.array(VECTOR, carrier)
+            first = index(first - index(LEAD))
+            for k in range(0, REACH, VECTOR):
+                load_lanes(x, plus(first, index(k)), together, VECTOR)
+                for n in range(VECTOR):
+                    raw[k + n] = together[n]
+        else:
+            for k in range(REACH):
+                raw[k] = load_near(x, first, k)
+
+    @machine.inline
+    def sum_shared(raw, length, weight, used, row):
+        """Sum such windows."""
+        sample = memory.local.array(REACH, real)
         for k in range(REACH):
-            sample[k] = widen(SOURCE, load_near(x, first, k))
+            sample[k] = widen(SOURCE, raw[k])
         if SPAN:
             for lane in range(LANES):
                 total = real(START)
                 pixel = lane // PIXEL
-                nearest = (pixel * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL
+                nearest = LEAD + (pixel * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL
                 for k in range(WIDTH):
                     factor = weight[pixel % PHASES * WIDTH + k]
                     total = add_product(RESULT, factor, sample[nearest + k * PIXEL], total)
@@ -269,32 +293,48 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                     row[lane] = total
 
     @machine.inline
-    def sum_apart(x, begin, inner, at, length, weight, used, row):
-        """Sum a window of each lane's own."""
+    def fetch_apart(x, begin, inner, at, length, raw):
+        """Load what a window of each lane's own reads."""
         for lane in range(LANES):
-            total = real(START)
             first = plus(begin, at[lane])
             for k in range(WIDTH):
                 if k < LEAST or types.uint32(k) < length[lane]:
                     if INNER:
-                        value = load_near(x, first, k * PIXEL)
+                        raw[lane * WIDTH + k] = load_near(x, first, k * PIXEL)
                     else:
-                        value = load(x, mad(index(k), inner, first))
-                    total = add_product(RESULT, weight[lane * WIDTH + k], widen(SOURCE, value), total)
+                        raw[lane * WIDTH + k] = load(x, mad(index(k), inner, first))
+
+    @machine.inline
+    def sum_apart(raw, length, weight, used, row):
+        """Sum such windows."""
+        for lane in range(LANES):
+            total = real(START)
+            for k in range(WIDTH):
+                if k < LEAST or types.uint32(k) < length[lane]:
+                    tap = lane * WIDTH + k
+                    total = add_product(RESULT, weight[tap], widen(SOURCE, raw[tap]), total)
             row[lane] = total
 
     @machine.inline
-    def sum_joint(x, begin, inner, at, length, weight, used, row):
-        """Sum the one window of a pixel's channels."""
-        raw = memory.local.array(LANES, carrier)
+    def fetch_joint(x, begin, inner, at, length, raw):
+        """Load what the one window of a pixel's channels reads."""
+        channels = memory.local.array(LANES, carrier)
         first = plus(begin, at[0])
+        for k in range(WIDTH):
+            if k < LEAST or types.uint32(k) < length[0]:
+                load_lanes(x, mad(index(k), inner, first), channels, LANES)
+                for lane in range(LANES):
+                    raw[k * LANES + lane] = channels[lane]
+
+    @machine.inline
+    def sum_joint(raw, length, weight, used, row):
+        """Sum such a window."""
         for lane in range(LANES):
             row[lane] = real(START)
         for k in range(WIDTH):
             if k < LEAST or types.uint32(k) < length[0]:
-                load_lanes(x, mad(index(k), inner, first), raw, LANES)
                 for lane in range(LANES):
-                    row[lane] = add_product(RESULT, weight[k], widen(SOURCE, raw[lane]), row[lane])
+                    row[lane] = add_product(RESULT, weight[k], widen(SOURCE, raw[k * LANES + lane]), row[lane])
 
     @machine.inline
     def walk(x, begin, j, tables, fill, lanes, pixel, row):
@@ -339,21 +379,41 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
             if channel == pixel:
                 here, channel = plus(here, index(1)), index(0)
 
-    # A function for each form, and only one is inlined: Numba copies all variables of a function with each block of it.
-    forms = {"span": sum_shared, "near": sum_shared, "apart": sum_apart, "joint": sum_joint}
-    sum_whole: Any = forms.get(spec.columns)
+    # Functions for each form, and only two are inlined: Numba copies all variables of a function with each block of it.
+    shared, apart, joint = (fetch_shared, sum_shared), (fetch_apart, sum_apart), (fetch_joint, sum_joint)
+    forms = {"span": shared, "near": shared, "apart": apart, "joint": joint}
+    fetch_whole, sum_whole = cast("tuple[Any, Any]", forms.get(spec.columns, (None, None)))
 
     @machine.inline
-    def sums(x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row):
-        """Sum the windows of a thread's lanes in the source row that begins at an index."""
+    def fetch(x, begin, plane_in, whole, j, inner, at, length, raw):
+        """Load what the windows of a thread's lanes read in the source row that begins at an index."""
+        if not WALK:
+            whole = at[0] != index(NOWHERE) if FEWER else whole
+            if whole:
+                fetch_whole(x, begin, inner, at, length, raw)
+
+    @machine.inline
+    def sums(x, begin, plane_in, whole, j, tables, fill, lanes, pixel, at, length, weight, used, raw, row):
+        """Sum the windows of a thread's lanes in that row, of which they have been loaded."""
         whole = at[0] != index(NOWHERE) if FEWER else whole
         if whole:
             if not WALK:
-                sum_whole(x, begin, inner, at, length, weight, used, row)
+                sum_whole(raw, length, weight, used, row)
         else:
             walk(x, plus(begin, plane_in) if FEWER else begin, j, tables, fill, lanes, pixel, row)
 
-    return prepare, sums
+    return prepare, fetch, sums
+
+
+def loaded(spec: FilterSpec) -> int:
+    """Return how many scalars of a source row a thread loads ahead."""
+    if spec.columns == "none":
+        return spec.lanes
+    if spec.columns == "span":
+        pixel = max(1, spec.inner)
+        reach = (((spec.lanes - 1) // pixel * spec.step + spec.shift) // spec.phases + spec.width) * pixel
+        return -(-(spec.lead + reach) // spec.vector) * spec.vector
+    return max(spec.lanes * spec.width, *(high for _, _, _, high in spec.near), 0)
 
 
 def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
@@ -372,10 +432,11 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     BYTES = spec.result == "uint8" and LANES % 4 == 0
     START = arithmetic.SCALARS[RESULT].start
     KEPT, OWN = DEPTH * LANES, LANES if spec.columns == "apart" else 1
-    RECORD, PADDED = row_record(spec.rows, DEPTH), spec.pads_rows
+    RECORD, PADDED, LOADED = row_record(spec.rows, DEPTH), spec.pads_rows, max(1, loaded(spec))
     WEIGHTS = max(1, spec.width * (spec.phases or OWN), sum(high - low for low, _, _, high in spec.near))
     place = _build_place(machine, LANES, index)
-    prepare, sum_columns = _build_columns(machine, spec, index)
+    AHEAD, NONE = spec.ahead, 2**index.bitwidth - 1  # no row
+    prepare, fetch_columns, sum_columns = _build_columns(machine, spec, index)
 
     @machine.inline
     def record(number, length):
@@ -392,14 +453,37 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         return o, plus(o, index(1))
 
     @machine.inline
-    def load_row(x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row):
+    def fetch_lanes(x, begin, plane_in, whole, j, inner, at, length, raw):
         """Load the lanes of the source row that begins at an index."""
-        raw = memory.local.array(LANES, carrier_in)
         load_lanes(x, plus(plus(begin, plane_in) if FEWER else begin, j), raw, LANES)
+
+    @machine.inline
+    def widen_lanes(x, begin, plane_in, whole, j, tables, fill, lanes, pixel, at, length, weight, used, raw, row):
+        """Take them as they are."""
         for lane in range(LANES):
             row[lane] = widen(SOURCE, raw[lane])
 
-    filter_row = sum_columns if COLUMNS else load_row
+    fetch_row, sum_row = (fetch_columns, sum_columns) if COLUMNS else (fetch_lanes, widen_lanes)
+
+    @machine.inline
+    def filter_row(
+        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight,
+        used, raw, row,
+    ):  # fmt: skip
+        """Filter a source row. Then load the next one, to be there when its turn comes, and return which that is.
+
+        What is there already is the row `ahead`.
+        """
+        begin = index(source * index(width_in)) if FEWER else mad(source, index(width_in), plane_in)
+        if not AHEAD or ahead != source:
+            fetch_row(x, begin, plane_in, whole, j, inner, at, length, raw)
+        sum_row(x, begin, plane_in, whole, j, tables, fill, lanes, pixel, at, length, weight, used, raw, row)
+        if AHEAD:
+            ahead = plus(source, index(1))
+            if ahead < index(rows_in):
+                begin = plus(begin, index(width_in))
+                fetch_row(x, begin, plane_in, whole, j, inner, at, length, raw)
+        return ahead
 
     @machine.inline
     def keep_row(row_weight, row_width, o, source, start, row, kept):
@@ -465,14 +549,14 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                 store_lanes(y, to_store, packed, LANES)
 
     def kernel(
-        x, y, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
+        x, y, planes, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
         row_window, row_reach, row_weight, row_width, row_outside,
         column_start, column_count, column_weight, column_width, column_outside,
         whole_start, whole_length, whole_first, whole_at, lanes, fill,
     ):  # fmt: skip
         one, pixel, inner = index(1), index(inner), index(INNER if INNER else inner)
         plane, o, last, j = place(across, strips, strip, rows_out)
-        if j >= index(width_out):
+        if plane >= index(planes):
             return
 
         at, length = memory.local.array(OWN, index), memory.local.array(OWN, types.uint32)
@@ -487,6 +571,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         row, total, kept = (
             memory.local.array(LANES, real), memory.local.array(LANES, real), memory.local.array(KEPT, real),
         )  # fmt: skip
+        raw, ahead = memory.local.array(LOADED, carrier_in), index(NONE)
         if SUMS or DIRECT:
             for k in range(KEPT):
                 kept[k] = real(START)
@@ -500,10 +585,10 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         while o < last:
             if FEWER:
                 while source < stop:
-                    begin = index(source * index(width_in))
-                    filter_row(
-                        x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row
-                    )
+                    ahead = filter_row(
+                        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, fill, lanes, pixel,
+                        at, length, weight, used, raw, row,
+                    )  # fmt: skip
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
                 # In an array of its own, so that `row` stays in place for the threads that walk.
@@ -519,10 +604,10 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                     start, stop = reached(row_window, o)
                     source = start if DIRECT else max(source, start)
                 if o < last:
-                    begin = mad(source, index(width_in), plane_in)
-                    filter_row(
-                        x, begin, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight, used, row
-                    )
+                    ahead = filter_row(
+                        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, fill, lanes, pixel,
+                        at, length, weight, used, raw, row,
+                    )  # fmt: skip
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
 
@@ -537,7 +622,7 @@ def filter_signature(spec: FilterSpec) -> Any:
     table, weights = pointer(types.uint32), pointer(real)
     arrays = (pointer(arithmetic.carrier_of(source)), pointer(arithmetic.carrier_of(result)))
     window = (table, table, weights, size, weights)
-    return types.void(*arrays, *[size] * 8, *window, *window, *[size] * 5, real)
+    return types.void(*arrays, *[size] * 9, *window, *window, *[size] * 5, real)
 
 
 def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
@@ -566,12 +651,12 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
         return first, chosen != types.uint32(NOWHERE)
 
     def kernel(
-        x, y, across, strips, strip, rows_in, rows_out, width_in, width_out, inner, rows, columns,
+        x, y, planes, across, strips, strip, rows_in, rows_out, width_in, width_out, inner, rows, columns,
         whole_start, whole_stop, lanes, fill,
     ):  # fmt: skip
         one, inner = index(1), index(INNER if INNER else inner)
         plane, o, last, j = place(across, strips, strip, rows_out)
-        if j >= index(width_out):
+        if plane >= index(planes):
             return
 
         at, inside = memory.local.array(OWN, index), memory.local.array(OWN, types.boolean)
@@ -628,4 +713,4 @@ def select_signature(spec: SelectSpec) -> Any:
     """Return the types of the selection kernel's parameters."""
     pointer, size = types.CPointer, types.uint64
     array, table = pointer(_word(spec)), pointer(types.uint32)
-    return types.void(array, array, *[size] * 8, table, table, *[size] * 4)
+    return types.void(array, array, *[size] * 9, table, table, *[size] * 4)

@@ -88,30 +88,26 @@ def _extent(x: Any) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Tables on a device, with the event after which any stream may read them."""
+    """Tables on a device, that any stream may read."""
 
     arrays: tuple[Any, ...]
-    ready: Any
-    stream: int
 
     @cached_property
     def addresses(self) -> tuple[int, ...]:
         """Where the tables lie."""
         return tuple(int(array.data.ptr) for array in self.arrays)
 
-    def await_on(self, stream: Any) -> None:
-        """Let the kernels that are queued on `stream` from now on wait until the tables are there."""
-        if stream.ptr != self.stream:
-            stream.wait_event(self.ready)
-
 
 def upload(arrays: tuple[np.ndarray, ...]) -> Tables:
-    """Copy tables to the current device."""
-    stream = cupy().cuda.get_current_stream()
+    """Copy tables to the current device, and wait until they are there.
+
+    On a stream of its own, not to wait for other work. So no kernel has to wait for them, which could not be captured
+    in a CUDA graph.
+    """
+    cuda = cupy().cuda
     # Without CuPy's pool: freeing such memory waits for the device, so that dropping a table from a cache can
     # never take it away from a kernel that still runs on another stream.
-    with cupy().cuda.using_allocator(None):
+    with cuda.using_allocator(None), cuda.Stream(non_blocking=True) as stream:
         held = tuple(cupy().asarray(array) for array in arrays)
-    ready = cupy().cuda.Event(disable_timing=True)
-    ready.record(stream)
-    return Tables(held, ready, int(stream.ptr))
+        stream.synchronize()
+    return Tables(held)

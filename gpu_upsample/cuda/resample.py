@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import gcd, prod
 from typing import Any, cast
@@ -11,21 +11,23 @@ from typing import Any, cast
 import numpy as np
 
 from gpu_upsample.cuda import memory
-from gpu_upsample.cuda.kernels import GROUP, THREADS, FilterSpec, SelectSpec, row_record
+from gpu_upsample.cuda.kernels import GROUP, THREADS, FilterSpec, SelectSpec, loaded, row_record
 from gpu_upsample.cuda.run import NARROW, run_kernel
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
 
 # A window along a row up to this length is unrolled and its weights stay in registers.
 _UNROLLED = 8
-# Words that a thread may keep in registers for its lanes: weights, ring, sums.
-_REGISTERS = 40
+# Words that a thread may keep in registers for its lanes: weights, ring, sums; and with those of a row loaded ahead.
+_REGISTERS, _WITH_AHEAD = 40, 36
 # Rows that a thread may keep at most. A filter needs no more, unless a crop box reaches far outside the array.
 _KEPT = 12
 # Threads that keep a large GPU busy: about 132 multiprocessors × 2048 threads.
 _BUSY = 1 << 18
-# Output rows of a strip at most: what a thread knows of its columns serves them all.
-_STRIP = 32
+# Output rows of a strip at most, for each source row that one needs. What a thread knows of its columns serves them
+# all, and the source rows at the end of a strip are filtered for the next one, too; but the longer a strip is, the
+# longer a few of its last threads keep the GPU waiting.
+_STRIP = 4
 # Shorter rows of pixels are walked along: they have more border than inside, and one kernel serves them all.
 _SHORT = 32
 # Bytes of a vector access.
@@ -36,12 +38,15 @@ _SELECTED = 24
 _PIXEL = 4
 
 
-def _grid(planes: int, rows: int, width: int, lanes: int) -> tuple[int, int, int, int]:
-    """Return (blocks, blocks across a row, strips of a plane, rows of a strip)."""
-    across = -(-width // (lanes * THREADS))
-    strip = min(rows, _STRIP, max(1, planes * rows * across * THREADS // _BUSY))
+def _grid(planes: int, rows: int, width: int, lanes: int, depth: int) -> tuple[int, int, int, int, int]:
+    """Return (blocks, planes, threads across a row, strips of a plane, rows of a strip).
+
+    An output row needs so many source rows as `depth` says.
+    """
+    across = width // lanes
+    strip = min(rows, _STRIP * depth, max(1, planes * rows * across // _BUSY))
     strips = -(-rows // strip)
-    return planes * strips * across, across, strips, strip
+    return -(-planes * strips * across // THREADS), planes, across, strips, strip
 
 
 def _fits(lanes: int, *arrays: tuple[int, int, int]) -> bool:
@@ -292,17 +297,44 @@ def _columns_of(step: FilterStep, lanes: int) -> Columns:
 
 
 @lru_cache(maxsize=1024)
-def filter_spec(step: FilterStep, lanes: int, wide: bool) -> FilterSpec:
-    """Return the specialisation of the filter kernel for a step."""
+def filter_spec(step: FilterStep, lanes: int, wide: bool, x: int = 1) -> FilterSpec:
+    """Return the specialisation of the filter kernel for a step, and an input at that address, modulo an access."""
     rows, depth = _rows_form(step.rows)
     columns = _columns_of(step, lanes)
     fill = any(taps is not None and taps.outside is not None for taps in (step.rows, step.columns))
     span = columns.span
-    return FilterSpec(
+    spec = FilterSpec(
         step.source.name, step.result.name, rows, depth, columns.form, columns.width, columns.least, span.phases,
         span.step, span.shift, columns.inner, lanes, fill, wide,
         step.rows is not None and step.rows.n_out < step.rows.n_in, columns.near,
     )  # fmt: skip
+    if span.phases:
+        spec = _with_vectors(spec, step, span, x)
+    words = _kept(spec, step.result.accumulator) + loaded(spec) * _words(step.source.carrier)
+    return replace(spec, ahead=columns.form != "walk" and words <= _WITH_AHEAD)
+
+
+def _with_vectors(spec: FilterSpec, step: FilterStep, span: Span, x: int) -> FilterSpec:
+    """Let threads whose samples lie alike load several at once, if that is half as many loads or fewer."""
+    _, _, columns, inner = step.shape
+    apart = spec.lanes // inner // spec.phases * spec.step * inner  # samples between the begins of two threads
+    vector = gcd(_ACCESS // step.source.itemsize, apart, columns * inner)
+    if x % (vector * step.source.itemsize):
+        return spec
+    shared = replace(spec, vector=vector, lead=span.at * inner % vector)
+    return shared if 2 * loaded(shared) <= vector * loaded(spec) else spec
+
+
+def _words(scalar: str) -> int:
+    return max(1, np.dtype(scalar).itemsize // 4)
+
+
+def _kept(spec: FilterSpec, accumulator: str) -> int:
+    """Return how many words a thread keeps for its lanes from row to row."""
+    kept = spec.lanes * (spec.depth + {"apart": spec.width + 1, "joint": 1}.get(spec.columns, 0))
+    shared = spec.width * max(1, spec.phases) if spec.columns in ("span", "joint") else 0
+    shared += sum(high - low for low, _, _, high in spec.near)
+    return (kept + shared) * _words(accumulator)
 
 
 @lru_cache(maxsize=1024)
@@ -313,12 +345,10 @@ def lane_counts(step: FilterStep) -> tuple[int, ...]:
     pixels = [n * inner for n in counts] if step.columns is not None and 1 < inner <= _PIXEL else []
 
     def fits(lanes: int) -> bool:
-        spec = filter_spec(step, lanes, False)
-        kept = spec.depth + {"apart": spec.width + 1, "joint": 1}.get(spec.columns, 0)
-        shared = spec.width * max(1, spec.phases) if spec.columns in ("span", "joint") else 0
-        shared += sum(high - low for low, _, _, high in spec.near)
-        return lanes == 1 or (lanes * kept + shared) * np.dtype(step.result.accumulator).itemsize // 4 <= _REGISTERS
+        return lanes == 1 or _kept(filter_spec(step, lanes, False), step.result.accumulator) <= _REGISTERS
 
+    if step.columns is not None and step.columns.width > _UNROLLED:
+        return (1,)  # neighbours walk along neighbouring samples
     spans = [n for n in pixels if filter_spec(step, n, False).columns == "span"]
     return tuple(n for n in (*spans, *counts) if fits(n))
 
@@ -339,7 +369,7 @@ def filter_lanes(step: FilterStep, x: int, out: int) -> int:
 def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), _extent(step)
-    blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes)
+    blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes, 1 if step.rows is None else step.rows.width)
     span = _columns_of(step, lanes).span
     rows, columns = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
     tables = _filter_tables(step, device)
@@ -350,7 +380,7 @@ def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
         *place, rows_in, rows_out, width_in, width_out, inner, *table[:3], rows, *table[3:7], columns, table[7],
         *limits, lanes, np.dtype(step.result.accumulator).type(step.fill),
     )  # fmt: skip
-    return Launch(filter_spec(step, lanes, _is_wide(step, lanes)), blocks, tables, arguments)
+    return Launch(filter_spec(step, lanes, _is_wide(step, lanes), x), blocks, tables, arguments)
 
 
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:
@@ -408,7 +438,7 @@ def select_lanes(step: SelectStep, x: int, out: int) -> int:
 def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = select_lanes(step, x, out), _extent(step)
-    blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes)
+    blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes, 1)
     span, tables = select_span(step, lanes), _select_tables(step, device)
     arguments = (
         *place, rows_in, rows_out, width_in, width_out, inner, *tables.addresses,

@@ -38,5 +38,4 @@ def run_kernel(
     stream = memory.cupy().cuda.get_current_stream()
     if stream.is_capturing():
         _pinned.add(tables)  # a captured graph keeps the addresses
-    tables.await_on(stream)
     launch.launch(spec, x.device.id, stream.ptr, blocks, (x.data.ptr, out.data.ptr, *arguments))
