@@ -43,7 +43,7 @@ def _step_cost(step):
     stores = min(count for _, count, _ in outer if count)
     along = arriving = leaving = 0
     if isinstance(step, FilterStep):
-        along = spec.lanes * spec.width + sum(high - low for low, _, _, high in spec.near)
+        along = spec.lanes * spec.width
         arriving = spec.lanes * {"sums": spec.depth, "direct": 1}.get(spec.rows, 0)
         leaving = spec.lanes * spec.depth if spec.rows == "ring" else 0
         if spec.fewer:

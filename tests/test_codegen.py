@@ -32,7 +32,7 @@ REGISTERS = 64
 LINEAR = FilterSpec("float32", "float32", "ring", 2, "span", 2, 2, 2, 1, 1, 1, 4, False, False)
 CUBIC = replace(LINEAR, depth=4, width=4, least=4)
 APART = replace(LINEAR, columns="apart", phases=0, step=0, shift=0)
-WALK = replace(APART, columns="walk", width=0, least=0)
+WALK = replace(APART, columns="walk", width=0, least=0, lanes=1)
 SHRINK = replace(WALK, rows="sums", fewer=True)
 SHAPES = {
     "linear": LINEAR,
@@ -40,15 +40,12 @@ SHAPES = {
     "lanczos3": replace(WALK, depth=6),
     "any ratio": APART,
     "antialias": replace(APART, rows="sums", width=4, least=3, fewer=True),
-    "near": replace(
-        APART, columns="near", width=0, least=0, near=((0, 0, 2, 2), (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5))
-    ),
     "channels last": replace(APART, columns="joint", inner=0),
     "channels apart": replace(APART, inner=0),
     "pixels of three": replace(LINEAR, inner=3, lanes=12),
     "shrink": SHRINK,
     "direct": replace(SHRINK, rows="direct", depth=1),
-    "rows only": replace(WALK, columns="none", inner=0),
+    "rows only": replace(WALK, columns="none", inner=0, lanes=4),
     "columns only": replace(LINEAR, rows="none", depth=0),
     "fill": replace(APART, fill=True),
     "wide": replace(LINEAR, wide=True),

@@ -140,7 +140,6 @@ def test_the_forms_of_the_column_sums_are_all_covered():
     calls = [
         ("float32", (3, 10, 48), (20, 96), (1, 2), "span"),
         ("float32", (3, 11, 47), (15, 64), (1, 2), "apart"),
-        ("uint8", (3, 11, 47), (15, 64), (1, 2), "near"),
         ("float32", (5, 36, 16), (10, 72), (0, 1), "joint"),
         ("float32", (3, 10, 12), (20, 24), (1, 2), "walk"),
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from numba import types
 
@@ -43,17 +43,15 @@ class FilterSpec:
     depth : int
         Length of the ring, or number of unfinished rows.
     columns : str
-        How the sums along a row are formed by a thread whose windows are whole; any other thread, at a border,
-        walks along the window of one lane after the other. ``"span"``: offsets and weights of the lanes' windows
-        are the same in every thread, so a sample is loaded once for all lanes. ``"near"``: the windows lie nearly
-        alike in every thread, so a sample is loaded once here, too; each lane has its own weights, in registers.
-        ``"apart"``: each lane has its own window and weights, in registers. ``"joint"``: the lanes are channels of
-        one pixel, with one window. ``"walk"``: no thread's windows count as whole; for long ones. ``"none"``: the
-        columns stay as they are.
+        How the sums along a row are formed. ``"span"``: offsets and weights of the lanes' windows are the same in
+        every thread, so a sample is loaded once for all lanes; lanes at the ends of a row walk along their windows.
+        ``"apart"``: each lane has its own window and weights, in registers. ``"joint"``: the lanes are channels of one
+        pixel, with one window. ``"walk"``: the only lane walks along its window; for long ones. ``"none"``: the columns
+        stay as they are.
     width : int
         Length of the windows along a row, where they are unrolled; 0 elsewhere.
     least : int
-        Length that a window has at least in a thread whose windows are whole.
+        Length that such a window has at least.
     phases, step, shift : int
         A span's period: after `phases` pixels the weights repeat, and the windows begin `step` pixels further on.
         Pixel i of a thread begins ``(i * step + shift) // phases`` pixels behind the first. 0 elsewhere.
@@ -67,9 +65,6 @@ class FilterSpec:
         Whether flat indices need 64 bits.
     fewer : bool
         Whether there are fewer output rows than source rows: the loop over these is then the inner one.
-    near : tuple of tuple of int
-        For each of the near windows, counted in samples behind the begin of the thread's first: where it may begin,
-        from where and up to where every thread's window reaches for certain, and where it may end.
     vector, lead : int
         A span's samples are loaded so many at once, from so many before the first one on: there every thread's
         are aligned. One at a time if `vector` is 1.
@@ -92,25 +87,20 @@ class FilterSpec:
     fill: bool
     wide: bool
     fewer: bool = False
-    near: tuple[tuple[int, int, int, int], ...] = ()
     vector: int = 1
     lead: int = 0
     ahead: bool = False
 
     @property
-    def pads_columns(self) -> bool:
-        """Whether a tap of weight -0.0 changes no sum along a row.
+    def pads_rows(self) -> bool:
+        """Whether a tap of weight -0.0 changes no result along the rows.
 
-        So it is where samples are finite and have no sign: the product is -0.0, and to add that changes no number,
-        not even a zero. In sums of integers the weight is 0.
+        So it is where samples are finite and have no sign: the product is -0.0, and to add that changes no number but
+        a zero's sign, which an integer loses. In sums of integers the weight is 0.
         """
         storage = arithmetic.SCALARS[arithmetic.kind_of(self.result)]
-        return self.source.startswith(("uint", "bool")) or "int" in storage.accumulator
-
-    @property
-    def pads_rows(self) -> bool:
-        """Whether a tap of weight -0.0 changes no result along the rows, where an integer loses the sign of a zero."""
-        return self.pads_columns and "int" in self.result and not self.fill
+        unsigned = self.source.startswith(("uint", "bool")) or "int" in storage.accumulator
+        return unsigned and "int" in self.result and not self.fill
 
 
 def row_record(rows: str, depth: int) -> int:
@@ -186,21 +176,10 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
     real, carrier = arithmetic.accumulator_of(RESULT), arithmetic.carrier_of(SOURCE)
     START = arithmetic.SCALARS[RESULT].start
     LANES, WIDTH, LEAST, FILL, INNER = spec.lanes, spec.width, spec.least, spec.fill, spec.inner
-    SPAN, APART, JOINT = spec.columns == "span", spec.columns == "apart", spec.columns == "joint"
-    VECTOR, LEAD = spec.vector, spec.lead
-    NEAR, WALK, FEWER = spec.columns == "near", spec.columns == "walk", spec.fewer
+    SPAN, APART = spec.columns == "span", spec.columns == "apart"
     PIXEL, PHASES, STEP, SHIFT = max(1, INNER), max(1, spec.phases), spec.step, spec.shift
-    REACH = loaded(spec)
-    # The near windows, tap by tap: the lane, the sample, and whether it is one in every thread.
-    taps = [
-        (lane, k, spec.pads_columns or sure <= k < unsure)
-        for lane, (low, sure, unsure, high) in enumerate(spec.near)
-        for k in range(low, high)
-    ]
-    TAPS = len(taps)
-    TAP_LANE, TAP_SAMPLE, TAP_SURE = zip(*(taps or [(0, 0, True)]), strict=True)
-    TAP_TEST = tuple(sum(not sure for _, _, sure in taps[:tap]) for tap in range(len(taps) or 1))
-    SHARE, OWN, NOWHERE = PHASES * PIXEL, LANES if APART else 1, 2**index.bitwidth - 1
+    VECTOR, LEAD, REACH = spec.vector, spec.lead, loaded(spec)
+    SHARE, OWN = PHASES * PIXEL, LANES if APART else 1
 
     @machine.inline
     def window(j, lane, inner, column_start):
@@ -212,88 +191,81 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return column, mad(index(load(column_start, column)), inner, index(place - index(column * inner)))
 
     @machine.inline
-    def prepare(plane_in, j, inner, tables, limits, at, length, weight, used):
-        """Read the windows of a thread's lanes, and where they begin in a plane; return whether they are whole.
+    def prepare_span(j, inner, tables, limits, at, length, weight, surround):
+        """Find where a thread's samples begin in a source row, and read the weights of all threads.
 
-        With few output rows they begin nowhere if they are not: one test for each source row, where the compiler
-        would compute the answer anew.
+        Return whether all lanes of the thread lie in the span.
         """
-        column_start, column_count, column_weight, column_width, column_outside = tables
-        whole = not WALK
-        if APART or JOINT:
-            for lane in range(OWN):
-                column, at[lane] = window(j, lane, inner, column_start)
-                length[lane] = load(column_count, column)
-                whole = whole and length[lane] >= types.uint32(LEAST)
-                if FILL:
-                    whole = whole and load(column_outside, column) == real(0.0)
-                for k in range(WIDTH):
-                    place = mad(column, index(column_width), index(k))
-                    weight[lane * WIDTH + k] = load(column_weight, place)
-        if SPAN or NEAR:
-            whole = index(j - index(limits[0])) < index(limits[1])
-        if SPAN:
-            at[0] = plus(index(limits[3]), index(quotient(j, index(SHARE)) * index(STEP * PIXEL)))
-            for phase in range(PHASES):
-                for k in range(WIDTH):
-                    place = mad(plus(index(limits[2]), index(phase)), index(column_width), index(k))
-                    weight[phase * WIDTH + k] = load(column_weight, place)
-        if NEAR:
-            at[0], used[0] = index(load(column_start, j)), types.uint32(0)
-            for tap in range(TAPS):
-                column = plus(j, index(TAP_LANE[tap]))
-                k = index(plus(at[0], index(TAP_SAMPLE[tap])) - index(load(column_start, column)))  # or far too large
-                weight[tap] = real(-0.0)
-                if k < index(load(column_count, column)):
-                    if not TAP_SURE[tap]:
-                        used[0] = types.uint32(used[0] | types.uint32(1 << TAP_TEST[tap]))
-                    weight[tap] = load(column_weight, mad(column, index(column_width), k))
-        if FEWER:
-            for lane in range(OWN):
-                at[lane] = plus(plane_in, at[lane]) if whole else index(NOWHERE)
-        return whole
+        _, _, column_weight, column_width, _ = tables
+        start, stop, first, begin = limits
+        at[0] = plus(index(begin), index(quotient(j, index(SHARE)) * index(STEP * PIXEL)))
+        for phase in range(PHASES):
+            for k in range(WIDTH):
+                place = mad(plus(index(first), index(phase)), index(column_width), index(k))
+                weight[phase * WIDTH + k] = load(column_weight, place)
+        return j >= index(start) and plus(j, index(LANES)) <= index(stop)
 
     @machine.inline
-    def fetch_shared(x, begin, inner, at, length, raw):
-        """Load what windows that lie alike in every thread read: a sample once for all lanes."""
-        first = plus(begin, at[0])
-        if VECTOR > 1:
-            together = memory.local.array(VECTOR, carrier)
-            first = index(first - index(LEAD))
+    def prepare_own(j, inner, tables, limits, at, length, weight, surround):
+        """Read the windows of a thread's lanes, and where they begin in a source row."""
+        column_start, column_count, column_weight, column_width, column_outside = tables
+        for lane in range(OWN):
+            column, at[lane] = window(j, lane, inner, column_start)
+            length[lane] = load(column_count, column)
+            if FILL:
+                surround[lane] = load(column_outside, column)
+            for k in range(WIDTH):
+                weight[lane * WIDTH + k] = load(column_weight, mad(column, index(column_width), index(k)))
+        return True
+
+    @machine.inline
+    def prepare_none(j, inner, tables, limits, at, length, weight, surround):
+        return True
+
+    @machine.inline
+    def fetch_span(x, begin, whole, width_in, inner, at, length, raw):
+        """Load a sample once for all lanes. Beyond the ends of the row any will do: no lane of the span needs it."""
+        together = memory.local.array(VECTOR, carrier)
+        first = index(at[0] - index(LEAD))
+        if whole:
             for k in range(0, REACH, VECTOR):
-                load_lanes(x, plus(first, index(k)), together, VECTOR)
+                if VECTOR == 1:
+                    raw[k] = load_near(x, plus(begin, first), k)
+                else:
+                    load_lanes(x, plus(plus(begin, first), index(k)), together, VECTOR)
+                    for n in range(VECTOR):
+                        raw[k + n] = together[n]
+        else:
+            for k in range(0, REACH, VECTOR):
+                place = plus(first, index(k))
+                load_lanes(x, plus(begin, place if place < index(width_in) else index(0)), together, VECTOR)
                 for n in range(VECTOR):
                     raw[k + n] = together[n]
-        else:
-            for k in range(REACH):
-                raw[k] = load_near(x, first, k)
 
     @machine.inline
-    def sum_shared(raw, length, weight, used, row):
-        """Sum such windows."""
+    def sum_span(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row):
+        """Sum windows that lie alike; those of lanes beyond the span one by one."""
+        start, stop, _, _ = limits
         sample = memory.local.array(REACH, real)
         for k in range(REACH):
             sample[k] = widen(SOURCE, raw[k])
-        if SPAN:
-            for lane in range(LANES):
-                total = real(START)
-                pixel = lane // PIXEL
-                nearest = LEAD + (pixel * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL
-                for k in range(WIDTH):
-                    factor = weight[pixel % PHASES * WIDTH + k]
-                    total = add_product(RESULT, factor, sample[nearest + k * PIXEL], total)
-                row[lane] = total
-        if NEAR:
-            for lane in range(LANES):
-                row[lane] = real(START)
-            for tap in range(TAPS):
-                lane = TAP_LANE[tap]
-                total = add_product(RESULT, weight[tap], sample[TAP_SAMPLE[tap]], row[lane])
-                if TAP_SURE[tap] or used[0] & types.uint32(1 << TAP_TEST[tap]):
-                    row[lane] = total
+        for lane in range(LANES):
+            total = real(START)
+            pixel = lane // PIXEL
+            nearest = LEAD + (pixel * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL
+            for k in range(WIDTH):
+                total = add_product(RESULT, weight[pixel % PHASES * WIDTH + k], sample[nearest + k * PIXEL], total)
+            row[lane] = total
+        if not whole:
+            for number in range(lanes):  # a loop that the compiler must keep
+                place = plus(j, index(number))
+                if place < index(start) or place >= index(stop):
+                    total = walk(x, begin, place, inner, tables, fill)
+                    for lane in range(LANES):
+                        row[lane] = total if index(number) == index(lane) else row[lane]
 
     @machine.inline
-    def fetch_apart(x, begin, inner, at, length, raw):
+    def fetch_apart(x, begin, whole, width_in, inner, at, length, raw):
         """Load what a window of each lane's own reads."""
         for lane in range(LANES):
             first = plus(begin, at[lane])
@@ -305,7 +277,7 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                         raw[lane * WIDTH + k] = load(x, mad(index(k), inner, first))
 
     @machine.inline
-    def sum_apart(raw, length, weight, used, row):
+    def sum_apart(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row):
         """Sum such windows."""
         for lane in range(LANES):
             total = real(START)
@@ -313,10 +285,12 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                 if k < LEAST or types.uint32(k) < length[lane]:
                     tap = lane * WIDTH + k
                     total = add_product(RESULT, weight[tap], widen(SOURCE, raw[tap]), total)
+            if FILL and surround[lane] != real(0.0):
+                total = add_product(RESULT, surround[lane], fill, total)
             row[lane] = total
 
     @machine.inline
-    def fetch_joint(x, begin, inner, at, length, raw):
+    def fetch_joint(x, begin, whole, width_in, inner, at, length, raw):
         """Load what the one window of a pixel's channels reads."""
         channels = memory.local.array(LANES, carrier)
         first = plus(begin, at[0])
@@ -327,7 +301,7 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                     raw[k * LANES + lane] = channels[lane]
 
     @machine.inline
-    def sum_joint(raw, length, weight, used, row):
+    def sum_joint(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row):
         """Sum such a window."""
         for lane in range(LANES):
             row[lane] = real(START)
@@ -335,74 +309,77 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
             if k < LEAST or types.uint32(k) < length[0]:
                 for lane in range(LANES):
                     row[lane] = add_product(RESULT, weight[k], widen(SOURCE, raw[k * LANES + lane]), row[lane])
+        if FILL and surround[0] != real(0.0):
+            for lane in range(LANES):
+                row[lane] = add_product(RESULT, surround[0], fill, row[lane])
 
     @machine.inline
-    def walk(x, begin, j, tables, fill, lanes, pixel, row):
-        """Sum one lane after the other, in loops that the compiler cannot unroll: the last results move up."""
+    def fetch_none(x, begin, whole, width_in, inner, at, length, raw):
+        pass
+
+    @machine.inline
+    def sum_walk(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row):
+        """Sum the window of the only lane."""
+        row[0] = walk(x, begin, j, inner, tables, fill)
+
+    @machine.inline
+    def walk(x, begin, place, inner, tables, fill):
+        """Return the sum of the window of a place in an output row, tap by tap, in loops that are not unrolled."""
         column_start, column_count, column_weight, column_width, column_outside = tables
         factors = memory.local.array(GROUP, real)
-        here = quotient(j, pixel)
-        channel = index(j - index(here * pixel))
-        left = index(lanes)
-        if FEWER and LANES >= 8:  # not to keep the row before: registers are short
-            for lane in range(LANES):
-                row[lane] = real(START)
-        while left > index(0):
-            left = index(left - index(1))
-            near = plus(begin, mad(index(load(column_start, here)), pixel, channel))
-            taps = index(load(column_count, here))
-            stop = mad(taps, pixel, near)
-            tap = index(here * index(column_width))
-            total = real(START)
-            if WALK:
-                filled = mad(index(quotient(taps, index(GROUP)) * index(GROUP)), pixel, near)
-                while near < filled:
-                    load_lanes(column_weight, tap, factors, GROUP)
-                    for k in range(GROUP):
-                        if INNER == 1:
-                            value = load_near(x, near, k)
-                        else:
-                            value = load(x, mad(index(k), pixel, near))
-                        total = add_product(RESULT, factors[k], widen(SOURCE, value), total)
-                    near, tap = mad(index(GROUP), pixel, near), plus(tap, index(GROUP))
-            while near < stop:
-                total = add_product(RESULT, load(column_weight, tap), widen(SOURCE, load(x, near)), total)
-                near, tap = plus(near, pixel), plus(tap, index(1))
-            if FILL:
-                outside = load(column_outside, here)
-                if outside != real(0.0):
-                    total = add_product(RESULT, outside, fill, total)
-            for lane in range(LANES - 1):
-                row[lane] = row[lane + 1]
-            row[LANES - 1] = total
-            channel = plus(channel, index(1))
-            if channel == pixel:
-                here, channel = plus(here, index(1)), index(0)
+        column = quotient(place, inner)
+        channel = index(place - index(column * inner))
+        near = plus(begin, mad(index(load(column_start, column)), inner, channel))
+        taps = index(load(column_count, column))
+        stop = mad(taps, inner, near)
+        tap = index(column * index(column_width))
+        total = real(START)
+        if not SPAN:
+            filled = mad(index(quotient(taps, index(GROUP)) * index(GROUP)), inner, near)
+            while near < filled:
+                load_lanes(column_weight, tap, factors, GROUP)
+                for k in range(GROUP):
+                    if INNER == 1:
+                        value = load_near(x, near, k)
+                    else:
+                        value = load(x, mad(index(k), inner, near))
+                    total = add_product(RESULT, factors[k], widen(SOURCE, value), total)
+                near, tap = mad(index(GROUP), inner, near), plus(tap, index(GROUP))
+        while near < stop:
+            total = add_product(RESULT, load(column_weight, tap), widen(SOURCE, load(x, near)), total)
+            near, tap = plus(near, inner), plus(tap, index(1))
+        if FILL:
+            outside = load(column_outside, column)
+            if outside != real(0.0):
+                total = add_product(RESULT, outside, fill, total)
+        return total
 
-    # Functions for each form, and only two are inlined: Numba copies all variables of a function with each block of it.
-    shared, apart, joint = (fetch_shared, sum_shared), (fetch_apart, sum_apart), (fetch_joint, sum_joint)
-    forms = {"span": shared, "near": shared, "apart": apart, "joint": joint}
-    fetch_whole, sum_whole = cast("tuple[Any, Any]", forms.get(spec.columns, (None, None)))
+    # Functions for each form, and only these are inlined: Numba copies all variables of a function with its blocks.
+    forms: dict[str, tuple[Callable[..., Any], ...]] = {
+        "span": (prepare_span, fetch_span, sum_span),
+        "apart": (prepare_own, fetch_apart, sum_apart),
+        "joint": (prepare_own, fetch_joint, sum_joint),
+        "walk": (prepare_none, fetch_none, sum_walk),
+        "none": (prepare_none, *_build_copies(machine, spec, index)),
+    }
+    return forms[spec.columns]
 
-    @machine.inline
-    def fetch(x, begin, plane_in, whole, j, inner, at, length, raw):
-        """Load what the windows of a thread's lanes read in the source row that begins at an index."""
-        if not WALK:
-            whole = at[0] != index(NOWHERE) if FEWER else whole
-            if whole:
-                fetch_whole(x, begin, inner, at, length, raw)
+
+def _build_copies(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[..., Any], ...]:
+    """Return the functions that load a row, and leave its columns as they are."""
+    widen, plus, load_lanes = machine.widen, machine.plus, machine.load_lanes
+    SOURCE, LANES = arithmetic.kind_of(spec.source), spec.lanes
 
     @machine.inline
-    def sums(x, begin, plane_in, whole, j, tables, fill, lanes, pixel, at, length, weight, used, raw, row):
-        """Sum the windows of a thread's lanes in that row, of which they have been loaded."""
-        whole = at[0] != index(NOWHERE) if FEWER else whole
-        if whole:
-            if not WALK:
-                sum_whole(raw, length, weight, used, row)
-        else:
-            walk(x, plus(begin, plane_in) if FEWER else begin, j, tables, fill, lanes, pixel, row)
+    def fetch_lanes(x, begin, whole, width_in, inner, at, length, raw):
+        load_lanes(x, plus(begin, at[0]), raw, LANES)
 
-    return prepare, fetch, sums
+    @machine.inline
+    def widen_lanes(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row):
+        for lane in range(LANES):
+            row[lane] = widen(SOURCE, raw[lane])
+
+    return fetch_lanes, widen_lanes
 
 
 def loaded(spec: FilterSpec) -> int:
@@ -413,13 +390,12 @@ def loaded(spec: FilterSpec) -> int:
         pixel = max(1, spec.inner)
         reach = (((spec.lanes - 1) // pixel * spec.step + spec.shift) // spec.phases + spec.width) * pixel
         return -(-(spec.lead + reach) // spec.vector) * spec.vector
-    return max(spec.lanes * spec.width, *(high for _, _, _, high in spec.near), 0)
+    return spec.lanes * spec.width
 
 
 def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     """Return the kernel that forms weighted sums along the columns, then along the rows."""
-    add_product, widen, narrow = machine.add_product, machine.widen, machine.narrow
-    plus, mad = machine.plus, machine.mad
+    add_product, narrow, plus, mad = machine.add_product, machine.narrow, machine.plus, machine.mad
     memory, load, load_lanes = machine.memory, machine.load, machine.load_lanes
     store_lanes, store_bytes = machine.store_lanes, machine.store_bytes
 
@@ -427,16 +403,16 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     carrier_in, carrier_out = arithmetic.carrier_of(SOURCE), arithmetic.carrier_of(RESULT)
     real, index = arithmetic.accumulator_of(RESULT), types.uint64 if spec.wide else types.uint32
     ROWS, RING, SUMS = spec.rows != "none", spec.rows == "ring", spec.rows == "sums"
-    DIRECT, FEWER, COLUMNS = spec.rows == "direct", spec.fewer, spec.columns != "none"
+    DIRECT, FEWER = spec.rows == "direct", spec.fewer
     DEPTH, LANES, FILL, INNER = max(1, spec.depth), spec.lanes, spec.fill, spec.inner
     BYTES = spec.result == "uint8" and LANES % 4 == 0
     START = arithmetic.SCALARS[RESULT].start
     KEPT, OWN = DEPTH * LANES, LANES if spec.columns == "apart" else 1
     RECORD, PADDED, LOADED = row_record(spec.rows, DEPTH), spec.pads_rows, max(1, loaded(spec))
-    WEIGHTS = max(1, spec.width * (spec.phases or OWN), sum(high - low for low, _, _, high in spec.near))
+    WEIGHTS = max(1, spec.width * (spec.phases or OWN))
     place = _build_place(machine, LANES, index)
     AHEAD, NONE = spec.ahead, 2**index.bitwidth - 1  # no row
-    prepare, fetch_columns, sum_columns = _build_columns(machine, spec, index)
+    prepare, fetch, sum_row = _build_columns(machine, spec, index)
 
     @machine.inline
     def record(number, length):
@@ -453,36 +429,22 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         return o, plus(o, index(1))
 
     @machine.inline
-    def fetch_lanes(x, begin, plane_in, whole, j, inner, at, length, raw):
-        """Load the lanes of the source row that begins at an index."""
-        load_lanes(x, plus(plus(begin, plane_in) if FEWER else begin, j), raw, LANES)
-
-    @machine.inline
-    def widen_lanes(x, begin, plane_in, whole, j, tables, fill, lanes, pixel, at, length, weight, used, raw, row):
-        """Take them as they are."""
-        for lane in range(LANES):
-            row[lane] = widen(SOURCE, raw[lane])
-
-    fetch_row, sum_row = (fetch_columns, sum_columns) if COLUMNS else (fetch_lanes, widen_lanes)
-
-    @machine.inline
     def filter_row(
-        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, fill, lanes, pixel, at, length, weight,
-        used, raw, row,
+        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, limits, fill, lanes, at, length, weight,
+        surround, raw, row,
     ):  # fmt: skip
         """Filter a source row. Then load the next one, to be there when its turn comes, and return which that is.
 
         What is there already is the row `ahead`.
         """
-        begin = index(source * index(width_in)) if FEWER else mad(source, index(width_in), plane_in)
+        begin = mad(source, index(width_in), plane_in)
         if not AHEAD or ahead != source:
-            fetch_row(x, begin, plane_in, whole, j, inner, at, length, raw)
-        sum_row(x, begin, plane_in, whole, j, tables, fill, lanes, pixel, at, length, weight, used, raw, row)
+            fetch(x, begin, whole, width_in, inner, at, length, raw)
+        sum_row(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row)
         if AHEAD:
             ahead = plus(source, index(1))
             if ahead < index(rows_in):
-                begin = plus(begin, index(width_in))
-                fetch_row(x, begin, plane_in, whole, j, inner, at, length, raw)
+                fetch(x, plus(begin, index(width_in)), whole, width_in, inner, at, length, raw)
         return ahead
 
     @machine.inline
@@ -552,21 +514,20 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         x, y, planes, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
         row_window, row_reach, row_weight, row_width, row_outside,
         column_start, column_count, column_weight, column_width, column_outside,
-        whole_start, whole_length, whole_first, whole_at, lanes, fill,
+        span_start, span_stop, span_first, span_begin, lanes, fill,
     ):  # fmt: skip
-        one, pixel, inner = index(1), index(inner), index(INNER if INNER else inner)
+        one, inner = index(1), index(INNER if INNER else inner)
         plane, o, last, j = place(across, strips, strip, rows_out)
         if plane >= index(planes):
             return
 
         at, length = memory.local.array(OWN, index), memory.local.array(OWN, types.uint32)
-        weight, used = memory.local.array(WEIGHTS, real), memory.local.array(1, types.uint32)
+        weight, surround = memory.local.array(WEIGHTS, real), memory.local.array(OWN, real)
         tables = (column_start, column_count, column_weight, column_width, column_outside)
-        limits = (whole_start, whole_length, whole_first, whole_at)
+        limits = (span_start, span_stop, span_first, span_begin)
         plane_in = index(index(plane * index(rows_in)) * index(width_in))
-        whole = True
-        if COLUMNS:
-            whole = prepare(plane_in, j, inner, tables, limits, at, length, weight, used)
+        at[0] = j
+        whole = prepare(j, inner, tables, limits, at, length, weight, surround)
 
         row, total, kept = (
             memory.local.array(LANES, real), memory.local.array(LANES, real), memory.local.array(KEPT, real),
@@ -586,8 +547,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             if FEWER:
                 while source < stop:
                     ahead = filter_row(
-                        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, fill, lanes, pixel,
-                        at, length, weight, used, raw, row,
+                        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, limits, fill, lanes,
+                        at, length, weight, surround, raw, row,
                     )  # fmt: skip
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
@@ -605,8 +566,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                     source = start if DIRECT else max(source, start)
                 if o < last:
                     ahead = filter_row(
-                        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, fill, lanes, pixel,
-                        at, length, weight, used, raw, row,
+                        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, limits, fill, lanes,
+                        at, length, weight, surround, raw, row,
                     )  # fmt: skip
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import gcd, prod
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -32,10 +32,12 @@ _STRIP = 4
 _SHORT = 32
 # Bytes of a vector access.
 _ACCESS = 16
+_HALF = False
 # Lanes at most of a thread that selects.
 _SELECTED = 24
-# Pixels of so many scalars at most may lie in a span: a thread owns whole pixels.
-_PIXEL = 4
+# Pixels of so many scalars at most may lie in a span: a thread owns whole pixels. So threads store with gaps between
+# them, first the one part of a sector of memory, then the other; scalars of a word or more are better stored in turn.
+_PIXEL, _WORD = 4, 4
 
 
 def _grid(planes: int, rows: int, width: int, lanes: int, depth: int) -> tuple[int, int, int, int, int]:
@@ -91,19 +93,30 @@ def _is_wide(step: FilterStep | SelectStep, lanes: int) -> bool:
 # ---- spans --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Span:
-    """Where the windows of every thread lie alike: the period of the kernels' specialisations, and its limits."""
+    """Where the windows of every thread lie alike.
+
+    Attributes
+    ----------
+    phases, step, shift : int
+        The period of the kernels' specialisations.
+    start, stop : int
+        The output pixels, from the first one to before the last, whose windows lie so.
+    first : int
+        The first of them in whose place a thread may begin.
+    at : int
+        Where the samples begin of a thread in the place of the first pixel of a row.
+    """
 
     phases: int
     step: int
     shift: int
-    first: int
+    start: int
     stop: int
+    first: int
     at: int
 
 
-NO_SPAN = Span(0, 0, 0, 0, 0, 0)
-# The near windows of a thread, as in `FilterSpec`.
-Near = tuple[tuple[int, int, int, int], ...]
+NO_SPAN = Span(0, 0, 0, 0, 0, 0, 0)
 
 
 def _find_span(start: Any, pixels: int, alike: Callable[[int], Any]) -> Span:
@@ -123,15 +136,15 @@ def _find_span(start: Any, pixels: int, alike: Callable[[int], Any]) -> Span:
         step = int(start[middle + phases] - start[middle])
         repeated = alike(phases) & (start[phases:] - start[:-phases] == step)
         breaks = np.flatnonzero(~repeated)
-        first = int(breaks[breaks < middle].max(initial=-1)) + 1
-        first = -(-first // pixels) * pixels
+        begin = int(breaks[breaks < middle].max(initial=-1)) + 1
+        first = -(-begin // pixels) * pixels
         stop = int(breaks[breaks >= middle].min(initial=len(repeated))) + phases
         if 2 * (stop - first) < len(start) or stop - first < pixels:
             continue
         begins, i = start[first : first + phases] - start[first], np.arange(phases)
         for shift in range(phases):
             if np.array_equal(begins, (i * step + shift) // phases):
-                return Span(phases, step, shift, first, stop, int(start[first]) - first // phases * step)
+                return Span(phases, step, shift, begin, stop, first, int(start[first]) - first // phases * step)
     return NO_SPAN
 
 
@@ -145,39 +158,6 @@ def _taps_span(taps: Taps, pixels: int, real: str) -> Span:
         return whole[n:] & whole[:-n] & (weight[n:] == weight[:-n]).all(axis=1)
 
     return _find_span(taps.start, pixels, alike)
-
-
-def _least(taps: Taps) -> int:
-    """Return the length that all windows away from the borders have."""
-    inside = taps.count[len(taps.count) // 4 : -(-3 * len(taps.count) // 4)]
-    return taps.width if (inside == taps.width).all() else max(1, taps.width - 1)
-
-
-@lru_cache(maxsize=1024)
-def _near(taps: Taps, lanes: int) -> tuple[Span, Near]:
-    """Return where the windows of every thread lie nearly alike, and how; nothing if they do nowhere.
-
-    What counts are the threads whose windows are complete and touch no end of the row.
-    """
-    threads = taps.n_out // lanes
-    start, count = (table[: threads * lanes].reshape(threads, lanes) for table in (taps.start, taps.count))
-    begin = start - start[:, :1]
-    end = begin + count
-    inside = (count >= _least(taps)) & (start > 0) & (start + count < taps.n_in)
-    if taps.outside is not None:
-        inside &= taps.outside[: threads * lanes].reshape(threads, lanes) == 0
-    fits: Any = inside.all(axis=1)
-    if not fits[threads // 2]:
-        return NO_SPAN, ()
-    limits = begin[fits].min(axis=0), begin[fits].max(axis=0), end[fits].min(axis=0), end[fits].max(axis=0)
-    fits &= start[:, 0] + limits[3].max() <= taps.n_in
-    breaks = np.flatnonzero(~fits)
-    first = int(breaks[breaks < threads // 2].max(initial=-1)) + 1
-    stop = int(breaks[breaks > threads // 2].min(initial=threads))
-    if (limits[1] > limits[2]).any() or (limits[3] - limits[0] > taps.width + 1).any() or 2 * (stop - first) < threads:
-        return NO_SPAN, ()
-    near = tuple(tuple(map(int, lane)) for lane in np.stack(limits, axis=1))
-    return Span(0, 0, 0, first * lanes, stop * lanes, 0), cast("Near", near)
 
 
 # ---- filter -------------------------------------------------------------------------------------------------
@@ -266,34 +246,30 @@ class Columns:
     least: int
     span: Span
     inner: int
-    near: Near = ()
 
 
 @lru_cache(maxsize=1024)
-def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str, converted: bool) -> Columns:
-    """Return how the sums along a row are formed by threads of so many lanes.
-
-    Whether a sample is `converted` to the accumulator counts: windows that lie nearly alike then share more.
-    """
+def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str, itemsize: int) -> Columns:
+    """Return how the sums along a row are formed by threads of so many lanes, of samples of so many bytes."""
     if taps is None:
         return Columns("none", 0, 0, NO_SPAN, 0)
-    pixel = inner if inner <= _PIXEL and lanes % inner == 0 else 0
     known = 1 if inner == 1 else 0
-    if taps.width > _UNROLLED or taps.n_out < _SHORT:
+    if _walks(taps, inner):
         return Columns("walk", 0, 0, NO_SPAN, known)
-    span = _taps_span(taps, lanes // pixel, real) if pixel else NO_SPAN
+    pixel = inner if inner == 1 or (inner <= _PIXEL and itemsize < _WORD) else 0
+    span = _taps_span(taps, lanes // pixel, real) if pixel and lanes % pixel == 0 else NO_SPAN
     if span.phases:
         return Columns("span", taps.width, taps.width, span, pixel)
-    span, near = _near(taps, lanes) if inner == 1 else (NO_SPAN, ())
-    if near and (taps.width > 2 or converted):
-        return Columns("near", 0, 0, span, 1, near)
     joint = lanes > 1 and inner % lanes == 0
-    return Columns("joint" if joint else "apart", taps.width, _least(taps), NO_SPAN, known)
+    return Columns("joint" if joint else "apart", taps.width, int(taps.count.min()), NO_SPAN, known)
+
+
+def _walks(taps: Taps, inner: int) -> bool:
+    return taps.width > _UNROLLED or (taps.n_out < _SHORT and inner <= _PIXEL)
 
 
 def _columns_of(step: FilterStep, lanes: int) -> Columns:
-    real = step.result.accumulator
-    return _columns_form(step.columns, step.shape[3], lanes, real, step.source.carrier != real)
+    return _columns_form(step.columns, step.shape[3], lanes, step.result.accumulator, step.result.itemsize)
 
 
 @lru_cache(maxsize=1024)
@@ -306,12 +282,13 @@ def filter_spec(step: FilterStep, lanes: int, wide: bool, x: int = 1) -> FilterS
     spec = FilterSpec(
         step.source.name, step.result.name, rows, depth, columns.form, columns.width, columns.least, span.phases,
         span.step, span.shift, columns.inner, lanes, fill, wide,
-        step.rows is not None and step.rows.n_out < step.rows.n_in, columns.near,
+        step.rows is not None and step.rows.n_out < step.rows.n_in,
     )  # fmt: skip
     if span.phases:
         spec = _with_vectors(spec, step, span, x)
     words = _kept(spec, step.result.accumulator) + loaded(spec) * _words(step.source.carrier)
-    return replace(spec, ahead=columns.form != "walk" and words <= _WITH_AHEAD)
+    unrolled = columns.form not in ("walk", "none")
+    return replace(spec, ahead=spec.fewer and unrolled and words <= _WITH_AHEAD)
 
 
 def _with_vectors(spec: FilterSpec, step: FilterStep, span: Span, x: int) -> FilterSpec:
@@ -333,7 +310,6 @@ def _kept(spec: FilterSpec, accumulator: str) -> int:
     """Return how many words a thread keeps for its lanes from row to row."""
     kept = spec.lanes * (spec.depth + {"apart": spec.width + 1, "joint": 1}.get(spec.columns, 0))
     shared = spec.width * max(1, spec.phases) if spec.columns in ("span", "joint") else 0
-    shared += sum(high - low for low, _, _, high in spec.near)
     return (kept + shared) * _words(accumulator)
 
 
@@ -341,14 +317,14 @@ def _kept(spec: FilterSpec, accumulator: str) -> int:
 def lane_counts(step: FilterStep) -> tuple[int, ...]:
     """Return how many lanes a thread may own, the best first, by what each of them keeps in registers."""
     inner = step.shape[3]
-    counts = [n for n in (16, 8, 4, 2, 1) if n * step.result.itemsize <= _ACCESS]
+    counts = [n for n in (16, 8, 4, 2, 1) if n * step.result.itemsize <= _ACCESS // (2 if _HALF else 1)]
+    if step.columns is not None and _walks(step.columns, inner):
+        return (1,)  # neighbours walk along neighbouring samples
     pixels = [n * inner for n in counts] if step.columns is not None and 1 < inner <= _PIXEL else []
 
     def fits(lanes: int) -> bool:
         return lanes == 1 or _kept(filter_spec(step, lanes, False), step.result.accumulator) <= _REGISTERS
 
-    if step.columns is not None and step.columns.width > _UNROLLED:
-        return (1,)  # neighbours walk along neighbouring samples
     spans = [n for n in pixels if filter_spec(step, n, False).columns == "span"]
     return tuple(n for n in (*spans, *counts) if fits(n))
 
@@ -374,8 +350,7 @@ def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     rows, columns = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
     tables = _filter_tables(step, device)
     table = tables.addresses
-    whole = (span.stop - span.first) * inner // lanes * lanes  # of whole threads
-    limits = (span.first * inner, whole, span.first, span.at * inner % 2**64)
+    limits = (span.start * inner, span.stop * inner, span.first, span.at * inner % 2**64)
     arguments = (
         *place, rows_in, rows_out, width_in, width_out, inner, *table[:3], rows, *table[3:7], columns, table[7],
         *limits, lanes, np.dtype(step.result.accumulator).type(step.fill),
@@ -399,7 +374,8 @@ def _select_tables(step: SelectStep, device: int) -> memory.Tables:
 def select_span(step: SelectStep, lanes: int) -> Span:
     """Return where the samples of every thread of so many lanes lie alike."""
     inner = step.shape[3]
-    if step.columns is None or len(step.columns) < _SHORT or inner > _PIXEL or lanes % inner:
+    pixels = inner == 1 or (inner <= _PIXEL and step.source.itemsize == 1)
+    if step.columns is None or len(step.columns) < _SHORT or not pixels or lanes % inner:
         return NO_SPAN
     known = step.columns >= 0
     return _find_span(step.columns, lanes // inner, lambda n: known[n:] & known[:-n])
@@ -442,7 +418,7 @@ def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
     span, tables = select_span(step, lanes), _select_tables(step, device)
     arguments = (
         *place, rows_in, rows_out, width_in, width_out, inner, *tables.addresses,
-        span.first * inner, span.stop * inner, lanes, step.source.bits(step.fill),
+        span.start * inner, span.stop * inner, lanes, step.source.bits(step.fill),
     )  # fmt: skip
     return Launch(select_spec(step, lanes, _is_wide(step, lanes)), blocks, tables, arguments)
 
