@@ -59,9 +59,9 @@ def launched_by(monkeypatch, call):
 def test_arguments_are_packed_as_the_kernel_declares_them(monkeypatch, dtype):
     import gpu_upsample as gu
 
-    x = np.zeros((5, 64), dtype)
+    x = np.zeros((5, 400), dtype)
     fill = {"border": "constant", "fill_value": 5}
-    ((_, arguments, packed),) = launched_by(monkeypatch, lambda: gu.resize(twin.to_twin(x), size=(10, 128), **fill))
+    ((_, arguments, packed),) = launched_by(monkeypatch, lambda: gu.resize(twin.to_twin(x), size=(10, 800), **fill))
     assert packed == list(arguments)
     assert arguments[-1] == 5
     assert max(arguments) >= 2**63  # where the first span begins, before the row: modulo 2**64

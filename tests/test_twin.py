@@ -103,7 +103,7 @@ def test_dtypes(device, dtype, options):
 
 
 # ---- long rows ----------------------------------------------------------------------------------------------
-# Rows of fewer than 32 pixels are walked along; these are not.
+# Rows of fewer than 32 pixels are walked along. In long rows the windows of all threads may lie alike.
 def _calls(dtypes, shape, size, **options):
     return [pytest.param(dtype, shape, size, options, id=_name(dtype, shape, size, options)) for dtype in dtypes]
 
@@ -112,12 +112,15 @@ def _name(dtype, shape, size, options):
     return "-".join(map(str, (dtype, *shape, "to", *size, *options.values())))
 
 
-TWICE = ((3, 10, 48), (20, 96))
+TWICE = ((3, 6, 200), (12, 400))
 DEFAULTS = (False, "half_pixel", "round_prefer_floor", -0.5, None)
 LONG_ROWS = [
     *_calls(["float32", "uint8", "float64"], *TWICE, method="linear"),
     *_calls(["float16", "uint8"], *TWICE, method="cubic"),
     *_calls(["float16", "uint8", "complex64"], *TWICE, method="nearest"),
+    *_calls(["float32"], *TWICE, method="linear", border="constant", fill_value=np.nan),
+    *_calls(["float32"], (2, 6, 280), (12, 560), method="cubic", border="extrapolate"),
+    *_calls(["float32", "uint8"], (2, 12, 1120), (6, 560), method="linear", antialias=True),
     *_calls(["float32"], (3, 20, 96), (10, 48), method="linear", antialias=True),
     *_calls(["float32"], (3, 10, 48), (20, 96), method="linear", border="constant", fill_value=np.nan),
     *_calls(["float32"], (3, 10, 48), (20, 96), method="cubic", border="extrapolate"),
@@ -138,7 +141,7 @@ LONG_ROWS = [
 
 def test_the_forms_of_the_column_sums_are_all_covered():
     calls = [
-        ("float32", (3, 10, 48), (20, 96), (1, 2), "span"),
+        ("float32", *TWICE, (1, 2), "span"),
         ("float32", (3, 11, 47), (15, 64), (1, 2), "apart"),
         ("float32", (5, 36, 16), (10, 72), (0, 1), "joint"),
         ("float32", (3, 10, 12), (20, 24), (1, 2), "walk"),
@@ -168,9 +171,9 @@ def test_samples_beyond_a_window_do_not_count(device):
 
 @pytest.mark.parametrize(("method", "dtype"), [("nearest", "float32"), ("linear", "float32"), ("cubic", "float16")])
 def test_gradients_of_long_rows(device, method, dtype):
-    grad = sample((3, 20, 96), dtype)
+    grad = sample((3, 12, 1120), dtype)
     assert_equals_cpu(
-        device, gu.resize_backward, grad, input_size=(3, 10, 48), size=(20, 96), axes=(1, 2), method=method
+        device, gu.resize_backward, grad, input_size=(3, 6, 560), size=(12, 1120), axes=(1, 2), method=method
     )
 
 

@@ -6,6 +6,8 @@ numba-cuda or CuPy is imported when the backend first works.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from gpu_upsample.cuda.availability import state
@@ -33,6 +35,11 @@ def joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def run_step(step: Any, inputs: list[Any], outputs: list[Any]) -> None:
     """Execute one step of a plan on flat arrays."""
+    _runs()[type(step)](step, *inputs, *outputs)
+
+
+@cache
+def _runs() -> dict[type, Callable[..., None]]:
     from gpu_upsample.cuda.execute import RUN
 
-    RUN[type(step)](step, *inputs, *outputs)
+    return RUN

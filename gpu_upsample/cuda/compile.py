@@ -18,7 +18,7 @@ from typing import Any
 import numba.cuda
 from cuda.core import Linker, LinkerOptions, ObjectCode
 
-from gpu_upsample.cuda.kernels import BLOCKS, THREADS
+from gpu_upsample.cuda.kernels import THREADS, blocks_of
 from gpu_upsample.cuda.machine import DEVICE
 from gpu_upsample.cuda.registry import KERNELS
 
@@ -35,7 +35,7 @@ def ptx_of(spec: Any, capability: Capability) -> str:
         device=False,
         abi="numba",
         output="ptx",
-        launch_bounds=(THREADS, BLOCKS),
+        launch_bounds=(THREADS, blocks_of(spec)),
     )
     return str(text)
 

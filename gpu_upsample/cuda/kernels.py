@@ -9,9 +9,11 @@ Compile-time constants are in capitals. Nothing here writes to shared memory or 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 from numba import types
 
 from gpu_upsample import arithmetic
@@ -24,6 +26,9 @@ GROUP = 4
 
 BLOCKS = 8
 """Blocks that a multiprocessor must be able to hold: it caps a thread at 64 registers."""
+
+MORE_BLOCKS, FEW_WORDS = 10, 28
+"""With so few words for its lanes, a thread makes do with 48 registers, and more threads hide each other's waiting."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,6 @@ class FilterSpec:
     vector, lead : int
         A span's samples are loaded so many at once, from so many before the first one on: there every thread's
         are aligned. One at a time if `vector` is 1.
-    ahead : bool
-        Whether a source row is loaded while the one before it is worked on: for that, its samples need registers.
     """
 
     source: str
@@ -89,7 +92,13 @@ class FilterSpec:
     fewer: bool = False
     vector: int = 1
     lead: int = 0
-    ahead: bool = False
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:  # every launch asks for it
+        return hash(tuple(getattr(self, field.name) for field in fields(self)))
 
     @property
     def pads_rows(self) -> bool:
@@ -101,6 +110,20 @@ class FilterSpec:
         storage = arithmetic.SCALARS[arithmetic.kind_of(self.result)]
         unsigned = self.source.startswith(("uint", "bool")) or "int" in storage.accumulator
         return unsigned and "int" in self.result and not self.fill
+
+
+def blocks_of(spec: Any) -> int:
+    """Return how many blocks of a kernel a multiprocessor must be able to hold."""
+    few = isinstance(spec, FilterSpec) and spec.columns != "walk" and kept(spec) + loaded(spec) <= FEW_WORDS
+    return MORE_BLOCKS if few and not spec.fewer else BLOCKS
+
+
+def kept(spec: FilterSpec) -> int:
+    """Return how many words a thread keeps for its lanes from row to row."""
+    lanes = spec.lanes * (spec.depth + {"apart": spec.width + 2, "joint": 1}.get(spec.columns, 0))
+    shared = spec.width * max(1, spec.phases) if spec.columns in ("span", "joint") else 0
+    accumulator = arithmetic.SCALARS[arithmetic.kind_of(spec.result)].accumulator
+    return (lanes + shared) * max(1, np.dtype(accumulator).itemsize // 4)
 
 
 def row_record(rows: str, depth: int) -> int:
@@ -165,8 +188,8 @@ def _build_place(machine: Any, lanes: int, index: Any) -> Callable[..., Any]:
     return place
 
 
-def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[..., Any], ...]:
-    """Return the functions that read what a thread must know of its columns, load a row, and sum along it."""
+def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[..., Any], Callable[..., None]]:
+    """Return the function that reads what a thread must know of its columns, and the one that sums along a row."""
     add_product, widen, plus, mad, quotient = (
         machine.add_product, machine.widen, machine.plus, machine.mad, machine.quotient,
     )  # fmt: skip
@@ -223,9 +246,22 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return True
 
     @machine.inline
-    def fetch_span(x, begin, whole, width_in, inner, at, length, raw):
-        """Load a sample once for all lanes. Beyond the ends of the row any will do: no lane of the span needs it."""
-        together = memory.local.array(VECTOR, carrier)
+    def form_sums(raw, weight, row):
+        """Sum the windows of a span's lanes."""
+        for lane in range(LANES):
+            total = real(START)
+            pixel = lane // PIXEL
+            nearest = LEAD + (pixel * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL
+            for k in range(WIDTH):
+                sample = widen(SOURCE, raw[nearest + k * PIXEL])
+                total = add_product(RESULT, weight[pixel % PHASES * WIDTH + k], sample, total)
+            row[lane] = total
+
+    @machine.inline
+    def sum_span(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row):
+        """Load a sample once for all lanes, and sum. The lanes beyond the span, at the ends of a row, walk."""
+        start, stop, _, _ = limits
+        raw, together = memory.local.array(REACH, carrier), memory.local.array(VECTOR, carrier)
         first = index(at[0] - index(LEAD))
         if whole:
             for k in range(0, REACH, VECTOR):
@@ -235,92 +271,68 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                     load_lanes(x, plus(plus(begin, first), index(k)), together, VECTOR)
                     for n in range(VECTOR):
                         raw[k + n] = together[n]
+            form_sums(raw, weight, row)
         else:
             for k in range(0, REACH, VECTOR):
                 place = plus(first, index(k))
-                load_lanes(x, plus(begin, place if place < index(width_in) else index(0)), together, VECTOR)
+                place = place if place < index(width_in) else index(0)  # no lane of the span needs what lies beyond
+                load_lanes(x, plus(begin, place), together, VECTOR)
                 for n in range(VECTOR):
                     raw[k + n] = together[n]
+            form_sums(raw, weight, row)
+            place = j if j < index(start) else max(j, index(stop))
+            end = min(index(start), plus(j, index(LANES))) if j < index(start) else plus(j, index(LANES))
+            while place < end:
+                total = walk(x, begin, place, inner, tables, fill)
+                for lane in range(LANES):
+                    row[lane] = total if place == plus(j, index(lane)) else row[lane]
+                place = plus(place, index(1))
 
     @machine.inline
-    def sum_span(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row):
-        """Sum windows that lie alike; those of lanes beyond the span one by one."""
-        start, stop, _, _ = limits
-        sample = memory.local.array(REACH, real)
-        for k in range(REACH):
-            sample[k] = widen(SOURCE, raw[k])
+    def sum_apart(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row):
+        """Sum a window of each lane's own."""
         for lane in range(LANES):
             total = real(START)
-            pixel = lane // PIXEL
-            nearest = LEAD + (pixel * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL
-            for k in range(WIDTH):
-                total = add_product(RESULT, weight[pixel % PHASES * WIDTH + k], sample[nearest + k * PIXEL], total)
-            row[lane] = total
-        if not whole:
-            for number in range(lanes):  # a loop that the compiler must keep
-                place = plus(j, index(number))
-                if place < index(start) or place >= index(stop):
-                    total = walk(x, begin, place, inner, tables, fill)
-                    for lane in range(LANES):
-                        row[lane] = total if index(number) == index(lane) else row[lane]
-
-    @machine.inline
-    def fetch_apart(x, begin, whole, width_in, inner, at, length, raw):
-        """Load what a window of each lane's own reads."""
-        for lane in range(LANES):
             first = plus(begin, at[lane])
             for k in range(WIDTH):
                 if k < LEAST or types.uint32(k) < length[lane]:
                     if INNER:
-                        raw[lane * WIDTH + k] = load_near(x, first, k * PIXEL)
+                        value = load_near(x, first, k * PIXEL)
                     else:
-                        raw[lane * WIDTH + k] = load(x, mad(index(k), inner, first))
-
-    @machine.inline
-    def sum_apart(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row):
-        """Sum such windows."""
-        for lane in range(LANES):
-            total = real(START)
-            for k in range(WIDTH):
-                if k < LEAST or types.uint32(k) < length[lane]:
-                    tap = lane * WIDTH + k
-                    total = add_product(RESULT, weight[tap], widen(SOURCE, raw[tap]), total)
+                        value = load(x, mad(index(k), inner, first))
+                    total = add_product(RESULT, weight[lane * WIDTH + k], widen(SOURCE, value), total)
             if FILL and surround[lane] != real(0.0):
                 total = add_product(RESULT, surround[lane], fill, total)
             row[lane] = total
 
     @machine.inline
-    def fetch_joint(x, begin, whole, width_in, inner, at, length, raw):
-        """Load what the one window of a pixel's channels reads."""
-        channels = memory.local.array(LANES, carrier)
+    def sum_joint(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row):
+        """Sum the one window of a pixel's channels."""
+        raw = memory.local.array(LANES, carrier)
         first = plus(begin, at[0])
-        for k in range(WIDTH):
-            if k < LEAST or types.uint32(k) < length[0]:
-                load_lanes(x, mad(index(k), inner, first), channels, LANES)
-                for lane in range(LANES):
-                    raw[k * LANES + lane] = channels[lane]
-
-    @machine.inline
-    def sum_joint(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row):
-        """Sum such a window."""
         for lane in range(LANES):
             row[lane] = real(START)
         for k in range(WIDTH):
             if k < LEAST or types.uint32(k) < length[0]:
+                load_lanes(x, mad(index(k), inner, first), raw, LANES)
                 for lane in range(LANES):
-                    row[lane] = add_product(RESULT, weight[k], widen(SOURCE, raw[k * LANES + lane]), row[lane])
+                    row[lane] = add_product(RESULT, weight[k], widen(SOURCE, raw[lane]), row[lane])
         if FILL and surround[0] != real(0.0):
             for lane in range(LANES):
                 row[lane] = add_product(RESULT, surround[0], fill, row[lane])
 
     @machine.inline
-    def fetch_none(x, begin, whole, width_in, inner, at, length, raw):
-        pass
-
-    @machine.inline
-    def sum_walk(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row):
+    def sum_walk(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row):
         """Sum the window of the only lane."""
         row[0] = walk(x, begin, j, inner, tables, fill)
+
+    @machine.inline
+    def sum_none(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row):
+        """Load the lanes as they are."""
+        raw = memory.local.array(LANES, carrier)
+        load_lanes(x, plus(begin, j), raw, LANES)
+        for lane in range(LANES):
+            row[lane] = widen(SOURCE, raw[lane])
 
     @machine.inline
     def walk(x, begin, place, inner, tables, fill):
@@ -355,35 +367,18 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return total
 
     # Functions for each form, and only these are inlined: Numba copies all variables of a function with its blocks.
-    forms: dict[str, tuple[Callable[..., Any], ...]] = {
-        "span": (prepare_span, fetch_span, sum_span),
-        "apart": (prepare_own, fetch_apart, sum_apart),
-        "joint": (prepare_own, fetch_joint, sum_joint),
-        "walk": (prepare_none, fetch_none, sum_walk),
-        "none": (prepare_none, *_build_copies(machine, spec, index)),
+    forms: dict[str, tuple[Callable[..., Any], Callable[..., None]]] = {
+        "span": (prepare_span, sum_span),
+        "apart": (prepare_own, sum_apart),
+        "joint": (prepare_own, sum_joint),
+        "walk": (prepare_none, sum_walk),
+        "none": (prepare_none, sum_none),
     }
     return forms[spec.columns]
 
 
-def _build_copies(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[..., Any], ...]:
-    """Return the functions that load a row, and leave its columns as they are."""
-    widen, plus, load_lanes = machine.widen, machine.plus, machine.load_lanes
-    SOURCE, LANES = arithmetic.kind_of(spec.source), spec.lanes
-
-    @machine.inline
-    def fetch_lanes(x, begin, whole, width_in, inner, at, length, raw):
-        load_lanes(x, plus(begin, at[0]), raw, LANES)
-
-    @machine.inline
-    def widen_lanes(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row):
-        for lane in range(LANES):
-            row[lane] = widen(SOURCE, raw[lane])
-
-    return fetch_lanes, widen_lanes
-
-
 def loaded(spec: FilterSpec) -> int:
-    """Return how many scalars of a source row a thread loads ahead."""
+    """Return how many scalars of a source row a thread loads."""
     if spec.columns == "none":
         return spec.lanes
     if spec.columns == "span":
@@ -399,8 +394,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     memory, load, load_lanes = machine.memory, machine.load, machine.load_lanes
     store_lanes, store_bytes = machine.store_lanes, machine.store_bytes
 
-    SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
-    carrier_in, carrier_out = arithmetic.carrier_of(SOURCE), arithmetic.carrier_of(RESULT)
+    RESULT = arithmetic.kind_of(spec.result)
+    carrier_out = arithmetic.carrier_of(RESULT)
     real, index = arithmetic.accumulator_of(RESULT), types.uint64 if spec.wide else types.uint32
     ROWS, RING, SUMS = spec.rows != "none", spec.rows == "ring", spec.rows == "sums"
     DIRECT, FEWER = spec.rows == "direct", spec.fewer
@@ -408,11 +403,10 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     BYTES = spec.result == "uint8" and LANES % 4 == 0
     START = arithmetic.SCALARS[RESULT].start
     KEPT, OWN = DEPTH * LANES, LANES if spec.columns == "apart" else 1
-    RECORD, PADDED, LOADED = row_record(spec.rows, DEPTH), spec.pads_rows, max(1, loaded(spec))
+    RECORD, PADDED = row_record(spec.rows, DEPTH), spec.pads_rows
     WEIGHTS = max(1, spec.width * (spec.phases or OWN))
     place = _build_place(machine, LANES, index)
-    AHEAD, NONE = spec.ahead, 2**index.bitwidth - 1  # no row
-    prepare, fetch, sum_row = _build_columns(machine, spec, index)
+    prepare, sum_row = _build_columns(machine, spec, index)
 
     @machine.inline
     def record(number, length):
@@ -427,25 +421,6 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             load_lanes(row_window, record(o, 2), pair, 2)  # the table has a row more than the output
             return index(pair[0]), index(pair[1])
         return o, plus(o, index(1))
-
-    @machine.inline
-    def filter_row(
-        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, limits, fill, lanes, at, length, weight,
-        surround, raw, row,
-    ):  # fmt: skip
-        """Filter a source row. Then load the next one, to be there when its turn comes, and return which that is.
-
-        What is there already is the row `ahead`.
-        """
-        begin = mad(source, index(width_in), plane_in)
-        if not AHEAD or ahead != source:
-            fetch(x, begin, whole, width_in, inner, at, length, raw)
-        sum_row(x, begin, whole, j, inner, tables, limits, fill, lanes, length, weight, surround, raw, row)
-        if AHEAD:
-            ahead = plus(source, index(1))
-            if ahead < index(rows_in):
-                fetch(x, plus(begin, index(width_in)), whole, width_in, inner, at, length, raw)
-        return ahead
 
     @machine.inline
     def keep_row(row_weight, row_width, o, source, start, row, kept):
@@ -514,7 +489,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         x, y, planes, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
         row_window, row_reach, row_weight, row_width, row_outside,
         column_start, column_count, column_weight, column_width, column_outside,
-        span_start, span_stop, span_first, span_begin, lanes, fill,
+        span_start, span_stop, span_first, span_begin, fill,
     ):  # fmt: skip
         one, inner = index(1), index(INNER if INNER else inner)
         plane, o, last, j = place(across, strips, strip, rows_out)
@@ -526,13 +501,11 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         tables = (column_start, column_count, column_weight, column_width, column_outside)
         limits = (span_start, span_stop, span_first, span_begin)
         plane_in = index(index(plane * index(rows_in)) * index(width_in))
-        at[0] = j
         whole = prepare(j, inner, tables, limits, at, length, weight, surround)
 
         row, total, kept = (
             memory.local.array(LANES, real), memory.local.array(LANES, real), memory.local.array(KEPT, real),
         )  # fmt: skip
-        raw, ahead = memory.local.array(LOADED, carrier_in), index(NONE)
         if SUMS or DIRECT:
             for k in range(KEPT):
                 kept[k] = real(START)
@@ -546,10 +519,10 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         while o < last:
             if FEWER:
                 while source < stop:
-                    ahead = filter_row(
-                        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, limits, fill, lanes,
-                        at, length, weight, surround, raw, row,
-                    )  # fmt: skip
+                    begin = mad(source, index(width_in), plane_in)
+                    sum_row(
+                        x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row
+                    )
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
                 # In an array of its own, so that `row` stays in place for the threads that walk.
@@ -565,10 +538,10 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                     start, stop = reached(row_window, o)
                     source = start if DIRECT else max(source, start)
                 if o < last:
-                    ahead = filter_row(
-                        x, source, ahead, rows_in, width_in, plane_in, whole, j, inner, tables, limits, fill, lanes,
-                        at, length, weight, surround, raw, row,
-                    )  # fmt: skip
+                    begin = mad(source, index(width_in), plane_in)
+                    sum_row(
+                        x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row
+                    )
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
 
@@ -583,7 +556,7 @@ def filter_signature(spec: FilterSpec) -> Any:
     table, weights = pointer(types.uint32), pointer(real)
     arrays = (pointer(arithmetic.carrier_of(source)), pointer(arithmetic.carrier_of(result)))
     window = (table, table, weights, size, weights)
-    return types.void(*arrays, *[size] * 9, *window, *window, *[size] * 5, real)
+    return types.void(*arrays, *[size] * 9, *window, *window, *[size] * 4, real)
 
 
 def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:

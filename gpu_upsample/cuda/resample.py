@@ -11,28 +11,29 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.cuda import memory
-from gpu_upsample.cuda.kernels import GROUP, THREADS, FilterSpec, SelectSpec, loaded, row_record
+from gpu_upsample.cuda.kernels import GROUP, THREADS, FilterSpec, SelectSpec, kept, loaded, row_record
 from gpu_upsample.cuda.run import NARROW, run_kernel
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
 
 # A window along a row up to this length is unrolled and its weights stay in registers.
 _UNROLLED = 8
-# Words that a thread may keep in registers for its lanes: weights, ring, sums; and with those of a row loaded ahead.
-_REGISTERS, _WITH_AHEAD = 40, 36
+# Words that a thread may keep in registers for its lanes: weights, ring, sums; and with the samples of a row.
+_REGISTERS, _WITH_ROW = 40, 60
 # Rows that a thread may keep at most. A filter needs no more, unless a crop box reaches far outside the array.
 _KEPT = 12
-# Threads that keep a large GPU busy: about 132 multiprocessors × 2048 threads.
-_BUSY = 1 << 18
-# Output rows of a strip at most, for each source row that one needs. What a thread knows of its columns serves them
-# all, and the source rows at the end of a strip are filtered for the next one, too; but the longer a strip is, the
-# longer a few of its last threads keep the GPU waiting.
+# Threads that keep a large GPU half as busy as it can be, of about 132 multiprocessors × 2048 threads.
+_BUSY = 1 << 17
+# Output rows of a strip at most, for each source row that one needs: the longer a strip is, the longer the last
+# threads keep the GPU waiting.
 _STRIP = 4
 # Shorter rows of pixels are walked along: they have more border than inside, and one kernel serves them all.
 _SHORT = 32
+# Threads of a warp. In rows of so many, for each tap, too many wait for those at the ends of the row that walk; but the
+# weights of windows of more taps than this would need too many registers.
+_WARP, _WARP_TAPS = 32, 4
 # Bytes of a vector access.
 _ACCESS = 16
-_HALF = False
 # Lanes at most of a thread that selects.
 _SELECTED = 24
 # Pixels of so many scalars at most may lie in a span: a thread owns whole pixels. So threads store with gaps between
@@ -40,14 +41,34 @@ _SELECTED = 24
 _PIXEL, _WORD = 4, 4
 
 
-def _grid(planes: int, rows: int, width: int, lanes: int, depth: int) -> tuple[int, int, int, int, int]:
-    """Return (blocks, planes, threads across a row, strips of a plane, rows of a strip).
+def strip_rows(rows_in: int, rows_out: int, depth: int, threads: int) -> int:
+    """Return how many output rows a thread walks down.
 
-    An output row needs so many source rows as `depth` says.
+    The time of a strip is that of the source rows that it reads, those that the next strip reads again among them,
+    and of a start. It takes the longer, the fewer threads there are to wait for memory in turn.
+
+    Parameters
+    ----------
+    rows_in, rows_out : int
+        Rows of a plane, of the input and of the output.
+    depth : int
+        Source rows that an output row needs.
+    threads : int
+        Threads that there are if every strip is one row.
     """
+
+    def time_of_a_row(strip: int) -> float:
+        return ((strip - 1) * rows_in / rows_out + depth + 1) / strip * (1 + _BUSY * strip / threads)
+
+    return min(range(1, min(rows_out, _STRIP * depth) + 1), key=time_of_a_row)
+
+
+def _grid(step: FilterStep | SelectStep, lanes: int, depth: int) -> tuple[int, int, int, int, int]:
+    """Return (blocks, planes, threads across a row, strips of a plane, rows of a strip)."""
+    planes, (rows_in, rows_out, _, width, _) = step.shape[0], _extent(step)
     across = width // lanes
-    strip = min(rows, _STRIP * depth, max(1, planes * rows * across // _BUSY))
-    strips = -(-rows // strip)
+    strip = strip_rows(rows_in, rows_out, depth, planes * rows_out * across)
+    strips = -(-rows_out // strip)
     return -(-planes * strips * across // THREADS), planes, across, strips, strip
 
 
@@ -257,7 +278,8 @@ def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str, itemsize
     if _walks(taps, inner):
         return Columns("walk", 0, 0, NO_SPAN, known)
     pixel = inner if inner == 1 or (inner <= _PIXEL and itemsize < _WORD) else 0
-    span = _taps_span(taps, lanes // pixel, real) if pixel and lanes % pixel == 0 else NO_SPAN
+    narrow = itemsize >= _WORD and taps.width <= _WARP_TAPS and taps.n_out * inner <= _WARP * taps.width * lanes
+    span = _taps_span(taps, lanes // pixel, real) if pixel and lanes % pixel == 0 and not narrow else NO_SPAN
     if span.phases:
         return Columns("span", taps.width, taps.width, span, pixel)
     joint = lanes > 1 and inner % lanes == 0
@@ -284,11 +306,7 @@ def filter_spec(step: FilterStep, lanes: int, wide: bool, x: int = 1) -> FilterS
         span.step, span.shift, columns.inner, lanes, fill, wide,
         step.rows is not None and step.rows.n_out < step.rows.n_in,
     )  # fmt: skip
-    if span.phases:
-        spec = _with_vectors(spec, step, span, x)
-    words = _kept(spec, step.result.accumulator) + loaded(spec) * _words(step.source.carrier)
-    unrolled = columns.form not in ("walk", "none")
-    return replace(spec, ahead=spec.fewer and unrolled and words <= _WITH_AHEAD)
+    return _with_vectors(spec, step, span, x) if span.phases else spec
 
 
 def _with_vectors(spec: FilterSpec, step: FilterStep, span: Span, x: int) -> FilterSpec:
@@ -302,28 +320,18 @@ def _with_vectors(spec: FilterSpec, step: FilterStep, span: Span, x: int) -> Fil
     return shared if 2 * loaded(shared) <= vector * loaded(spec) else spec
 
 
-def _words(scalar: str) -> int:
-    return max(1, np.dtype(scalar).itemsize // 4)
-
-
-def _kept(spec: FilterSpec, accumulator: str) -> int:
-    """Return how many words a thread keeps for its lanes from row to row."""
-    kept = spec.lanes * (spec.depth + {"apart": spec.width + 1, "joint": 1}.get(spec.columns, 0))
-    shared = spec.width * max(1, spec.phases) if spec.columns in ("span", "joint") else 0
-    return (kept + shared) * _words(accumulator)
-
-
 @lru_cache(maxsize=1024)
 def lane_counts(step: FilterStep) -> tuple[int, ...]:
     """Return how many lanes a thread may own, the best first, by what each of them keeps in registers."""
     inner = step.shape[3]
-    counts = [n for n in (16, 8, 4, 2, 1) if n * step.result.itemsize <= _ACCESS // (2 if _HALF else 1)]
+    counts = [n for n in (16, 8, 4, 2, 1) if n * step.result.itemsize <= _ACCESS]
     if step.columns is not None and _walks(step.columns, inner):
         return (1,)  # neighbours walk along neighbouring samples
     pixels = [n * inner for n in counts] if step.columns is not None and 1 < inner <= _PIXEL else []
 
     def fits(lanes: int) -> bool:
-        return lanes == 1 or _kept(filter_spec(step, lanes, False), step.result.accumulator) <= _REGISTERS
+        spec = filter_spec(step, lanes, False, 0)
+        return lanes == 1 or (kept(spec) <= _REGISTERS and kept(spec) + loaded(spec) <= _WITH_ROW)
 
     spans = [n for n in pixels if filter_spec(step, n, False).columns == "span"]
     return tuple(n for n in (*spans, *counts) if fits(n))
@@ -345,7 +353,7 @@ def filter_lanes(step: FilterStep, x: int, out: int) -> int:
 def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), _extent(step)
-    blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes, 1 if step.rows is None else step.rows.width)
+    blocks, *place = _grid(step, lanes, 1 if step.rows is None else step.rows.width)
     span = _columns_of(step, lanes).span
     rows, columns = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
     tables = _filter_tables(step, device)
@@ -353,7 +361,7 @@ def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     limits = (span.start * inner, span.stop * inner, span.first, span.at * inner % 2**64)
     arguments = (
         *place, rows_in, rows_out, width_in, width_out, inner, *table[:3], rows, *table[3:7], columns, table[7],
-        *limits, lanes, np.dtype(step.result.accumulator).type(step.fill),
+        *limits, np.dtype(step.result.accumulator).type(step.fill),
     )  # fmt: skip
     return Launch(filter_spec(step, lanes, _is_wide(step, lanes), x), blocks, tables, arguments)
 
@@ -414,7 +422,7 @@ def select_lanes(step: SelectStep, x: int, out: int) -> int:
 def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = select_lanes(step, x, out), _extent(step)
-    blocks, *place = _grid(step.shape[0], rows_out, width_out, lanes, 1)
+    blocks, *place = _grid(step, lanes, 1)
     span, tables = select_span(step, lanes), _select_tables(step, device)
     arguments = (
         *place, rows_in, rows_out, width_in, width_out, inner, *tables.addresses,
