@@ -59,7 +59,7 @@ def operand(name: str, x: Any) -> Operand:
     """
     if isinstance(x, np.ndarray) and (type(x) is np.ndarray or not hasattr(x, "__cuda_array_interface__")):
         return Operand(x, x.shape, _name(x.dtype), False, "numpy", _unchanged)
-    library = _library(type(x))
+    library = _library(type(x).__module__)
     if library == "cupy":
         return Operand(x, x.shape, _name(x.dtype), True, library, _unchanged)
     if library == "torch" and hasattr(x, "detach"):
@@ -74,8 +74,8 @@ def operand(name: str, x: Any) -> Operand:
 
 
 @lru_cache(maxsize=64)
-def _library(kind: type) -> str:
-    return kind.__module__.partition(".")[0]
+def _library(module: str) -> str:
+    return module.partition(".")[0]
 
 
 @lru_cache(maxsize=64)

@@ -17,6 +17,7 @@ from gpu_upsample.cuda import compile as compiling
 from gpu_upsample.cuda import launch
 from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec
 from gpu_upsample.cuda.registry import KERNELS
+from gpu_upsample.cuda.resample import strip_rows
 from tests import twin
 
 SPEC = SelectSpec(4, True, False, 0, 0, 0, 0, 1, False, False)
@@ -113,3 +114,18 @@ def test_specialisations_have_distinct_digests():
     other = replace(one, wide=True)
     assert repr(one) != repr(other)
     assert compiling._digest(repr(one)) != compiling._digest(repr(other))
+
+
+# (rows read, rows written, source rows that one needs, threads with strips of one row) -> rows of a strip
+STRIPS = {
+    "many threads: as long as a strip may be": ((1080, 2160, 2, 6_220_800), 8),
+    "deep windows: longer, to read fewer rows twice": ((1080, 2160, 4, 6_220_800), 16),
+    "few threads: one row each": ((32, 64, 2, 3_072), 1),
+    "no more than there are": ((3, 6, 2, 6_220_800), 6),
+    "a thumbnail: a compromise": ((1080, 224, 29, 322_560), 4),
+}
+
+
+@pytest.mark.parametrize(("case", "expected"), STRIPS.values(), ids=STRIPS)
+def test_rows_of_a_strip(case, expected):
+    assert strip_rows(*case) == expected

@@ -41,7 +41,7 @@ _SELECTED = 24
 _PIXEL, _WORD = 4, 4
 
 
-def strip_rows(rows_in: int, rows_out: int, depth: int, threads: int) -> int:
+def strip_rows(rows_read: int, rows_out: int, depth: int, threads: int) -> int:
     """Return how many output rows a thread walks down.
 
     The time of a strip is that of the source rows that it reads, those that the next strip reads again among them,
@@ -49,8 +49,8 @@ def strip_rows(rows_in: int, rows_out: int, depth: int, threads: int) -> int:
 
     Parameters
     ----------
-    rows_in, rows_out : int
-        Rows of a plane, of the input and of the output.
+    rows_read, rows_out : int
+        Rows of a plane that are read, and those that are written.
     depth : int
         Source rows that an output row needs.
     threads : int
@@ -58,16 +58,20 @@ def strip_rows(rows_in: int, rows_out: int, depth: int, threads: int) -> int:
     """
 
     def time_of_a_row(strip: int) -> float:
-        return ((strip - 1) * rows_in / rows_out + depth + 1) / strip * (1 + _BUSY * strip / threads)
+        return ((strip - 1) * rows_read / rows_out + depth + 1) / strip * (1 + _BUSY * strip / threads)
 
     return min(range(1, min(rows_out, _STRIP * depth) + 1), key=time_of_a_row)
 
 
-def _grid(step: FilterStep | SelectStep, lanes: int, depth: int) -> tuple[int, int, int, int, int]:
+def _grid(step: FilterStep | SelectStep, lanes: int) -> tuple[int, int, int, int, int]:
     """Return (blocks, planes, threads across a row, strips of a plane, rows of a strip)."""
     planes, (rows_in, rows_out, _, width, _) = step.shape[0], _extent(step)
     across = width // lanes
-    strip = strip_rows(rows_in, rows_out, depth, planes * rows_out * across)
+    if isinstance(step, SelectStep):  # rows between those selected are not read
+        rows_read, depth = min(rows_in, rows_out), 1
+    else:
+        rows_read, depth = rows_in, 1 if step.rows is None else step.rows.width
+    strip = strip_rows(rows_read, rows_out, depth, planes * rows_out * across)
     strips = -(-rows_out // strip)
     return -(-planes * strips * across // THREADS), planes, across, strips, strip
 
@@ -353,7 +357,7 @@ def filter_lanes(step: FilterStep, x: int, out: int) -> int:
 def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), _extent(step)
-    blocks, *place = _grid(step, lanes, 1 if step.rows is None else step.rows.width)
+    blocks, *place = _grid(step, lanes)
     span = _columns_of(step, lanes).span
     rows, columns = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
     tables = _filter_tables(step, device)
@@ -422,7 +426,7 @@ def select_lanes(step: SelectStep, x: int, out: int) -> int:
 def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = select_lanes(step, x, out), _extent(step)
-    blocks, *place = _grid(step, lanes, 1)
+    blocks, *place = _grid(step, lanes)
     span, tables = select_span(step, lanes), _select_tables(step, device)
     arguments = (
         *place, rows_in, rows_out, width_in, width_out, inner, *tables.addresses,
