@@ -114,16 +114,21 @@ class FilterSpec:
 
 def blocks_of(spec: Any) -> int:
     """Return how many blocks of a kernel a multiprocessor must be able to hold."""
-    few = isinstance(spec, FilterSpec) and spec.columns != "walk" and kept(spec) + loaded(spec) <= FEW_WORDS
-    return MORE_BLOCKS if few and not spec.fewer else BLOCKS
+    if not isinstance(spec, FilterSpec) or spec.columns == "walk" or spec.fewer or spec.wide:
+        return BLOCKS
+    return MORE_BLOCKS if kept(spec) + loaded(spec) * _words(spec) <= FEW_WORDS else BLOCKS
+
+
+def _words(spec: FilterSpec) -> int:
+    accumulator = arithmetic.SCALARS[arithmetic.kind_of(spec.result)].accumulator
+    return max(1, np.dtype(accumulator).itemsize // 4)
 
 
 def kept(spec: FilterSpec) -> int:
     """Return how many words a thread keeps for its lanes from row to row."""
     lanes = spec.lanes * (spec.depth + {"apart": spec.width + 2, "joint": 1}.get(spec.columns, 0))
     shared = spec.width * max(1, spec.phases) if spec.columns in ("span", "joint") else 0
-    accumulator = arithmetic.SCALARS[arithmetic.kind_of(spec.result)].accumulator
-    return (lanes + shared) * max(1, np.dtype(accumulator).itemsize // 4)
+    return (lanes + shared) * _words(spec)
 
 
 def row_record(rows: str, depth: int) -> int:
