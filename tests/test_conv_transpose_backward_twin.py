@@ -91,7 +91,7 @@ def test_the_routes():
 
 
 def test_without_cublas_the_sums_are_formed_directly(monkeypatch):
-    monkeypatch.setattr("gpu_upsample.cuda.conv_transpose_backward.has_matrix_product", lambda: False)
+    monkeypatch.setattr("gpu_upsample.cuda.conv_transpose.has_matrix_product", lambda: False)
     twin.launched.clear()
     both(Twin(), (1, 8, 4, 5), (8, 5, 3, 3), {"stride": 2}, "float32")
     assert {type(spec) for spec in twin.launched} == {ConvTransposeSpec, ReductionSpec}

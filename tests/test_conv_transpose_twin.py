@@ -9,7 +9,7 @@ from tests.cases import noise
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
-from tests import machine_code, twin
+from tests import machine_code, twin, twin_memory
 from tests.devices import Twin
 from tests.test_conv_transpose import OPERATORS, assert_close
 from tests.tolerances import assert_same_bits
@@ -57,6 +57,13 @@ def test_the_matrix_product(device, dtype, data_format):
 
 def test_without_cublas_the_sums_are_formed_directly(monkeypatch):
     monkeypatch.setattr("gpu_upsample.cuda.conv_transpose.has_matrix_product", lambda: False)
+    twin.launched.clear()
+    both(Twin(), (1, 80, 4, 5), (80, 3, 3, 3), {"stride": 2}, "float32")
+    assert [type(spec) for spec in twin.launched] == [ConvTransposeSpec]
+
+
+def test_in_a_cuda_graph_the_sums_are_formed_directly(monkeypatch):
+    monkeypatch.setattr(twin_memory._STREAM, "is_capturing", lambda: True)
     twin.launched.clear()
     both(Twin(), (1, 80, 4, 5), (80, 3, 3, 3), {"stride": 2}, "float32")
     assert [type(spec) for spec in twin.launched] == [ConvTransposeSpec]

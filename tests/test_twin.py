@@ -8,11 +8,11 @@ import pytest
 import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
-from gpu_upsample.cuda import resample
+from gpu_upsample.cuda import memory, resample
 from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec
 from gpu_upsample.cuda.resample import filter_spec
 from gpu_upsample.plan.resample import plan_resize
-from tests import twin
+from tests import twin, twin_memory
 from tests.cases import CASES
 from tests.devices import Twin
 
@@ -303,6 +303,17 @@ def test_flat_indices_beyond_32_bits(dtype, size, wide, method):
     assert seen[0][1] == 1
     expected = gu.resize(tail, size=80, axes=0, method=method)
     np.testing.assert_array_equal(np.asarray(got[-20:]), expected[-20:])
+
+
+def test_what_a_cuda_graph_uses_stays(monkeypatch):
+    monkeypatch.setattr(twin_memory._STREAM, "is_capturing", lambda: True)
+    monkeypatch.setattr(memory, "_captured", {})
+    with twin.installed():
+        x = twin.to_twin(sample((64, 90), "float32"))
+        gu.resize(x[:, ::2], size=(4, 5), antialias=True, method="lanczos3")  # a copy of the input, and two steps
+    kept = [held for held in memory._captured.values() if not isinstance(held, memory.Tables)]
+    assert [held.size for held in kept] == [64 * 45, 4 * 45]
+    assert sum(isinstance(held, memory.Tables) for held in memory._captured.values()) == 2
 
 
 # ---- the twin itself ----------------------------------------------------------------------------------------

@@ -21,6 +21,10 @@ def state() -> tuple[bool, str]:
         return False, f"the CUDA driver does not answer ({error})"
     if count == 0:
         return False, "there is no CUDA device"
+    try:
+        import numba.cuda  # noqa: F401 - does it work with the NumPy that is installed?
+    except Exception as error:  # noqa: BLE001 - whatever it lacks, it cannot be used
+        return False, f"numba-cuda cannot be imported ({type(error).__name__}: {error})"
     properties = cupy.cuda.runtime.getDeviceProperties(0)
     return True, f"{properties['name'].decode()}, driver {cupy.cuda.runtime.driverGetVersion()}"
 

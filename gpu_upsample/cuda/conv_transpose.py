@@ -81,6 +81,11 @@ def has_matrix_product() -> bool:
     return True
 
 
+def by_product(direct: bool) -> bool:
+    """Return whether cuBLAS multiplies; CuPy does not let it while a CUDA graph is captured."""
+    return not direct and not memory.is_capturing() and has_matrix_product()
+
+
 @lru_cache(maxsize=64)
 def _fold_step(step: ConvTransposeStep, images: int) -> FoldStep:
     bias = step.storage if step.bias else None
@@ -122,5 +127,5 @@ def planes(step: ConvTransposeStep, x: Any, size: tuple[int, int, int]) -> Any:
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:
     """Compute a transposed convolution of flat arrays; `rest` is the bias, if there is one, and the output."""
     *biases, out = rest
-    direct = step.direct or not has_matrix_product()
-    (_run_direct if direct else _run_by_product)(step, x, weight, biases[0] if biases else None, out)
+    run = _run_by_product if by_product(step.direct) else _run_direct
+    run(step, x, weight, biases[0] if biases else None, out)

@@ -12,7 +12,7 @@ from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.conv_backward_kernels import ReductionSpec
 from gpu_upsample.cuda.conv_transpose import (
     COLUMN_BYTES,
-    has_matrix_product,
+    by_product,
     matrix_precision,
     numbers,
     planes,
@@ -149,7 +149,7 @@ def run_conv_transpose_backward(
     wanted = iter(outputs)
     grad_x, grad_weight, grad_bias = (next(wanted) if need else None for need in step.needs)
     if grad_x is not None or grad_weight is not None:
-        run = _run_direct if step.direct or not has_matrix_product() else _run_by_product
+        run = _run_by_product if by_product(step.direct) else _run_direct
         run(step, grad_output, x, weight, grad_x, grad_weight)
     if grad_bias is not None:
         _run_reduction(step.bias, grad_output, x, grad_bias)

@@ -19,6 +19,21 @@ def cupy() -> Any:
     return cupy
 
 
+_captured: dict[int, Any] = {}
+
+
+def is_capturing() -> bool:
+    """Return whether what is queued becomes part of a CUDA graph."""
+    return bool(cupy().cuda.get_current_stream().is_capturing())
+
+
+def held(array: Any) -> Any:
+    """Return an array of our own, or several, and keep them if a CUDA graph will use their addresses when launched."""
+    if is_capturing():
+        _captured[id(array)] = array
+    return array
+
+
 def as_array(x: Any) -> Any:
     """Return a CuPy array over the memory of `x`."""
     if isinstance(x, cupy().ndarray):
@@ -49,7 +64,7 @@ def words(x: Any, dtype: str) -> Any:
 
     Where `x` is contiguous, nothing is copied.
     """
-    flat = (x if x.flags.c_contiguous else cupy().ascontiguousarray(x)).reshape(-1)
+    flat = (x if x.flags.c_contiguous else held(cupy().ascontiguousarray(x))).reshape(-1)
     carrier = _carrier(dtype)
     return flat if flat.dtype is carrier else flat.view(carrier)
 
@@ -61,7 +76,7 @@ def _carrier(dtype: str) -> np.dtype[Any]:
 
 def scratch(shape: tuple[int, ...], storage: Storage) -> Any:
     """Return an uninitialised flat array for an intermediate result."""
-    return cupy().empty(prod(shape), storage.carrier)
+    return held(cupy().empty(prod(shape), storage.carrier))
 
 
 def copy(x: Any, out: Any) -> None:

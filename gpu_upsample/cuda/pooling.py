@@ -22,8 +22,6 @@ _LANES = 4
 # Bytes of votes at a time, unless one plane needs more: they should stay in the L2 cache until they are counted.
 _VOTE_BYTES = 1 << 25
 
-_pinned: list[Any] = []
-
 
 def lanes_of_row(length: int, *arrays: Any) -> int:
     """Return how many neighbours of rows of this length a thread may store at once."""
@@ -101,9 +99,7 @@ def elections(step: UnpoolStep, indices: Any) -> Iterator[tuple[slice, slice, An
     n_in, n_out, device = step.n_in, step.n_out, indices.device.id
     planes = min(step.planes, max(1, _VOTE_BYTES // (4 * n_out)))
     wide = planes * max(n_in, n_out) * step.parts + THREADS * _LANES >= NARROW
-    winners = memory.cupy().empty((planes * n_out,), "uint64" if wide else "uint32")
-    if memory.cupy().cuda.get_current_stream().is_capturing():
-        _pinned.append(winners)  # a captured graph keeps the address
+    winners = memory.held(memory.cupy().empty((planes * n_out,), "uint64" if wide else "uint32"))
     for first in range(0, step.planes, planes):
         last = min(first + planes, step.planes)
         sources, places = slice(first * n_in, last * n_in), slice(first * n_out, last * n_out)

@@ -9,8 +9,6 @@ from gpu_upsample.cuda import launch, memory
 NARROW = 2**32
 """Flat indices below this need 32 bits."""
 
-_pinned: set[memory.Tables] = set()
-
 
 def run_kernel(
     spec: Any,
@@ -37,5 +35,5 @@ def run_kernel(
     """
     stream = memory.cupy().cuda.get_current_stream()
     if stream.is_capturing():
-        _pinned.add(tables)  # a captured graph keeps the addresses
+        memory.held(tables)
     launch.launch(spec, x.device.id, stream.ptr, blocks, (x.data.ptr, out.data.ptr, *arguments))
