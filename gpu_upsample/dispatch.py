@@ -116,25 +116,26 @@ def apply(
     home = load("cuda" if first.on_device else "cpu")
     arrays = [home.as_array(source.array) for source in sources]
     goals = None if targets is None else [home.as_array(target.array) for target in targets]
-    if goals is not None:
-        _check_apart(home, dict(zip(inputs, arrays, strict=True)), goals, out_name)
-        if engine is home and all(goal.flags.c_contiguous and goal.dtype.isnative for goal in goals):
-            _execute(engine, plan, sources, arrays, goals)
+    with home.placed([*arrays, *(goals or ())]):
+        if goals is not None:
+            _check_apart(home, dict(zip(inputs, arrays, strict=True)), goals, out_name)
+            if engine is home and all(goal.flags.c_contiguous and goal.dtype.isnative for goal in goals):
+                _execute(engine, plan, sources, arrays, goals)
+                return out
+        here = arrays if engine is home else [_moved(array, first.on_device) for array in arrays]
+        kinds = [here[0].dtype if o.dtype == first.dtype else o.dtype for o in plan.outputs]
+        results = [*map(engine.empty, plan.shapes, kinds)]
+        _execute(engine, plan, sources, here, results)
+        if engine is not home:
+            dtypes = [_native(arrays[0].dtype if o.dtype == first.dtype else o.dtype) for o in plan.outputs]
+            moved = [_moved(result, not first.on_device) for result in results]
+            results = [result.view(dtype) for result, dtype in zip(moved, dtypes, strict=True)]
+        if goals is not None:
+            for result, goal in zip(results, goals, strict=True):
+                home.copy(result, goal)
             return out
-    here = arrays if engine is home else [_moved(array, first.on_device) for array in arrays]
-    kinds = [here[0].dtype if o.dtype == first.dtype else o.dtype for o in plan.outputs]
-    results = [*map(engine.empty, plan.shapes, kinds)]
-    _execute(engine, plan, sources, here, results)
-    if engine is not home:
-        dtypes = [_native(arrays[0].dtype if o.dtype == first.dtype else o.dtype) for o in plan.outputs]
-        moved = [_moved(result, not first.on_device) for result in results]
-        results = [result.view(dtype) for result, dtype in zip(moved, dtypes, strict=True)]
-    if goals is not None:
-        for result, goal in zip(results, goals, strict=True):
-            home.copy(result, goal)
-        return out
-    given = [*map(first.give_back, results, plan.dtypes)]
-    return tuple(given) if len(given) > 1 else given[0]
+        given = [*map(first.give_back, results, plan.dtypes)]
+        return tuple(given) if len(given) > 1 else given[0]
 
 
 def _native(dtype: Any) -> np.dtype[Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -303,6 +306,27 @@ def test_flat_indices_beyond_32_bits(dtype, size, wide, method):
     assert seen[0][1] == 1
     expected = gu.resize(tail, size=80, axes=0, method=method)
     np.testing.assert_array_equal(np.asarray(got[-20:]), expected[-20:])
+
+
+def test_a_call_runs_on_the_device_of_its_arrays(monkeypatch):
+    entered = []
+
+    @contextmanager
+    def device(number):
+        entered.append(number)
+        yield
+
+    monkeypatch.setattr(memory, "device_count", lambda: 2)
+    monkeypatch.setattr(twin_memory.CUPY.cuda, "Device", device)
+    x = sample((6, 8), "float32")
+    with twin.installed():
+        on_second, out = twin.to_twin(x), twin.to_twin(np.zeros((12, 16), np.float32))
+        on_second.device = SimpleNamespace(id=1)
+        with pytest.raises(ValueError, match=r"one CUDA device; got \[0, 1\]"):
+            gu.resize(on_second, scale=2.0, out=out)
+        assert not np.asarray(out).any()
+        np.testing.assert_array_equal(np.asarray(gu.resize(on_second, scale=2.0)), gu.resize(x, scale=2.0))
+    assert entered == [1]
 
 
 def test_what_a_cuda_graph_uses_stays(monkeypatch):

@@ -90,6 +90,7 @@ CUPY = SimpleNamespace(
         )
     ),
     cuda=SimpleNamespace(
+        runtime=SimpleNamespace(getDeviceCount=lambda: 1),
         get_current_stream=lambda: _STREAM,
         using_allocator=_using_allocator,
         Device=_device,

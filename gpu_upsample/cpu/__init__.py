@@ -5,6 +5,7 @@ It exports the same functions as the CUDA backend.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib import import_module
 from math import prod
@@ -16,7 +17,9 @@ import numpy as np
 from gpu_upsample.cpu.bands import joined
 from gpu_upsample.plan.dtypes import Storage, scalars
 
-__all__ = ["as_array", "copy", "empty", "joined", "overlap", "run_step", "scratch", "words"]
+__all__ = ["as_array", "copy", "empty", "joined", "overlap", "placed", "run_step", "scratch", "words"]
+
+_HERE = nullcontext()
 
 _RUN = {
     "Bands": ("resample", "run_bands"),
@@ -44,6 +47,11 @@ def _runner(kind: str) -> Any:
 def as_array(x: Any) -> Any:
     """Return a host operand as a NumPy array, which it is."""
     return x
+
+
+def placed(arrays: list[Any]) -> AbstractContextManager[Any]:
+    """Return the context for work on some arrays: all of them are here."""
+    return _HERE
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Any:

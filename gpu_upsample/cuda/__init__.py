@@ -12,12 +12,12 @@ from typing import Any
 
 from gpu_upsample.cuda.availability import state
 from gpu_upsample.cuda.flags import check_errors, to_host
-from gpu_upsample.cuda.memory import as_array, copy, empty, from_host, overlap, scratch, words
+from gpu_upsample.cuda.memory import as_array, copy, empty, from_host, overlap, placed, scratch, words
 from gpu_upsample.errors import BackendUnavailableError
 
 __all__ = [
-    "as_array", "check_errors", "copy", "empty", "from_host", "joined", "overlap", "require", "run_step", "scratch",
-    "to_host", "words",
+    "as_array", "check_errors", "copy", "empty", "from_host", "joined", "overlap", "placed", "require", "run_step",
+    "scratch", "to_host", "words",
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
@@ -41,6 +42,32 @@ def as_array(x: Any) -> Any:
     if hasattr(x, "__cuda_array_interface__"):
         return cupy().asarray(x)
     return cupy().from_dlpack(x)
+
+
+@lru_cache(maxsize=1)
+def device_count() -> int:
+    """Return how many devices there are."""
+    return int(cupy().cuda.runtime.getDeviceCount())
+
+
+_HERE = nullcontext()
+
+
+def placed(arrays: list[Any]) -> AbstractContextManager[Any]:
+    """Return the context in which the device of some arrays is the current one.
+
+    Raises
+    ------
+    ValueError
+        If they lie on different devices.
+    """
+    if device_count() == 1:
+        return _HERE
+    devices = {array.device.id for array in arrays}
+    if len(devices) > 1:
+        raise ValueError(f"all arrays of a call must lie on one CUDA device; got {sorted(devices)}")
+    context: AbstractContextManager[Any] = cupy().cuda.Device(*devices)
+    return context
 
 
 def from_host(x: Any) -> Any:
