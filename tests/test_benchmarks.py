@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import device, report
+from benchmarks import device, report, vary
 from benchmarks.cases import CASES, Case, MaxUnpool, Resample
 from benchmarks.compare import compare, make_inputs
 from benchmarks.device_targets import device_targets
@@ -25,6 +25,7 @@ from benchmarks.peers import OURS, PEERS, Job, Peer
 from benchmarks.roofline import floor
 from benchmarks.targets import at_least, at_most, judge
 from benchmarks.timing import QUICK, Effort, interleaved
+from gpu_upsample.cpu import threads as threads_of_the_cpu
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMING = {"median", "low", "high", "rounds", "calls"}
@@ -508,3 +509,38 @@ def test_the_program_on_a_device(tmp_path: Path) -> None:
     assert run["machine"]["device"]["name"]
     assert all(case["ours"]["median"] > 0 for case in run["cases"])
     assert {figure["unit"]: figure["value"] > 0 for figure in run["figures"]} == {"µs": True, "of all": True}
+
+
+# ---- variants of the package --------------------------------------------------------------------------------
+def test_variants_take_turns_and_leave_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    before = threads_of_the_cpu._INLINE_BYTES, os.environ.get("GPU_UPSAMPLE_CACHE_DIR")
+    variant = "cpu.threads._INLINE_BYTES=0,cpu.resample._STREAMED_BYTES=1"
+    assert vary.main(["--quick", "--only", "^linear x2 uint8 HWC", variant]) == 0
+    header, line = (text.split("\t") for text in capsys.readouterr().out.splitlines())
+    assert header == ["case", "ms", variant]
+    assert line[0].startswith("linear x2 uint8 HWC")
+    assert float(line[1]) > 0
+    assert float(line[2]) > 0
+    assert (threads_of_the_cpu._INLINE_BYTES, os.environ.get("GPU_UPSAMPLE_CACHE_DIR")) == before
+
+
+def test_a_variant_with_other_results_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(lambda: np.full(3, threads_of_the_cpu._INLINE_BYTES))
+    monkeypatch.setitem(vary.OURS.builders, Resample, lambda case, x: job)
+    variants = vary.Variants(["cpu.threads._INLINE_BYTES=7", "cpu.resample._STREAMED_BYTES=1"], tmp_path)
+    try:
+        _, other, same = vary.row(SMALL[0], variants, "cpu", QUICK)
+    finally:
+        variants.enter(variants.names[0])
+    assert other == "differs"
+    assert float(same) > 0
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [("nothing", "MODULE.NAME=VALUE"), ("cpu.threads.NOPE=1", "no attribute 'NOPE'"), ("nowhere.A=1", "No module")],
+)
+def test_a_variant_of_nothing(variant: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        vary.main(["--quick", variant])
+    assert message in capsys.readouterr().err

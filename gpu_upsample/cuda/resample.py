@@ -275,7 +275,7 @@ class Columns:
 
 @lru_cache(maxsize=1024)
 def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str, itemsize: int) -> Columns:
-    """Return how the sums along a row are formed by threads of so many lanes, of samples of so many bytes."""
+    """Return how the sums along a row are formed by threads of so many lanes, each of so many bytes."""
     if taps is None:
         return Columns("none", 0, 0, NO_SPAN, 0)
     known = 1 if inner == 1 else 0
