@@ -23,7 +23,7 @@ lint: .venv/test.stamp ## Lint and check the types
 # Runs in the environment of PYTHON, which brings numba-cuda and CuPy: a machine with a GPU may have no network.
 # Warnings are no errors there, since the versions are the machine's own.
 gpu: ## Run the tests and the benchmark on a CUDA device, with PYTHON (python3)
-	$(PYTHON) -m pytest -W default -m gpu tests
+	$(PYTHON) -m pytest -W default -m gpu -n auto tests
 	$(PYTHON) -m benchmarks --device
 
 bench: .venv/test.stamp ## Compare the speed with other libraries and with its targets

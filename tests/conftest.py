@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,9 @@ from tests.devices import DEVICES
 # Compiling makes objects by the million, in use until the kernel is done: to look for garbage among them as often
 # as Python does takes long, and finds little.
 gc.set_threshold(10_000, 50)
+
+# JAX is a reference here, not a tenant of the GPU.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 # The same examples on every run: a failure is a fact about the code, not about the day.
 settings.register_profile(
