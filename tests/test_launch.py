@@ -118,11 +118,11 @@ def test_specialisations_have_distinct_digests():
 
 # (rows read, rows written, source rows that one needs, threads with strips of one row) -> rows of a strip
 STRIPS = {
-    "many threads: as long as a strip may be": ((1080, 2160, 2, 6_220_800), 8),
-    "deep windows: longer, to read fewer rows twice": ((1080, 2160, 4, 6_220_800), 16),
-    "few threads: one row each": ((32, 64, 2, 3_072), 1),
-    "no more than there are": ((3, 6, 2, 6_220_800), 6),
-    "a thumbnail: a compromise": ((1080, 224, 29, 322_560), 4),
+    "many threads: as long as a strip may be": ((1080, 2160, 2, 48), 8),
+    "deep windows: longer, to read fewer rows twice": ((1080, 2160, 4, 48), 16),
+    "few threads: one row each": ((32, 64, 2, 0.02), 1),
+    "no more than there are": ((3, 6, 2, 48), 6),
+    "a thumbnail: a compromise": ((1080, 224, 29, 2.4), 4),
 }
 
 

@@ -90,7 +90,9 @@ CUPY = SimpleNamespace(
         )
     ),
     cuda=SimpleNamespace(
-        runtime=SimpleNamespace(getDeviceCount=lambda: 1),
+        runtime=SimpleNamespace(
+            getDeviceCount=lambda: 1, getDeviceProperties=lambda device: {"multiProcessorCount": 132}
+        ),
         get_current_stream=lambda: _STREAM,
         using_allocator=_using_allocator,
         Device=_device,

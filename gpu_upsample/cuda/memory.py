@@ -50,6 +50,12 @@ def device_count() -> int:
     return int(cupy().cuda.runtime.getDeviceCount())
 
 
+@lru_cache
+def multiprocessors(device: int) -> int:
+    """Return how many multiprocessors a device has."""
+    return int(cupy().cuda.runtime.getDeviceProperties(device)["multiProcessorCount"])
+
+
 _HERE = nullcontext()
 
 

@@ -22,8 +22,8 @@ _UNROLLED = 8
 _REGISTERS, _WITH_ROW = 40, 60
 # Rows that a thread may keep at most. A filter needs no more, unless a crop box reaches far outside the array.
 _KEPT = 12
-# Threads that keep a large GPU half as busy as it can be, of about 132 multiprocessors × 2048 threads.
-_BUSY = 1 << 17
+# Threads that keep a multiprocessor half as busy as it can be.
+_BUSY = 1 << 10
 # Output rows of a strip at most, for each source row that one needs: the longer a strip is, the longer the last
 # threads keep the GPU waiting.
 _STRIP = 4
@@ -41,7 +41,7 @@ _SELECTED = 24
 _PIXEL, _WORD = 4, 4
 
 
-def strip_rows(rows_read: int, rows_out: int, depth: int, threads: int) -> int:
+def strip_rows(rows_read: int, rows_out: int, depth: int, threads: float) -> int:
     """Return how many output rows a thread walks down.
 
     The time of a strip is that of the source rows that it reads, those that the next strip reads again among them,
@@ -53,17 +53,17 @@ def strip_rows(rows_read: int, rows_out: int, depth: int, threads: int) -> int:
         Rows of a plane that are read, and those that are written.
     depth : int
         Source rows that an output row needs.
-    threads : int
-        Threads that there are if every strip is one row.
+    threads : float
+        Threads that there are if every strip is one row, in parts of those that keep the GPU half busy.
     """
 
     def time_of_a_row(strip: int) -> float:
-        return ((strip - 1) * rows_read / rows_out + depth + 1) / strip * (1 + _BUSY * strip / threads)
+        return ((strip - 1) * rows_read / rows_out + depth + 1) / strip * (1 + strip / threads)
 
     return min(range(1, min(rows_out, _STRIP * depth) + 1), key=time_of_a_row)
 
 
-def _grid(step: FilterStep | SelectStep, lanes: int) -> tuple[int, int, int, int, int]:
+def _grid(step: FilterStep | SelectStep, lanes: int, device: int) -> tuple[int, int, int, int, int]:
     """Return (blocks, planes, threads across a row, strips of a plane, rows of a strip)."""
     planes, (rows_in, rows_out, _, width, _) = step.shape[0], _extent(step)
     across = width // lanes
@@ -71,7 +71,8 @@ def _grid(step: FilterStep | SelectStep, lanes: int) -> tuple[int, int, int, int
         rows_read, depth = min(rows_in, rows_out), 1
     else:
         rows_read, depth = rows_in, 1 if step.rows is None else step.rows.width
-    strip = strip_rows(rows_read, rows_out, depth, planes * rows_out * across)
+    busy = _BUSY * memory.multiprocessors(device)
+    strip = strip_rows(rows_read, rows_out, depth, planes * rows_out * across / busy)
     strips = -(-rows_out // strip)
     return -(-planes * strips * across // THREADS), planes, across, strips, strip
 
@@ -357,7 +358,7 @@ def filter_lanes(step: FilterStep, x: int, out: int) -> int:
 def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), _extent(step)
-    blocks, *place = _grid(step, lanes)
+    blocks, *place = _grid(step, lanes, device)
     span = _columns_of(step, lanes).span
     rows, columns = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
     tables = _filter_tables(step, device)
@@ -426,7 +427,7 @@ def select_lanes(step: SelectStep, x: int, out: int) -> int:
 def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = select_lanes(step, x, out), _extent(step)
-    blocks, *place = _grid(step, lanes)
+    blocks, *place = _grid(step, lanes, device)
     span, tables = select_span(step, lanes), _select_tables(step, device)
     arguments = (
         *place, rows_in, rows_out, width_in, width_out, inner, *tables.addresses,
