@@ -166,6 +166,13 @@ def test_strips_of_many_rows(device, monkeypatch, dtype, antialias):
     assert_equals_cpu(device, gu.resize, x, size=(91, 64), axes=(1, 2), method="linear", antialias=antialias)
 
 
+@pytest.mark.parametrize(("dtype", "method"), [("float32", "lanczos3"), ("uint16", "mitchell")])
+def test_as_many_rows_from_a_box_that_holds_more(device, dtype, method):
+    # Rows are summed as when shrinking, but there are no fewer: a strip must not store those of the one above.
+    x = sample((9, 40), dtype)
+    assert_equals_cpu(device, gu.resize, x, size=9, axes=0, method=method, box=[(-2.0, 10.5)])
+
+
 def test_samples_beyond_a_window_do_not_count(device):
     x = sample((2, 11, 104), "float32")
     x[..., ::7] = np.inf  # a weight of 0 would make NaN of it

@@ -538,7 +538,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             else:
                 # Several output rows are completed between two source rows.
                 while o < last and source >= stop:
-                    complete_row(y, to_store, True, row_weight, row_outside, fill, o, start, stop, kept, row)
+                    complete_row(y, to_store, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row)
                     o, to_store = plus(o, one), plus(to_store, index(width_out))
                     start, stop = reached(row_window, o)
                     source = start if DIRECT else max(source, start)
