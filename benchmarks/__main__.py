@@ -16,7 +16,7 @@ from benchmarks.cases import CASES
 from benchmarks.compare import compare
 from benchmarks.figures import Figure
 from benchmarks.peers import PEERS
-from benchmarks.timing import DEVICE, FULL, QUICK
+from benchmarks.timing import EFFORTS, QUICK
 
 RESULTS = Path(__file__).parent / "results"
 FIGURES: Mapping[str, tuple[Figure, ...]] = {
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     here = [peer for peer in PEERS if place in peer.places]
     absent = {peer.name: reason for peer in here if (reason := peer.missing(place))}
     present = [peer for peer in here if peer.name not in absent]
-    effort = QUICK if options.quick else {"cpu": FULL, "cuda": DEVICE}[place]
+    effort = QUICK if options.quick else EFFORTS[place]
     jobs: dict[str, Callable[[], report.Record]] = {
         case.name: partial(compare, case, present, place, effort) for case in cases
     }

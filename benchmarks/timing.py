@@ -11,6 +11,8 @@ from statistics import quantiles
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 Call = Callable[[], Any]
 Clock = Callable[[Call, int], float]
 
@@ -44,6 +46,8 @@ FULL = Effort(rounds=21, sample=5e-3, warm_up=0.03, budget=6.0)
 QUICK = Effort(rounds=3, sample=0.0, warm_up=0.0, budget=0.2)
 # No threads go to sleep there, and the queue of a stream holds about a thousand kernels.
 DEVICE = Effort(rounds=21, sample=2e-3, warm_up=0.0, budget=1.0, most_calls=200)
+EFFORTS = {"cpu": FULL, "cuda": DEVICE}
+"""Backend -> how much a full run measures."""
 _FEWEST_ROUNDS = 3
 
 
@@ -85,12 +89,12 @@ def device_seconds(call: Call, calls: int) -> float:
 
     The device begins when all calls are queued: what the host does for them is a figure of its own.
     """
-    cuda, long = import_module("cupy").cuda, import_module("numpy").int64
+    cuda = import_module("cupy").cuda
     start, stop = cuda.Event(), cuda.Event()
     wait = 20e-6 * calls
     while True:
         began = perf_counter()
-        _wait()((1,), (1,), (long(1e9 * wait),))
+        _wait()((1,), (1,), (np.int64(1e9 * wait),))
         start.record()
         for _ in range(calls):
             call()

@@ -25,7 +25,7 @@ import gpu_upsample as gu
 from benchmarks.cases import CASES, Case
 from benchmarks.compare import make_inputs
 from benchmarks.peers import OURS
-from benchmarks.timing import CLOCKS, DEVICE, FULL, QUICK, Effort, interleaved
+from benchmarks.timing import CLOCKS, EFFORTS, QUICK, Effort, interleaved
 
 _PACKAGE = gu.__name__
 _BASE = "as it is"
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", metavar="PATTERN", default="", help="only the rows whose name matches")
     options = parser.parse_args(arguments)
     place = "cuda" if options.device else "cpu"
-    effort = QUICK if options.quick else {"cpu": FULL, "cuda": DEVICE}[place]
+    effort = QUICK if options.quick else EFFORTS[place]
     cases = [case.small() if options.quick else case for case in CASES if re.search(options.only, case.name)]
     with tempfile.TemporaryDirectory() as folder:
         try:

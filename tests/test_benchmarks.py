@@ -478,7 +478,7 @@ def test_the_table_without_rich(capsys: pytest.CaptureFixture[str], monkeypatch:
 def test_a_part_of_the_table_replaces_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "RESULTS", tmp_path / "benchmarks/results")
     monkeypatch.setattr(program, "PEERS", ())
-    monkeypatch.setattr(program, "FULL", QUICK)
+    monkeypatch.setitem(program.EFFORTS, "cpu", QUICK)
     monkeypatch.setattr(program, "CASES", tuple(SMALL[:2]))
     monkeypatch.setitem(program.FIGURES, "cpu", (Figure("a figure", "ms", lambda _quick: (1.0, {})),))
     assert program.main(["--only", "nearest"]) == 0

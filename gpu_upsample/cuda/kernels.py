@@ -508,9 +508,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         plane_in = index(index(plane * index(rows_in)) * index(width_in))
         whole = prepare(j, inner, tables, limits, at, length, weight, surround)
 
-        row, total, kept = (
-            memory.local.array(LANES, real), memory.local.array(LANES, real), memory.local.array(KEPT, real),
-        )  # fmt: skip
+        row, kept = memory.local.array(LANES, real), memory.local.array(KEPT, real)
         if SUMS or DIRECT:
             for k in range(KEPT):
                 kept[k] = real(START)
@@ -530,8 +528,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                     )
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
-                # In an array of its own, so that `row` stays in place for the threads that walk.
-                complete_row(y, to_store, o >= own, row_weight, row_outside, fill, o, start, stop, kept, total)
+                complete_row(y, to_store, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row)
                 o, to_store = plus(o, one), plus(to_store, index(width_out))
                 start, stop = reached(row_window, o)
                 source = start if DIRECT else max(source, start)  # rows that no window reads are passed over

@@ -156,6 +156,6 @@ def upload(arrays: tuple[np.ndarray, ...]) -> Tables:
     # Without CuPy's pool: freeing such memory waits for the device, so that dropping a table from a cache can
     # never take it away from a kernel that still runs on another stream.
     with cuda.using_allocator(None), cuda.Stream(non_blocking=True) as stream:
-        held = tuple(cupy().asarray(array) for array in arrays)
+        copies = tuple(cupy().asarray(array) for array in arrays)
         stream.synchronize()
-    return Tables(held)
+    return Tables(copies)
