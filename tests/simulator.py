@@ -107,6 +107,7 @@ def main():
         (gu.resize, (words,), {"size": 14, "axes": 0, "method": "linear"}),
         (gu.max_pool2d, (x[None],), {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}),
         (gu.max_unpool2d, pooled, {"kernel_size": 3, "stride": 2, "padding": 1, "output_size": (7, 40)}),
+        (gu.max_unpool2d, (x[None, :2, :8], np.arange(16).reshape(1, 2, 8) * 4 + 1), {"kernel_size": (1, 4)}),
         (gu.conv_transpose2d, (planes, weight), {"stride": 2, "groups": 4}),
         (gu.pixel_shuffle, (planes,), {"upscale_factor": 2}),
         (gu.unfold, (planes,), {"kernel_size": 3, "padding": 1}),

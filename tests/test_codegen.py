@@ -19,9 +19,10 @@ from gpu_upsample.cuda.conv_backward_kernels import ReductionSpec
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
 from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec, blocks_of
 from gpu_upsample.cuda.pooling_backward_kernels import PoolBackwardSpec, UnpoolBackwardSpec, WindowsSpec
-from gpu_upsample.cuda.pooling_kernels import FetchSpec, PoolSpec, VoteSpec
+from gpu_upsample.cuda.pooling_kernels import PoolSpec
 from gpu_upsample.cuda.rearrange_kernels import FoldSpec, ShuffleSpec, UnfoldSpec
 from gpu_upsample.cuda.registry import KERNELS
+from gpu_upsample.cuda.unpooling_kernels import FetchSpec, FillSpec, PlaceSpec, VoteSpec
 from gpu_upsample.plan.dtypes import STORAGE
 from gpu_upsample.plan.resample import plan_interpolate, plan_interpolate_backward
 from tests import machine_code
@@ -78,7 +79,9 @@ FILTERS += [
 ]
 OTHERS = [
     PoolSpec("float32", True, 2, True, 4, False),
+    FillSpec(4, 1, "int64", 2, 2, False),
     VoteSpec("int64", False),
+    PlaceSpec(4, 1, "int64", False),
     FetchSpec(4, 1, 4, False),
     UnpoolBackwardSpec(4, 1, "int64", False),
 ]

@@ -11,10 +11,10 @@ import pytest
 import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
-from gpu_upsample.cuda import pooling, pooling_backward
+from gpu_upsample.cuda import pooling_backward, unpooling
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.pooling_backward_kernels import PoolBackwardSpec, UnpoolBackwardSpec, WindowsSpec
-from gpu_upsample.cuda.pooling_kernels import VoteSpec
+from gpu_upsample.cuda.unpooling_kernels import VoteSpec
 from tests import twin
 from tests.cases import COMPLEX, FLOATS, noise
 from tests.devices import Twin
@@ -115,7 +115,7 @@ def test_rows_and_addresses_decide_how_many_samples_a_thread_owns():
 def test_flat_indices_of_64_bits(monkeypatch):
     geometry = (2, (2, 3, 9, 12), (3, 3), (2, 2), (1, 1), (2, 1), True)
     indices = np.random.default_rng(5).integers(0, 108, (2, 3, 5, 4))
-    for module in (pooling, pooling_backward):
+    for module in (unpooling, pooling_backward):
         monkeypatch.setattr(module, "NARROW", 0)
     twin.launched.clear()
     assert_pool_equals_cpu(Twin(), geometry)
@@ -242,7 +242,7 @@ def test_the_winner_does_not_depend_on_the_order_of_threads():
 
 
 def test_planes_in_batches(monkeypatch):
-    monkeypatch.setattr(pooling, "_VOTE_BYTES", 4 * 63 * 3)
+    monkeypatch.setattr(unpooling, "_VOTE_BYTES", 4 * 63 * 3)
     twin.launched.clear()
     assert_unpool_equals_cpu(Twin(), noise((2, 5, 9, 7)), np.random.default_rng(4).integers(0, 63, (2, 5, 5, 4)))
     assert [type(spec) for spec in twin.launched] == [VoteSpec, UnpoolBackwardSpec] * 4

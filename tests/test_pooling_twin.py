@@ -12,10 +12,11 @@ import pytest
 import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
-from gpu_upsample.cuda import flags, pooling
-from gpu_upsample.cuda.pooling_kernels import FetchSpec, PoolSpec, VoteSpec
+from gpu_upsample.cuda import flags, unpooling
+from gpu_upsample.cuda.pooling_kernels import PoolSpec
+from gpu_upsample.cuda.unpooling_kernels import STRAYED, FetchSpec, FillSpec, PlaceSpec, VoteSpec
 from gpu_upsample.plan.dtypes import STORAGE
-from tests import twin
+from tests import twin, twin_memory
 from tests.test_pooling import POOL, REAL, UNPOOL, noise
 from tests.test_twin import bits
 
@@ -41,7 +42,9 @@ def assert_unpool_equals_cpu(x, indices, rank, *arguments, run=twin.run):
     with twin.installed(run):
         got = UNPOOL[rank](twin.to_twin(x), twin.to_twin(indices), *arguments)
         gu.check_errors()
+        strayed = int(flags._flags[0][STRAYED])
     assert_same(got, expected)
+    return strayed
 
 
 # ---- pooling ------------------------------------------------------------------------------------------------
@@ -145,21 +148,86 @@ def test_the_winner_does_not_depend_on_the_order_of_threads(run):
     assert_unpool_equals_cpu(x, indices, 1, 2, run=run)
 
 
+BY_VOTES, BY_WINDOWS = [VoteSpec, FetchSpec], [FillSpec, VoteSpec, PlaceSpec]
+
+
+def kinds_launched():
+    return [type(spec) for spec in twin.launched]
+
+
 def test_planes_in_batches(monkeypatch):
-    monkeypatch.setattr(pooling, "_VOTE_BYTES", 4 * 64 * 3)
+    monkeypatch.setattr(unpooling, "_VOTE_BYTES", 4 * 81 * 3)
+    monkeypatch.setattr(unpooling, "_STRAY_BYTES", 4 * 64 * 3)
     x = noise((2, 5, 4, 4), "float32")
-    twin.launched.clear()
-    assert_unpool_equals_cpu(x, np.random.default_rng(4).integers(0, 64, x.shape), 2, 2)
-    assert [type(spec) for spec in twin.launched] == [VoteSpec, FetchSpec] * 4
-
-
-def test_wide_votes(monkeypatch):
-    monkeypatch.setattr(pooling, "NARROW", 0)
-    for dtype in ("uint8", "float32", "complex64"):
+    for size, kinds in (((9, 9), BY_VOTES), ((8, 8), BY_WINDOWS)):
         twin.launched.clear()
-        x = noise((2, 5, 4, 4), dtype)
-        assert_unpool_equals_cpu(x, np.random.default_rng(5).integers(0, 64, x.shape), 2, 2)
-        assert {(type(spec), spec.wide) for spec in twin.launched} == {(VoteSpec, True), (FetchSpec, True)}
+        assert_unpool_equals_cpu(x, np.random.default_rng(4).integers(0, 64, x.shape), 2, 2, None, 0, size)
+        assert kinds_launched() == kinds * 4
+
+
+def test_wide_indices(monkeypatch):
+    monkeypatch.setattr(unpooling, "NARROW", 0)
+    for dtype in ("uint8", "float32", "complex64"):
+        for size, kinds in (((9, 9), BY_VOTES), ((8, 8), BY_WINDOWS)):
+            twin.launched.clear()
+            x = noise((2, 5, 4, 4), dtype)
+            assert_unpool_equals_cpu(x, np.random.default_rng(5).integers(0, 64, x.shape), 2, 2, None, 0, size)
+            assert kinds_launched() == kinds
+            assert all(spec.wide for spec in twin.launched)
+
+
+# Kernel, shape, and how many windows a thread fills.
+TILES = [
+    (2, (2, 3, 16), 2), (1, (2, 8), 4), (3, (2, 3, 16), 1), (4, (2, 3, 9), 1), ((3, 2), (2, 3, 4, 6), 2),
+    ((2, 2), (2, 5, 7), 1), ((5, 1), (1, 2, 3, 6), 2), ((2, 3, 2), (2, 2, 3, 4), 2), ((3, 1, 4), (2, 2, 2, 3, 5), 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "complex128"])
+@pytest.mark.parametrize("tile", TILES, ids=str)
+def test_windows_that_tile_are_filled_in_one_pass(tile, dtype):
+    kernel, shape, windows = tile
+    rank = len(kernel) if isinstance(kernel, tuple) else 1
+    taps = kernel if isinstance(kernel, tuple) else (kernel,)
+    x = noise(shape, dtype)
+    whole = np.zeros((*shape[:-rank], *(n * k for n, k in zip(shape[-rank:], taps, strict=True))), "float32")
+    whole.flat[np.random.default_rng(6).permutation(whole.size)] = np.arange(whole.size)
+    _, indices = POOL[rank](whole, kernel, return_indices=True, backend="cpu")
+    twin.launched.clear()
+    strayed = assert_unpool_equals_cpu(x, indices, rank, kernel)
+    assert kinds_launched() == BY_WINDOWS
+    assert twin.launched[0].windows == windows
+    assert not strayed
+
+
+def test_strays(monkeypatch):
+    """Votes begin as whatever the memory held, above all as positions of sources."""
+    generator = np.random.default_rng(7)
+    monkeypatch.setattr(
+        twin_memory.CUPY,
+        "empty",
+        lambda shape, dtype: generator.integers(0, 50, shape).astype(dtype).view(twin.TwinArray),
+    )
+    x = noise((3, 48), "float32")
+    own = 2 * np.arange(48) + generator.integers(0, 2, x.shape)
+    for strays in (1, 5, 48):
+        for run in (twin.run, backwards):
+            indices = own.copy()
+            indices[:, generator.permutation(48)[:strays]] = generator.integers(0, 96, (3, strays))
+            twin.launched.clear()
+            assert assert_unpool_equals_cpu(x, indices, 1, 2, run=run)
+            assert kinds_launched() == BY_WINDOWS
+
+
+def test_long_windows_and_odd_addresses_are_filled_by_votes():
+    with twin.installed():
+        twin.launched.clear()
+        gu.max_unpool1d(twin.to_twin(np.ones((1, 4))), twin.to_twin(np.arange(0, 32, 8)[None]), 8)
+        odd = np.zeros(9, np.float32)[1:].view(twin.TwinArray).reshape(1, 8)
+        assert odd.__array_interface__["data"][0] % 8
+        gu.max_unpool1d(twin.to_twin(np.ones((1, 4), "float32")), twin.to_twin(np.arange(0, 8, 2)[None]), 2, out=odd)
+    assert kinds_launched() == BY_VOTES * 2
+    assert np.asarray(odd).tolist() == [[1, 0, 1, 0, 1, 0, 1, 0]]
 
 
 def test_pool_and_unpool_a_batch():
@@ -193,13 +261,13 @@ def test_an_index_out_of_range_is_passed_over_and_told(bad):
 
 def test_negative_int32_indices_are_out_of_range_in_large_planes():
     spec = VoteSpec("int32", False)
-    indices, flag = np.array([-1, 5], np.int32).view(twin.TwinArray), np.zeros(1, np.uint32).view(twin.TwinArray)
+    indices, flag = np.array([-1, 5], np.int32).view(twin.TwinArray), np.zeros(2, np.uint32).view(twin.TwinArray)
     winners = np.zeros(8, np.uint32).view(twin.TwinArray)
     with twin.installed():
         # Were -1 taken for 2**32 - 1, it would lie inside such a plane.
         twin.run(spec, 0, 1, 1, (indices.data.ptr, winners.data.ptr, flag.data.ptr, 2, 2, 2**32))
     assert np.asarray(winners).tolist() == [0, 0, 0, 0, 0, 2, 0, 0]
-    assert np.asarray(flag).tolist() == [1]
+    assert np.asarray(flag).tolist() == [1, 0]
 
 
 def test_data_going_back_to_the_host_raises_and_nothing_is_written():
@@ -244,6 +312,14 @@ POOLS += [
     replace(POOL_SPEC, numbered=True, wide=True),
 ]
 VOTES = [VoteSpec(index, wide) for index in ("int32", "int64") for wide in (False, True)]
+VOTES += [VoteSpec("int64", False, strays=True)]
+FILLS = [FillSpec(size, 1, "int64", 2, 2, False) for size in (1, 2, 4, 8)]
+FILLS += [
+    FillSpec(4, 1, "int32", 4, 1, False),
+    FillSpec(4, 2, "int64", 1, 4, False),
+    FillSpec(8, 2, "int64", 3, 1, True),
+]
+PLACES = [PlaceSpec(4, 1, "int64", False), PlaceSpec(8, 2, "int32", True)]
 FETCHES = [FetchSpec(size, 1, min(4, 16 // size), False) for size in (1, 2, 4, 8)]
 FETCHES += [FetchSpec(4, 2, 4, False), FetchSpec(8, 2, 2, False), FetchSpec(1, 1, 1, False), FetchSpec(4, 1, 2, True)]
 
@@ -263,21 +339,22 @@ def check(spec, capability):
     if not spec.wide:
         assert not re.search(r"\b(div|rem)\.[su]64\b", code)
     atomics = re.findall(r"\b(?:atom|red)\.\S+", code)
-    votes = {"max.u64", "max.u32"} if spec.wide else {"max.u32"}
-    assert {".".join(name.split(".")[-2:]) for name in atomics} == (votes if isinstance(spec, VoteSpec) else set())
+    votes = {"max.u32"} if isinstance(spec, VoteSpec | FillSpec) else set()
+    votes |= {"max.u64"} if isinstance(spec, VoteSpec) and spec.wide else set()
+    assert {".".join(name.split(".")[-2:]) for name in atomics} == votes
     used = machine_code.resources(spec, capability)
     assert used["REG"] <= REGISTERS
     assert used["STACK"] == used["LOCAL"] == 0
 
 
-@pytest.mark.parametrize("spec", [*POOLS, *VOTES, *FETCHES], ids=describe)
+@pytest.mark.parametrize("spec", [*POOLS, *FILLS, *VOTES, *PLACES, *FETCHES], ids=describe)
 def test_every_kernel_on_sm_90(spec):
     pytest.importorskip("nvidia.cu13", reason="reading machine code needs nvidia-cuda-cuobjdump")
     check(spec, (9, 0))
 
 
 @pytest.mark.parametrize("capability", [(7, 5), (10, 0)], ids=lambda c: f"sm_{c[0]}{c[1]}")
-@pytest.mark.parametrize("spec", [POOL_SPEC, POOLS[10], VOTES[2], FETCHES[2]], ids=describe)
+@pytest.mark.parametrize("spec", [POOL_SPEC, POOLS[10], FILLS[2], VOTES[2], PLACES[0], FETCHES[2]], ids=describe)
 def test_samples_on_other_generations(spec, capability):
     pytest.importorskip("nvidia.cu13", reason="reading machine code needs nvidia-cuda-cuobjdump")
     check(spec, capability)

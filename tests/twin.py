@@ -22,8 +22,9 @@ from numba.np import arrayobj
 from gpu_upsample import arithmetic
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.pooling_backward_kernels import WindowsSpec
-from gpu_upsample.cuda.pooling_kernels import PoolSpec, VoteSpec
+from gpu_upsample.cuda.pooling_kernels import PoolSpec
 from gpu_upsample.cuda.registry import KERNELS
+from gpu_upsample.cuda.unpooling_kernels import FillSpec, PlaceSpec, VoteSpec
 from tests import twin_memory
 from tests.twin_memory import TwinArray, to_twin
 
@@ -187,10 +188,15 @@ launched = []
 
 
 def _outputs(spec):
-    """Return which parameters are outputs, each of whose elements is written once."""
-    if isinstance(spec, PoolSpec):
-        return (1, 2) if spec.indices else (1,)
-    return () if isinstance(spec, VoteSpec | WindowsSpec) else (1,)
+    """Return which parameters are written, and how many of them, from the first on, in each element once."""
+    if isinstance(spec, FillSpec):
+        return (1, 3), 1
+    if isinstance(spec, PlaceSpec):
+        return (1,), 0
+    if isinstance(spec, VoteSpec | WindowsSpec):
+        return (), 0
+    places = (1, 2) if isinstance(spec, PoolSpec) and spec.indices else (1,)
+    return places, len(places)
 
 
 def run(spec, device, stream, blocks, arguments, only=None):
@@ -199,12 +205,13 @@ def run(spec, device, stream, blocks, arguments, only=None):
     assert blocks < 2**31
     _, signature = KERNELS[type(spec)]
     typed = twin_memory.typed_arguments(signature(spec), arguments)
-    writes = [np.zeros(typed[place].size, np.uint8) for place in _outputs(spec)]
-    for place, written in zip(_outputs(spec), writes, strict=True):
+    places, whole = _outputs(spec)
+    writes = [np.zeros(typed[place].size, np.uint8) for place in places]
+    for place, written in zip(places, writes, strict=True):
         typed[place] = (typed[place], written)
     chosen = np.arange(blocks) if only is None else np.asarray(only)
     _kernel(spec)(chosen, THREADS, *typed)
-    for written in writes:
+    for written in writes[:whole]:
         if only is None and not (written == 1).all():
             raise AssertionError(f"{spec}: elements written {sorted(set(written.tolist()))} times")
     return writes[0] if writes else None

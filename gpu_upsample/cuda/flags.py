@@ -1,10 +1,14 @@
-"""A word per device in which a kernel that must not be waited for leaves word of an error."""
+"""Two words per device, in which kernels that must not be waited for leave word.
+
+The first is of an error; the second, of an index that strayed, is never taken back (see `unpooling_kernels.py`).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gpu_upsample.cuda import memory
+from gpu_upsample.cuda.unpooling_kernels import OUT_OF_RANGE
 
 _flags: dict[int, Any] = {}
 
@@ -15,7 +19,7 @@ def address(device: int) -> int:
         cuda = memory.cupy().cuda
         # Without CuPy's pool, like the tables: this memory is never given back.
         with cuda.Device(device), cuda.using_allocator(None):
-            flag = memory.cupy().empty((1,), "uint32")
+            flag = memory.cupy().empty((2,), "uint32")
             flag.fill(0)
             cuda.get_current_stream().synchronize()  # the first kernel may run on another stream
         _flags.setdefault(device, flag)
@@ -25,9 +29,9 @@ def address(device: int) -> int:
 def _found(device: int) -> bool:
     """Return whether the current stream, up to here, has left word; and forget it."""
     flag = _flags.get(device)
-    if flag is None or not int(memory.cupy().asnumpy(flag)[0]):
+    if flag is None or not int(memory.cupy().asnumpy(flag)[OUT_OF_RANGE]):
         return False
-    flag.fill(0)
+    flag[OUT_OF_RANGE : OUT_OF_RANGE + 1].fill(0)
     return True
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from gpu_upsample.cuda import flags, memory
 from gpu_upsample.cuda.kernels import THREADS
-from gpu_upsample.cuda.pooling import check_indices, elections, furthest_place, lanes_of_row, queue
+from gpu_upsample.cuda.pooling import furthest_place, lanes_of_row, queue
 from gpu_upsample.cuda.pooling_backward_kernels import PoolBackwardSpec, UnpoolBackwardSpec, WindowsSpec
 from gpu_upsample.cuda.run import NARROW, run_kernel
+from gpu_upsample.cuda.unpooling import check_indices, elections
 from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep, window_error
 
 # Windows along a row that reach a sample are unrolled up to this number.

@@ -1,7 +1,7 @@
 """The CUDA kernels of the gradients of max pooling and unpooling (see `kernels.py`).
 
 Every thread gathers what is its own, so no element is written twice and no sum depends on the order of threads. The
-sources of an unpooling vote as in the forward pass (see `pooling_kernels.py`).
+sources of an unpooling vote as in the forward pass (see `unpooling_kernels.py`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""The CUDA kernels of max pooling and unpooling (see `kernels.py`).
-
-Unpooling takes two, and no atomic operation on floating-point numbers: the sources of each output vote by an atomic
-maximum of their positions, so the last of them wins in whatever order the threads run, and then every output
-fetches its winner, or is zero.
-"""
+"""The CUDA kernel of max pooling (see `kernels.py`)."""
 
 from __future__ import annotations
 
@@ -48,34 +43,6 @@ class PoolSpec:
     lanes: int
     wide: bool
     numbered: bool = False
-
-
-@dataclass(frozen=True)
-class VoteSpec:
-    """A specialisation of the first unpooling kernel: the type of the indices, and of its own flat indices."""
-
-    indices: str
-    wide: bool
-
-
-@dataclass(frozen=True)
-class FetchSpec:
-    """A specialisation of the second unpooling kernel: by size, not by type.
-
-    Attributes
-    ----------
-    itemsize, parts : int
-        Bytes of a word, and words of a sample.
-    lanes : int
-        Neighbouring words of a thread; a multiple of `parts`, or 1.
-    wide : bool
-        Whether flat indices need 64 bits.
-    """
-
-    itemsize: int
-    parts: int
-    lanes: int
-    wide: bool
 
 
 def _index(spec: Any) -> Any:
@@ -203,67 +170,3 @@ def pool_signature(spec: PoolSpec) -> Any:
     """Return the types of the pooling kernel's parameters."""
     array = types.CPointer(arithmetic.carrier_of(arithmetic.kind_of(spec.source)))
     return types.void(array, array, types.CPointer(types.int64), *[types.uint64] * 23)
-
-
-def build_vote(machine: Any, spec: VoteSpec) -> Callable[..., None]:
-    """Return the kernel in which every source votes for itself where its index points.
-
-    A vote is the flat position of the source plus one, so zero means nobody.
-    """
-    plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
-    load, atomic_max, index = machine.load, machine.atomic_max, _index(spec)
-
-    def kernel(indices, winners, flag, total, n_in, n_out):
-        q = mad(index(block()), index(THREADS), index(thread()))
-        if q >= index(total):
-            return
-        plane = quotient(q, index(n_in))
-        chosen = types.uint64(types.int64(load(indices, q)))  # a negative index becomes a large one
-        if chosen < n_out:
-            atomic_max(winners, mad(plane, index(n_out), index(chosen)), plus(q, index(1)))
-        else:
-            atomic_max(flag, types.uint32(0), types.uint32(1))
-
-    return kernel
-
-
-def vote_signature(spec: VoteSpec) -> Any:
-    """Return the types of the parameters of the first unpooling kernel."""
-    pointer, size = types.CPointer, types.uint64
-    return types.void(pointer(getattr(types, spec.indices)), pointer(_index(spec)), pointer(types.uint32), *[size] * 3)
-
-
-def build_fetch(machine: Any, spec: FetchSpec) -> Callable[..., None]:
-    """Return the kernel in which every output fetches its winner, or is zero."""
-    mad, quotient, plus, block, thread = machine.mad, machine.quotient, machine.plus, machine.block, machine.thread
-    memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
-    word, index = getattr(types, f"uint{8 * spec.itemsize}"), _index(spec)
-    LANES, PARTS, VECTOR = spec.lanes, spec.parts, spec.parts == 1
-
-    def kernel(x, y, winners, total):
-        unit = mad(index(block()), index(THREADS), index(thread()))
-        q = index(unit * index(LANES))
-        if q >= index(total):
-            return
-        values, votes = memory.local.array(LANES, word), memory.local.array(LANES, index)
-        if VECTOR:
-            load_lanes(winners, q, votes, LANES)
-        for lane in range(LANES):
-            part = index(0)
-            if not VECTOR:
-                place = plus(q, index(lane))
-                sample = quotient(place, index(PARTS))
-                part = index(place - index(sample * index(PARTS)))
-                votes[lane] = load(winners, sample)
-            values[lane] = word(0)
-            if votes[lane] > index(0):
-                values[lane] = load(x, mad(index(votes[lane] - index(1)), index(PARTS), part))
-        store_lanes(y, q, values, LANES)
-
-    return kernel
-
-
-def fetch_signature(spec: FetchSpec) -> Any:
-    """Return the types of the parameters of the second unpooling kernel."""
-    array = types.CPointer(getattr(types, f"uint{8 * spec.itemsize}"))
-    return types.void(array, array, types.CPointer(_index(spec)), types.uint64)

@@ -26,17 +26,7 @@ from gpu_upsample.cuda.pooling_backward_kernels import (
     unpool_backward_signature,
     windows_signature,
 )
-from gpu_upsample.cuda.pooling_kernels import (
-    FetchSpec,
-    PoolSpec,
-    VoteSpec,
-    build_fetch,
-    build_pool,
-    build_vote,
-    fetch_signature,
-    pool_signature,
-    vote_signature,
-)
+from gpu_upsample.cuda.pooling_kernels import PoolSpec, build_pool, pool_signature
 from gpu_upsample.cuda.rearrange_kernels import (
     FoldSpec,
     ShuffleSpec,
@@ -48,12 +38,28 @@ from gpu_upsample.cuda.rearrange_kernels import (
     shuffle_signature,
     unfold_signature,
 )
+from gpu_upsample.cuda.unpooling_kernels import (
+    FetchSpec,
+    FillSpec,
+    PlaceSpec,
+    VoteSpec,
+    build_fetch,
+    build_fill,
+    build_place,
+    build_vote,
+    fetch_signature,
+    fill_signature,
+    place_signature,
+    vote_signature,
+)
 
 KERNELS: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     ConvTransposeSpec: (build_conv_transpose, conv_transpose_signature),
     FetchSpec: (build_fetch, fetch_signature),
+    FillSpec: (build_fill, fill_signature),
     FilterSpec: (build_filter, filter_signature),
     FoldSpec: (build_fold, fold_signature),
+    PlaceSpec: (build_place, place_signature),
     PoolBackwardSpec: (build_pool_backward, pool_backward_signature),
     PoolSpec: (build_pool, pool_signature),
     ReductionSpec: (build_reduction, reduction_signature),
