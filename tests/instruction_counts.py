@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpu_upsample.cuda.resample import filter_lanes, filter_spec, select_lanes, select_spec
+from gpu_upsample.cuda.volumes import joined
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from tests import machine_code
 
@@ -41,35 +42,43 @@ def _step_cost(step):
     outer, inner, sources = machine_code.row_costs(spec)
     rows_out, rows_in = (step.shape[1],) * 2 if step.rows is None else (step.shape_out[1], _rows_read(step))
     stores = min(count for _, count, _ in outer if count)
-    along = arriving = leaving = 0
+    along = line = arriving = leaving = 0
     if isinstance(step, FilterStep):
-        along = spec.lanes * spec.width
+        line = spec.lanes * (spec.width + (spec.lines > 0))
+        along = line * max(1, spec.lines)
         arriving = spec.lanes * {"sums": spec.depth, "direct": 1}.get(spec.rows, 0)
         leaving = spec.lanes * spec.depth if spec.rows == "ring" else 0
-        if spec.fewer:
-            new = step.rows.count if spec.rows == "direct" else _new_rows(step.rows)
-            return _fewer_rows_cost(outer, sources, stores, along + arriving, leaving, new) / spec.lanes
+
+    def cheapest(turns, rows, further, stores, loads=0):
+        """Return the cost of so many source rows in one turn, whose lines may be turns of a loop of their own."""
+        products = rows * (along + arriving) + further
+        try:
+            return machine_code.cheapest(turns, products, stores, loads)
+        except ValueError:
+            if spec.lines < 2:
+                raise
+            more = rows * (spec.lines - 1)
+            unrolled = machine_code.cheapest(turns, products - more * line, stores)
+            return unrolled + more * machine_code.cheapest(sources, line, 0)
+
+    if isinstance(step, FilterStep) and spec.fewer:
+
+        def cost(number):
+            try:
+                return cheapest(outer, number, leaving, stores)
+            except ValueError:  # more than are unrolled: another turn
+                return cost(number - 1) + cheapest(sources, 1, 0, 0)
+
+        new = step.rows.count if spec.rows == "direct" else _new_rows(step.rows)
+        numbers, times = np.unique(new, return_counts=True)
+        return (
+            sum(cost(int(number)) * count for number, count in zip(numbers, times, strict=True)) / len(new) / spec.lanes
+        )
     loads = 0 if isinstance(step, FilterStep) else _loads(spec)
-    with_store = machine_code.cheapest(outer, along + arriving + leaving, stores, loads)
+    with_store = cheapest(outer, 1, leaving, stores, loads)
     further = machine_code.cheapest(inner, leaving, stores) if rows_in < rows_out else 0
     rows = min(rows_in, rows_out) * with_store + max(rows_out - rows_in, 0) * further
     return rows / rows_out / spec.lanes
-
-
-def _fewer_rows_cost(outer, sources, stores, each, leaving, new):
-    """Return the instructions of an output row, on average, in a thread that completes one in each outer turn.
-
-    In a loop within, it filters the `new` source rows of the output row, with `each` so many multiply-adds.
-    """
-
-    def cost(number):
-        found = [key for key in outer if key[:2] == (number * each + leaving, stores)]
-        if found:
-            return min(outer[key] for key in found)
-        return cost(number - 1) + machine_code.cheapest(sources, each, 0)  # more than are unrolled: another turn
-
-    numbers, times = np.unique(new, return_counts=True)
-    return sum(cost(int(number)) * count for number, count in zip(numbers, times, strict=True)) / len(new)
 
 
 def _loads(spec):
@@ -82,8 +91,9 @@ def _loads(spec):
 
 def per_output(plan):
     """Return the instructions of a call per scalar of its result."""
-    sizes = [np.prod(step.shape_out) for step in plan.steps]
-    return sum(_step_cost(step) * size for step, size in zip(plan.steps, sizes, strict=True)) / sizes[-1]
+    steps = joined(plan.steps)
+    sizes = [np.prod(step.shape_out) for step in steps]
+    return sum(_step_cost(step) * size for step, size in zip(steps, sizes, strict=True)) / sizes[-1]
 
 
 def per_byte(plan, dtype):

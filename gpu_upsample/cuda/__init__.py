@@ -13,6 +13,7 @@ from typing import Any
 from gpu_upsample.cuda.availability import state
 from gpu_upsample.cuda.flags import check_errors, to_host
 from gpu_upsample.cuda.memory import as_array, copy, empty, from_host, overlap, placed, scratch, words
+from gpu_upsample.cuda.volumes import joined
 from gpu_upsample.errors import BackendUnavailableError
 
 __all__ = [
@@ -26,11 +27,6 @@ def require() -> None:
     usable, detail = state()
     if not usable:
         raise BackendUnavailableError(f"backend 'cuda' cannot run here: {detail}")
-
-
-def joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the steps of a plan as this backend runs them: each by itself."""
-    return steps
 
 
 def run_step(step: Any, inputs: list[Any], outputs: list[Any]) -> None:

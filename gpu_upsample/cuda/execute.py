@@ -11,6 +11,7 @@ from gpu_upsample.cuda.pooling_backward import run_pool_backward, run_unpool_bac
 from gpu_upsample.cuda.rearrange import run_fold, run_shuffle, run_unfold
 from gpu_upsample.cuda.resample import run_filter, run_select
 from gpu_upsample.cuda.unpooling import run_unpool
+from gpu_upsample.cuda.volumes import VolumeStep
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep
@@ -30,5 +31,6 @@ RUN: dict[type, Callable[..., None]] = {
     UnfoldStep: run_unfold,
     UnpoolBackwardStep: run_unpool_backward,
     UnpoolStep: run_unpool,
+    VolumeStep: run_filter,
 }
 """Kind of step -> the function that runs it on flat arrays: inputs, then outputs."""

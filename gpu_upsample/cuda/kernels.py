@@ -73,6 +73,8 @@ class FilterSpec:
     vector, lead : int
         A span's samples are loaded so many at once, from so many before the first one on: there every thread's
         are aligned. One at a time if `vector` is 1.
+    lines : int
+        Length of the windows across the lines of a row; 0 if a row is one line.
     """
 
     source: str
@@ -92,6 +94,7 @@ class FilterSpec:
     fewer: bool = False
     vector: int = 1
     lead: int = 0
+    lines: int = 0
 
     def __hash__(self) -> int:
         return self._hash
@@ -114,7 +117,7 @@ class FilterSpec:
 
 def blocks_of(spec: Any) -> int:
     """Return how many blocks of a kernel a multiprocessor must be able to hold."""
-    if not isinstance(spec, FilterSpec) or spec.columns == "walk" or spec.fewer or spec.wide:
+    if not isinstance(spec, FilterSpec) or spec.columns == "walk" or spec.fewer or spec.wide or spec.lines:
         return BLOCKS
     return MORE_BLOCKS if kept(spec) + loaded(spec) * _words(spec) <= FEW_WORDS else BLOCKS
 
@@ -128,7 +131,8 @@ def kept(spec: FilterSpec) -> int:
     """Return how many words a thread keeps for its lanes from row to row."""
     lanes = spec.lanes * (spec.depth + {"apart": spec.width + 2, "joint": 1}.get(spec.columns, 0))
     shared = spec.width * max(1, spec.phases) if spec.columns in ("span", "joint") else 0
-    return (lanes + shared) * _words(spec)
+    line = spec.lanes if spec.lines else 0  # the sums of a line, beside those of its row
+    return (lanes + shared + line) * _words(spec)
 
 
 def row_record(rows: str, depth: int) -> int:
@@ -394,10 +398,10 @@ def loaded(spec: FilterSpec) -> int:
 
 
 def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
-    """Return the kernel that forms weighted sums along the columns, then along the rows."""
+    """Return the kernel that forms weighted sums along the columns, then across the lines, then along the rows."""
     add_product, narrow, plus, mad = machine.add_product, machine.narrow, machine.plus, machine.mad
     memory, load, load_lanes = machine.memory, machine.load, machine.load_lanes
-    store_lanes, store_bytes = machine.store_lanes, machine.store_bytes
+    quotient, store_lanes, store_bytes = machine.quotient, machine.store_lanes, machine.store_bytes
 
     RESULT = arithmetic.kind_of(spec.result)
     carrier_out = arithmetic.carrier_of(RESULT)
@@ -409,9 +413,9 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     START = arithmetic.SCALARS[RESULT].start
     KEPT, OWN = DEPTH * LANES, LANES if spec.columns == "apart" else 1
     RECORD, PADDED = row_record(spec.rows, DEPTH), spec.pads_rows
-    WEIGHTS = max(1, spec.width * (spec.phases or OWN))
+    WEIGHTS, LINES = max(1, spec.width * (spec.phases or OWN)), spec.lines
     place = _build_place(machine, LANES, index)
-    prepare, sum_row = _build_columns(machine, spec, index)
+    prepare, sum_line = _build_columns(machine, spec, index)
 
     @machine.inline
     def record(number, length):
@@ -426,6 +430,34 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             load_lanes(row_window, record(o, 2), pair, 2)  # the table has a row more than the output
             return index(pair[0]), index(pair[1])
         return o, plus(o, index(1))
+
+    @machine.inline
+    def sum_lines(
+        x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, lines, row,
+    ):  # fmt: skip
+        """Sum the lines of a source row that an output line reaches, each of them summed along its columns."""
+        line_weight, first, count, outside = lines
+        part = memory.local.array(LANES, real)
+        for lane in range(LANES):
+            row[lane] = real(START)
+        line, tap = begin, types.uint32(0)
+        while tap < count:
+            sum_line(x, line, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, part)
+            factor = load(line_weight, plus(first, tap))
+            for lane in range(LANES):
+                row[lane] = add_product(RESULT, factor, part[lane], row[lane])
+            line, tap = plus(line, index(width_in)), plus(tap, types.uint32(1))
+        if FILL and outside != real(0.0):
+            for lane in range(LANES):
+                row[lane] = add_product(RESULT, outside, fill, row[lane])
+
+    @machine.inline
+    def sum_only_line(
+        x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, lines, row,
+    ):  # fmt: skip
+        sum_line(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row)
+
+    sum_row = sum_lines if LINES else sum_only_line
 
     @machine.inline
     def keep_row(row_weight, row_width, o, source, start, row, kept):
@@ -494,7 +526,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         x, y, planes, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
         row_window, row_reach, row_weight, row_width, row_outside,
         column_start, column_count, column_weight, column_width, column_outside,
-        span_start, span_stop, span_first, span_begin, fill,
+        span_start, span_stop, span_first, span_begin,
+        lines_in, lines_out, line_window, line_weight, line_outside, fill,
     ):  # fmt: skip
         one, inner = index(1), index(INNER if INNER else inner)
         plane, o, last, j = place(across, strips, strip, rows_out)
@@ -505,7 +538,19 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         weight, surround = memory.local.array(WEIGHTS, real), memory.local.array(OWN, real)
         tables = (column_start, column_count, column_weight, column_width, column_outside)
         limits = (span_start, span_stop, span_first, span_begin)
-        plane_in = index(index(plane * index(rows_in)) * index(width_in))
+        row_in, row_out = index(width_in), index(width_out)
+        pair = memory.local.array(2, types.uint32)
+        line, first_line, count, outside, to_store = index(0), index(0), types.uint32(1), real(0.0), j
+        if LINES:
+            row_in, row_out = index(row_in * index(lines_in)), index(row_out * index(lines_out))
+            line = quotient(j, index(width_out))
+            j = index(j - index(line * index(width_out)))
+            load_lanes(line_window, record(line, 2), pair, 2)
+            first_line, count = index(pair[0]), types.uint32(pair[1] - pair[0])
+            if FILL:
+                outside = load(line_outside, line)
+        lines = (line_weight, types.uint32(index(line * index(LINES))), count, outside)
+        plane_in = mad(index(plane * index(rows_in)), row_in, index(first_line * index(width_in)))
         whole = prepare(j, inner, tables, limits, at, length, weight, surround)
 
         row, kept = memory.local.array(LANES, real), memory.local.array(KEPT, real)
@@ -518,31 +563,59 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             # The first source row may belong to output rows of the strip above: these are begun, but not stored.
             o = min(o, index(load(row_reach, source)))
             stop = reached(row_window, o)[1]
-        to_store = plus(index(mad(plane, index(rows_out), o) * index(width_out)), j)
+        to_store = mad(mad(plane, index(rows_out), o), row_out, to_store)
         while o < last:
             if FEWER:
                 while source < stop:
-                    begin = mad(source, index(width_in), plane_in)
+                    begin = mad(source, row_in, plane_in)
                     sum_row(
-                        x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row
+                        x,
+                        begin,
+                        whole,
+                        width_in,
+                        j,
+                        inner,
+                        tables,
+                        limits,
+                        fill,
+                        at,
+                        length,
+                        weight,
+                        surround,
+                        lines,
+                        row,
                     )
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
                 complete_row(y, to_store, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row)
-                o, to_store = plus(o, one), plus(to_store, index(width_out))
+                o, to_store = plus(o, one), plus(to_store, row_out)
                 start, stop = reached(row_window, o)
                 source = start if DIRECT else max(source, start)  # rows that no window reads are passed over
             else:
                 # Several output rows are completed between two source rows.
                 while o < last and source >= stop:
                     complete_row(y, to_store, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row)
-                    o, to_store = plus(o, one), plus(to_store, index(width_out))
+                    o, to_store = plus(o, one), plus(to_store, row_out)
                     start, stop = reached(row_window, o)
                     source = start if DIRECT else max(source, start)
                 if o < last:
-                    begin = mad(source, index(width_in), plane_in)
+                    begin = mad(source, row_in, plane_in)
                     sum_row(
-                        x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row
+                        x,
+                        begin,
+                        whole,
+                        width_in,
+                        j,
+                        inner,
+                        tables,
+                        limits,
+                        fill,
+                        at,
+                        length,
+                        weight,
+                        surround,
+                        lines,
+                        row,
                     )
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
@@ -558,7 +631,7 @@ def filter_signature(spec: FilterSpec) -> Any:
     table, weights = pointer(types.uint32), pointer(real)
     arrays = (pointer(arithmetic.carrier_of(source)), pointer(arithmetic.carrier_of(result)))
     window = (table, table, weights, size, weights)
-    return types.void(*arrays, *[size] * 9, *window, *window, *[size] * 4, real)
+    return types.void(*arrays, *[size] * 9, *window, *window, *[size] * 6, table, weights, weights, real)
 
 
 def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:

@@ -13,6 +13,7 @@ import numpy as np
 from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.kernels import GROUP, THREADS, FilterSpec, SelectSpec, kept, loaded, row_record
 from gpu_upsample.cuda.run import NARROW, run_kernel
+from gpu_upsample.cuda.volumes import VolumeStep
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
 
@@ -66,7 +67,7 @@ def strip_rows(rows_read: int, rows_out: int, depth: int, threads: float) -> int
 def _grid(step: FilterStep | SelectStep, lanes: int, device: int) -> tuple[int, int, int, int, int]:
     """Return (blocks, planes, threads across a row, strips of a plane, rows of a strip)."""
     planes, (rows_in, rows_out, _, width, _) = step.shape[0], _extent(step)
-    across = width // lanes
+    across = width // lanes * _lines(step)[1]
     if isinstance(step, SelectStep):  # rows between those selected are not read
         rows_read, depth = min(rows_in, rows_out), 1
     else:
@@ -105,15 +106,20 @@ def _run(launch: Launch, x: Any, out: Any) -> None:
 
 
 def _extent(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:
-    """Return the rows and the scalars of a row, of the input and of the output, and the scalars of a pixel."""
+    """Return the rows and the scalars of a line, of the input and of the output, and the scalars of a pixel."""
     _, rows_in, columns_in, inner = step.shape
     _, rows_out, columns_out, _ = step.shape_out
-    return rows_in, rows_out, columns_in * inner, columns_out * inner, inner
+    return rows_in, rows_out, columns_in * inner, columns_out // _lines(step)[1] * inner, inner
+
+
+def _lines(step: FilterStep | SelectStep) -> tuple[int, int]:
+    """Return how many lines a row has, of the input and of the output."""
+    return (step.lines.n_in, step.lines.n_out) if isinstance(step, VolumeStep) else (1, 1)
 
 
 def _is_wide(step: FilterStep | SelectStep, lanes: int) -> bool:
     """Say whether flat indices need 64 bits, those of threads beyond the end of an array too."""
-    return max(prod(step.shape), prod(step.shape_out)) + THREADS * lanes >= NARROW
+    return max(prod(step.shape) * _lines(step)[0], prod(step.shape_out)) + THREADS * lanes >= NARROW
 
 
 # ---- spans --------------------------------------------------------------------------------------------------
@@ -252,7 +258,11 @@ def _filter_tables(step: FilterStep, device: int) -> memory.Tables:
             taps.start.astype(np.uint32), taps.count.astype(np.uint32), _in_groups(taps.weight).astype(real),
             _outside(taps, real),
         )  # fmt: skip
-    return memory.upload(tuple(np.ascontiguousarray(table) for table in (*rows, *columns)))
+    lines: tuple[Any, ...] = (nothing, np.zeros(1, real), np.zeros(1, real))
+    if isinstance(step, VolumeStep):
+        taps = step.lines
+        lines = (_pairs(taps.start, taps.start + taps.count), taps.weight.astype(real), _outside(taps, real))
+    return memory.upload(tuple(np.ascontiguousarray(table) for table in (*rows, *columns, *lines)))
 
 
 def _row_width(taps: Taps | None) -> int:
@@ -304,12 +314,13 @@ def filter_spec(step: FilterStep, lanes: int, wide: bool, x: int = 1) -> FilterS
     """Return the specialisation of the filter kernel for a step, and an input at that address, modulo an access."""
     rows, depth = _rows_form(step.rows)
     columns = _columns_of(step, lanes)
-    fill = any(taps is not None and taps.outside is not None for taps in (step.rows, step.columns))
+    lines = step.lines if isinstance(step, VolumeStep) else None
+    fill = any(taps is not None and taps.outside is not None for taps in (step.rows, step.columns, lines))
     span = columns.span
     spec = FilterSpec(
         step.source.name, step.result.name, rows, depth, columns.form, columns.width, columns.least, span.phases,
         span.step, span.shift, columns.inner, lanes, fill, wide,
-        step.rows is not None and step.rows.n_out < step.rows.n_in,
+        step.rows is not None and step.rows.n_out < step.rows.n_in, lines=0 if lines is None else lines.width,
     )  # fmt: skip
     return _with_vectors(spec, step, span, x) if span.phases else spec
 
@@ -366,7 +377,7 @@ def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     limits = (span.start * inner, span.stop * inner, span.first, span.at * inner % 2**64)
     arguments = (
         *place, rows_in, rows_out, width_in, width_out, inner, *table[:3], rows, *table[3:7], columns, table[7],
-        *limits, np.dtype(step.result.accumulator).type(step.fill),
+        *limits, *_lines(step), *table[8:], np.dtype(step.result.accumulator).type(step.fill),
     )  # fmt: skip
     return Launch(filter_spec(step, lanes, _is_wide(step, lanes), x), blocks, tables, arguments)
 

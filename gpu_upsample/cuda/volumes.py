@@ -1,0 +1,93 @@
+"""Two steps of a plan run as one, along three axes: what lies between them is never written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gpu_upsample.plan.dtypes import STORAGE
+from gpu_upsample.plan.steps import FilterStep, Shape4
+from gpu_upsample.plan.taps import Taps
+
+# Lines that an output line needs at most: sums along the columns of each are formed for it alone.
+_LINES = 4
+# Multiply-adds for which a GPU takes as long as to write and read one scalar, with what they entail.
+_WORTH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeStep(FilterStep):
+    """Weighted sums along the columns, then across the lines, then along the rows.
+
+    A row of a plane is a matrix: lines of columns. `shape` tells of the planes, the rows, the columns of a line and the
+    scalars of a column.
+
+    Attributes
+    ----------
+    lines : Taps
+        The windows across the lines of a row.
+    """
+
+    lines: Taps = field(kw_only=True)
+
+    @property
+    def shape_out(self) -> Shape4:
+        """Folded shape of the result, each of whose rows holds all of its lines."""
+        planes, rows, columns, inner = super().shape_out
+        return planes, rows, self.lines.n_out * columns, inner
+
+
+def joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the steps of a plan as this backend runs them: some of them two in one."""
+    return steps if len(steps) == 1 else _joined(steps)
+
+
+@lru_cache(maxsize=256)
+def _joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
+    found: list[Any] = []
+    for step in steps:
+        volume = _volume(found[-1], step) if found else None
+        if volume is None:
+            found.append(step)
+        else:
+            found[-1] = volume
+    return tuple(found)
+
+
+def _volume(first: Any, second: Any) -> VolumeStep | None:
+    """Return two steps in one, or None if they are better run one by one, or must be."""
+    if type(first) is not FilterStep or type(second) is not FilterStep or not _rounds_once(first, second):
+        return None
+    if first.columns is None or second.rows is None or second.columns is not None:
+        return None
+    planes, rows, _, _ = second.shape
+    lines, rest = divmod(prod(first.shape[:2]), planes * rows)
+    if rest or (first.rows is not None and first.shape[0] != planes * rows):
+        return None
+    across = _unchanged(lines) if first.rows is None else first.rows
+    if across.width > _LINES or repeated(first.columns, across) > _WORTH:
+        return None
+    _, _, columns, inner = first.shape
+    shape = planes, rows, columns, inner
+    return VolumeStep(shape, second.rows, first.columns, first.source, second.result, first.fill, lines=across)
+
+
+def _rounds_once(first: FilterStep, second: FilterStep) -> bool:
+    """Return whether sums stay what they are between two steps."""
+    return first.result is second.source is STORAGE[second.result.accumulator] and second.result.name in STORAGE
+
+
+def _unchanged(n: int) -> Taps:
+    return Taps(n, np.arange(n), np.ones(n, np.int64), np.ones((n, 1)))
+
+
+def repeated(columns: Taps, lines: Taps) -> float:
+    """Return how many multiply-adds more are needed for each scalar that is not written between two steps.
+
+    Sums along the columns are kept from one output line to the next by a step of their own, but not by a volume's.
+    """
+    return columns.width * (lines.width - lines.n_in / lines.n_out)

@@ -1,0 +1,74 @@
+"""Calls that nobody thought of: `resize` and its gradient on the host twin give the CPU backend's bits."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import gpu_upsample as gu
+
+pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
+from tests.devices import Twin
+from tests.test_twin import assert_equals_cpu, sample
+
+METHODS = ["nearest", "linear", "cubic", "lanczos2", "lanczos3", "area", "box", "hamming", "mitchell"]
+RATIOS = [2, 3, 0.5, 0.25, 1.37, 0.61, 1, 1.25, 0.75]
+DTYPES = ["float32", "uint8", "float16", "int16", "uint16", "float64", "complex64"]
+
+
+@st.composite
+def lengths(draw, most):
+    """Return a length and another to resize it to; often by a common ratio, often to a multiple of 16."""
+    n = draw(st.integers(1, most))
+    m = int(n * draw(st.sampled_from(RATIOS))) if draw(st.booleans()) else draw(st.integers(1, most))
+    if draw(st.booleans()):
+        n, m = -(-n // 16) * 16, -(-m // 16) * 16
+    return n, max(1, m)
+
+
+@st.composite
+def calls(draw):
+    """Return the shape of an array, and what `resize` is told."""
+    rank = draw(st.integers(1, 3))
+    pairs = [*(draw(lengths(10)) for _ in range(rank - 1)), draw(lengths(300))]
+    before, behind = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 1, 2, 3, 8, 33]))
+    shape = (before, *(n for n, _ in pairs), behind)
+    method = draw(st.sampled_from(METHODS))
+    options = {
+        "size": tuple(m for _, m in pairs),
+        "axes": tuple(range(1, rank + 1)),
+        "method": method,
+        "antialias": method != "nearest" and draw(st.booleans()),
+        "border": draw(st.sampled_from(["clamp", "constant", "renormalize", "extrapolate"])),
+    }
+    if method != "area":
+        options["coordinates"] = draw(st.sampled_from(["half_pixel", "align_corners", "asymmetric"]))
+    if draw(st.booleans()):
+        edges = st.tuples(st.floats(-2, 1), st.floats(-1, 2))
+        drawn = [(n, *draw(edges)) for n, _ in pairs]
+        options["box"] = tuple((low, max(n + high, low + 1.5)) for n, low, high in drawn)
+    return shape, options
+
+
+checked = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+
+
+@pytest.mark.thorough
+@checked
+@given(calls(), st.sampled_from(DTYPES), st.integers(0, 2**16))
+def test_resize(call, dtype, seed):
+    shape, options = call
+    fill = {"fill_value": 3 if dtype != "complex64" else 0} if options["border"] == "constant" else {}
+    assert_equals_cpu(Twin(), gu.resize, sample(shape, dtype, seed), **options, **fill)
+
+
+@pytest.mark.thorough
+@checked
+@given(calls(), st.sampled_from(["float32", "float16", "float64"]), st.integers(0, 2**16))
+def test_gradient(call, dtype, seed):
+    shape, options = call
+    grad = sample((shape[0], *options["size"], shape[-1]), dtype, seed)
+    assert_equals_cpu(Twin(), gu.resize_backward, grad, input_size=shape, **options)
