@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
-from gpu_upsample.cpu import pooling
+from gpu_upsample.cpu import conv_transpose, pooling
 from gpu_upsample.plan import steps
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep, conv_transpose_step
 from gpu_upsample.plan.resample import plan_interpolate
@@ -87,6 +87,9 @@ GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 3, 300), (3, 2, 700), {"stride": 1, "padding": 5}),
     ((1, 2, 130, 70), (2, 3, 2, 2), {"stride": 2}),
     ((2, 3, 20), (3, 4, 5), {"stride": 3, "dilation": 4, "padding": 1}),
+    ((2, 5, 6, 7), (5, 21, 4, 4), {"stride": 2, "padding": 1}),
+    ((1, 6, 9, 8), (6, 19, 7, 7), {"padding": 3, "groups": 2}),
+    ((1, 16, 50), (16, 20, 16), {"stride": 8, "padding": 4}),
 ]
 
 
@@ -116,6 +119,39 @@ def test_tiles_and_rows_give_the_same_bits(
         results.append((y, backward(gradient, x, weight, needs=needs, **options, data_format=data_format)[0]))
     for by_tiles, by_rows in zip(*results, strict=True):
         tolerances.assert_same_bits(by_tiles, by_rows)
+
+
+# How the weight is brought into the panels: whether scalars that are multiplied together lie near each other, and
+# whether channels are turned.
+PANELS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], bool, bool]] = {
+    "phases of a channel": ((1, 512, 128), (512, 256, 16), {"stride": 8, "padding": 4}, True, False),
+    "one phase of many channels": ((8, 512, 8, 8), (512, 256, 4, 4), {"stride": 2, "padding": 1}, False, True),
+    "no stride": ((1, 16, 8, 8), (16, 20, 5, 5), {"padding": 2}, False, True),
+    "phases far apart": ((1, 8, 9, 9), (8, 8, 20, 20), {"stride": (4, 1)}, False, False),
+}
+
+
+@pytest.mark.parametrize(("shape", "weight", "options", "near", "turned"), PANELS.values(), ids=PANELS)
+def test_panels(
+    shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any], near: bool, turned: bool
+) -> None:
+    tables = conv_transpose._tiles(convolution(shape, weight, options))
+    assert (tables.near, tables.turned) == (near, turned)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@pytest.mark.parametrize(
+    ("weight_shape", "options"), [((9, 21, 4, 4), {"stride": 2, "padding": 1}), ((9, 4, 2, 4), {"stride": (1, 4)})]
+)
+def test_dtypes_of_panels(
+    weight_shape: tuple[int, ...], options: dict[str, Any], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, weight = noise((2, 9, 7, 8), dtype), noise(weight_shape, dtype, 1)
+    results = []
+    for tiled in (True, False):
+        monkeypatch.setattr(ConvTransposeStep, "tiled", tiled)
+        results.append(gu.conv_transpose2d(x, weight, **options))
+    tolerances.assert_same_bits(*results)
 
 
 def test_threads_do_not_change_the_bits_of_tiles(use_threads: Any) -> None:

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.conv_transpose_kernels import BLOCKS, DEPTH, TILES, panel_kernel, row_kernel, tile_kernel
+from gpu_upsample.cpu.conv_transpose_kernels import (
+    BLOCKS,
+    DEPTH,
+    TILES,
+    panel_kernel,
+    row_kernel,
+    tile_kernel,
+    turned_panel_kernel,
+)
 from gpu_upsample.cpu.threads import num_threads, run_in_parts
 from gpu_upsample.cpu.tiles import ROWS, VECTORS, lanes_of
 from gpu_upsample.cpu.vectors import BYTES, aligned
@@ -67,12 +75,16 @@ class _Tiles:
         its `bases` begin.
     outputs : ndarray of int64, shape (sums, 2)
         For each of the sums side by side: its scalar of a group's bias, and how far it lies from the first output.
-    bases : ndarray of int64, shape (rows of all panels of one input channel,)
-        For each block of sums and each pair: where the scalars of the weight begin that are multiplied.
-    offsets : ndarray of uint8 if near, else of int64, shape (rows of all panels of one input channel * ROWS,)
+    bases : ndarray of int64, shape (numbers in the panels of one input channel / together,)
+        Where the scalars of the weight begin that are brought into the panels together.
+    offsets : ndarray of uint8 if near, else of int64, shape (numbers in the panels of one input channel,)
         How far from there each of them lies.
+    together : int
+        How many that are: the ROWS of a block for one pair, or for several pairs along the last axis.
     near : bool
-        Whether those of a block always lie in two vector registers.
+        Whether those always lie in two vector registers.
+    turned : bool
+        Whether sums side by side are always channels, whose scalars lie as far apart as those of neighbouring channels.
     panel : int
         Numbers in the panels of a group.
     run : int
@@ -83,7 +95,9 @@ class _Tiles:
     outputs: Any
     bases: Any
     offsets: Any
+    together: int
     near: bool
+    turned: bool
     panel: int
     run: int
 
@@ -121,24 +135,48 @@ def _tiles(step: ConvTransposeStep) -> _Tiles:
         outputs.append(places_out)
         factors.append(above[:, rows].reshape(-1, blocks, ROWS).swapaxes(0, 1).reshape(-1, ROWS))
         panel += blocks * ROWS * length
-    scalars = np.concatenate(factors)
-    bases = scalars.min(axis=1, initial=2**62)
-    offsets = (scalars - bases[:, None]).reshape(-1)
-    near = step.parts == 1 and int(offsets.max(initial=0)) < 2 * BYTES // step.storage.itemsize
-    offsets = offsets.astype(np.uint8 if near else np.int64)
-    return _Tiles(np.array(combs), np.concatenate(outputs), bases, offsets, near, panel, run)
+    table = np.array(combs)
+    bases, offsets, pairs_together, near = _collected(step, np.concatenate(factors), table[:, 9])
+    table[:, 14] //= pairs_together
+    turned = not near and step.parts == 1 and bool((table[:, 2] == step.channels_out).all())
+    return _Tiles(table, np.concatenate(outputs), bases, offsets, pairs_together * ROWS, near, turned, panel, run)
+
+
+def _collected(step: ConvTransposeStep, scalars: Any, taps: Any) -> tuple[Any, Any, int, bool]:
+    """Return how the scalars of a weight are brought into the panels: as many together as lie in two registers.
+
+    Where those of some pairs begin, how far from there each lies, for how many pairs, and whether they lie so near.
+    """
+    register = BYTES // step.storage.itemsize
+    for pairs in (4, 2, 1):
+        if pairs > 1 and (step.parts > 1 or pairs * ROWS > register or (taps % pairs).any()):
+            continue
+        together = scalars.reshape(-1, pairs * ROWS)
+        bases = together.min(axis=1, initial=2**62)
+        offsets = (together - bases[:, None]).reshape(-1)
+        near = step.parts == 1 and int(offsets.max(initial=0)) < 2 * register
+        if near:
+            break
+    return bases, offsets.astype(np.uint8 if near else np.int64), pairs, near
 
 
 def _panels(step: ConvTransposeStep, weight: Any, tables: _Tiles) -> Any:
     """Return the weight in the order in which it is multiplied, one row of panels for each group."""
     panels = aligned(step.groups * tables.panel, step.storage.accumulator)
-    kernel = panel_kernel(kind_of(step.storage.name), step.parts, ROWS, int(step.adjoint), int(tables.near))
+    kind, near = kind_of(step.storage.name), tables.together if tables.near else 0
+    kernel = (
+        turned_panel_kernel(kind, ROWS)
+        if tables.turned
+        else panel_kernel(kind, step.parts, ROWS, int(step.adjoint), near)
+    )
     cuts = -(-int(tables.combs[:, 2].max()) // (ROWS * BLOCKS))
+    taps = prod(step.kernel)
+    room = BLOCKS * ROWS * (taps + BYTES // step.storage.itemsize) if tables.turned else 1
 
     def work(first: int, last: int) -> None:
         kernel(
             weight, panels, first, last, cuts, tables.panel, step.channels_in, step.weight_strides,
-            tables.combs, tables.bases, tables.offsets,
+            tables.combs, tables.bases, tables.offsets, taps, aligned(room, step.storage.carrier),
         )  # fmt: skip
 
     run_in_parts(work, step.groups * cuts, panels.nbytes, least=1)

@@ -123,12 +123,13 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
     ROWS : int
         Sums that are formed side by side, a multiple of PARTS.
     NEAR : int
-        1 if PARTS is 1 and the factors of such sums always lie within two vector registers.
+        How many factors, those of such sums for one pair or for several, always lie within two vector registers; or 0.
     """
+    TURN, PAIRS = NEAR or ROWS, max(1, NEAR // ROWS)
     REACH = 2 * BYTES * 8 // carrier_of(KIND).bitwidth
 
     @compiled
-    def kernel(weight, panels, first, last, cuts, size, in_group, strides, combs, bases, offsets):
+    def kernel(weight, panels, first, last, cuts, size, in_group, strides, combs, bases, offsets, window, turned):
         for job in range(first, last):
             group, cut = job // cuts, job % cuts
             for start in range(0, in_group, CHANNELS_IN):
@@ -147,22 +148,73 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
                             for block in range(low, high):
                                 at = done * blocks + block * turns_at + turn_at - done
                                 at = group * size + panel + at * taps * PARTS * ROWS
-                                name = names + (block * above + row) * taps
-                                for k in range(name, name + taps):
+                                name = names + (block * above + row) * (taps // PAIRS)
+                                for k in range(name, name + taps // PAIRS):
                                     base = src + entry(bases, k)
                                     if NEAR and base + REACH <= weight.size:  # none is read beyond the end
-                                        factor = collect(2, weight, base, load(ROWS, offsets, k * ROWS))
+                                        factor = collect(2, weight, base, load(TURN, offsets, k * TURN))
                                         store(panels, at, widen(KIND, factor))
-                                        at += ROWS
+                                        at += TURN
                                         continue
                                     for of in range(PARTS):
-                                        for i in range(ROWS):
-                                            word = load_alone(weight, base + (entry(offsets, k * ROWS + i) ^ of))
+                                        for i in range(TURN):
+                                            word = load_alone(weight, base + (entry(offsets, k * TURN + i) ^ of))
                                             factor = widen(KIND, word)
                                             if (i % PARTS > of) if ADJOINT else (of > i % PARTS):
                                                 factor = -factor
                                             store_alone(panels, at + i, factor)
-                                        at += ROWS
+                                        at += TURN
+
+    return kernel
+
+
+@cache
+def turned_panel_kernel(KIND: int, ROWS: int) -> Any:  # noqa: N803
+    """Return the kernel that does so where sums side by side are always channels.
+
+    The taps of ROWS channels are turned into rows of channels, which are what is multiplied together.
+
+    Parameters
+    ----------
+    KIND, ROWS : int
+        As for `panel_kernel`.
+    """
+    LANES = BYTES * 8 // carrier_of(KIND).bitwidth
+
+    @compiled
+    def kernel(weight, panels, first, last, cuts, size, in_group, strides, combs, bases, offsets, window, turned):
+        height, apart = combs[0, 2], strides[2]
+        blocks, pitch = (height + ROWS - 1) // ROWS, (window + LANES - 1) // LANES * LANES
+        for job in range(first, last):
+            group, cut = job // cuts, job % cuts
+            low, high = cut * BLOCKS, min((cut + 1) * BLOCKS, blocks)
+            for c in range(in_group):
+                for block in range(low, high):
+                    src, dst = group * strides[0] + c * strides[1] + block * ROWS * apart, (block - low) * ROWS * pitch
+                    there = min(ROWS, height - block * ROWS)
+                    if there == ROWS and src + (ROWS - 1) * apart + pitch <= weight.size:  # none is read beyond the end
+                        for tap in range(0, pitch, LANES):
+                            interleave(ROWS, LANES, weight, src + tap, apart, turned, dst + tap * ROWS)
+                    else:
+                        for i in range(ROWS):
+                            for tap in range(window):
+                                word = load_alone(weight, src + min(i, there - 1) * apart + tap)
+                                store_alone(turned, dst + tap * ROWS + i, word)
+                for q in range(combs.shape[0]):
+                    above, taps, names = combs[q, 7] * combs[q, 8], combs[q, 9], combs[q, 14]
+                    most = max(1, DEPTH // max(taps, 1))
+                    for row in range(above):
+                        turn_at = row * in_group + c
+                        done = turn_at // most * most
+                        turns_at = min(most, above * in_group - done)
+                        begin = group * size + combs[q, 0] + (done * blocks + turn_at - done) * taps * ROWS
+                        for block in range(low, high):
+                            at, src = begin + block * turns_at * taps * ROWS, (block - low) * ROWS * pitch
+                            for k in range(taps):
+                                # The first block's factors begin with those of the first channel: with their taps.
+                                tap = entry(bases, names + row * taps + k)
+                                factor = load(ROWS, turned, src + tap * ROWS)
+                                store(panels, at + k * ROWS, widen(KIND, factor))
 
     return kernel
 
@@ -241,6 +293,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
     RUN : int
         How many of these sums are always neighbours in the output.
     """
+    FEWER = VECTORS - 1
 
     @compiled
     def kernel(
@@ -326,10 +379,19 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                                     for v in range(VECTORS):
                                         store(totals, i * tile + v * LANES, splat(LANES, value))
                             at = panel + (done * blocks * taps * PARTS + block * rows) * ROWS
-                            if rows > 0 and complete[t]:
-                                add_products(LANES, ROWS, 0, rows, panels[group], at, right[t], masks[t], totals)
+                            few = positions - begin - t * tile <= tile - LANES  # of the last tile
+                            if rows > 0 and complete[t] and few:
+                                add_products(LANES, ROWS, FEWER, 0, rows, panels[group], at, right[t], masks[t], totals)
+                            elif rows > 0 and complete[t]:
+                                add_products(
+                                    LANES, ROWS, VECTORS, 0, rows, panels[group], at, right[t], masks[t], totals
+                                )
+                            elif rows > 0 and few:
+                                add_products(LANES, ROWS, FEWER, 1, rows, panels[group], at, right[t], masks[t], totals)
                             elif rows > 0:
-                                add_products(LANES, ROWS, 1, rows, panels[group], at, right[t], masks[t], totals)
+                                add_products(
+                                    LANES, ROWS, VECTORS, 1, rows, panels[group], at, right[t], masks[t], totals
+                                )
                             if until == turns:
                                 for i in range(0, min(ROWS, height - block * ROWS), RUN):
                                     away = outputs[names + block * ROWS + i, 1]

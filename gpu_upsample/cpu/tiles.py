@@ -43,20 +43,30 @@ def lanes_of(accumulator: str) -> int:
 
 @primitive
 def add_products(
-    typingctx: Any, lanes: Any, rows: Any, masked: Any, n: Any, a: Any, at: Any, b: Any, masks: Any, sums: Any
+    typingctx: Any,
+    lanes: Any,
+    rows: Any,
+    used: Any,
+    masked: Any,
+    n: Any,
+    a: Any,
+    at: Any,
+    b: Any,
+    masks: Any,
+    sums: Any,
 ) -> Any:
     """Add ``a[r, i] * b[r, j]`` to ``sums[i, j]``, r ascending up to n, by one fused multiply-add each.
 
     The arrays are flat: `a` has `rows` numbers in a row and is read from `at` on, `b` has VECTORS * lanes, and so has
-    `sums`. With `masked`, bit ``j % lanes`` of ``masks[r, j // lanes]`` says whether
-    row r takes part in column j.
+    `sums`; the first `used` of these vectors take part. With `masked`, bit ``j % lanes`` of ``masks[r, j // lanes]``
+    says whether row r takes part in column j.
     """
-    if not all(isinstance(number, types.IntegerLiteral) for number in (lanes, rows, masked)):
+    if not all(isinstance(number, types.IntegerLiteral) for number in (lanes, rows, used, masked)):
         return None  # typed again with the literals
-    width, height, chosen = lanes.literal_value, rows.literal_value, masked.literal_value
+    width, height, across, chosen = (number.literal_value for number in (lanes, rows, used, masked))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        number = context.get_data_type(signature.args[4].dtype)
+        number = context.get_data_type(signature.args[5].dtype)
         vector, index = ir.VectorType(number, width), ir.IntType(64)
         size = context.get_abi_sizeof(number)
 
@@ -70,12 +80,12 @@ def add_products(
         def vector_at(pointer: Any, offset: Any) -> Any:
             return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
 
-        left, right, bits, block = start(4, args[5]), start(6), start(7), start(8)
-        places = [[constant((i * VECTORS + j) * width) for j in range(VECTORS)] for i in range(height)]
+        left, right, bits, block = start(5, args[6]), start(7), start(8), start(9)
+        places = [[constant((i * VECTORS + j) * width) for j in range(across)] for i in range(height)]
         before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
 
         hidden = ir.InlineAsm(ir.FunctionType(index, [index]), "", "=r,0")
-        count = builder.call(hidden, [args[3]])  # LLVM would otherwise work it out anew in every turn
+        count = builder.call(hidden, [args[4]])  # LLVM would otherwise work it out anew in every turn
         entry, loop, end = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("sums")
         builder.branch(loop)
         builder.position_at_end(loop)
@@ -85,10 +95,10 @@ def add_products(
         pitch, taken = constant(VECTORS * width), []
         row = [
             builder.load(vector_at(right, builder.add(builder.mul(r, pitch), constant(j * width))), align=size * width)
-            for j in range(VECTORS)
+            for j in range(across)
         ]
         if chosen:
-            for j in range(VECTORS):
+            for j in range(across):
                 word = builder.load(builder.gep(bits, [builder.add(builder.mul(r, constant(VECTORS)), constant(j))]))
                 word = word if width == word.type.width else builder.trunc(word, ir.IntType(width))
                 taken.append(builder.bitcast(word, ir.VectorType(ir.IntType(1), width)))
@@ -97,14 +107,14 @@ def add_products(
             factor = builder.load(builder.gep(left, [builder.add(builder.mul(r, constant(height)), constant(i))]))
             every = splat_value(builder, factor, width)
             line = []
-            for j in range(VECTORS):
+            for j in range(across):
                 total = fused(builder, every, row[j], held[i][j])
                 line.append(builder.select(taken[j], total, held[i][j]) if chosen else total)
             after.append(line)
         following = builder.add(r, constant(1))
         r.add_incoming(following, loop)
         for i in range(height):
-            for j in range(VECTORS):
+            for j in range(across):
                 held[i][j].add_incoming(before[i][j], entry)
                 held[i][j].add_incoming(after[i][j], loop)
         builder.cbranch(builder.icmp_signed("<", following, count), loop, end)
@@ -115,7 +125,7 @@ def add_products(
         return context.get_dummy_value()
 
     whole = types.int64
-    return types.void(lanes, rows, masked, whole, a, whole, b, masks, sums), codegen
+    return types.void(lanes, rows, used, masked, whole, a, whole, b, masks, sums), codegen
 
 
 @primitive
