@@ -102,6 +102,24 @@ def test_streamed_results_of_wide_sums_are_the_same(names, monkeypatch):
             assert (held[start + expected.size :] == 77).all()
 
 
+@pytest.mark.parametrize(
+    ("copies", "size_in", "size_out", "streams"),
+    [
+        (False, 40, 50, False),
+        (False, 40, 60, True),
+        (True, 90, 300, False),  # it fits into the last cache
+        (True, 90, 301, True),
+        (True, 100, 60, True),  # the input takes that cache
+    ],
+)
+def test_what_goes_past_the_caches(copies, size_in, size_out, streams, monkeypatch):
+    monkeypatch.setattr(resample, "_STREAMED_BYTES", 100)
+    monkeypatch.setattr(resample, "_LAST_CACHE", 300)
+    monkeypatch.setattr(resample, "_LONG_ROW", 0)
+    job = resample._Job(None, (), (), 1, 1, 1, width=8, copies=copies)
+    assert job.way(np.empty(8, np.float64), size_in, size_out)[1] == streams
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 def test_turned_rows_sum_as_the_others_do(dtype, monkeypatch):
     x = (200 * np.random.default_rng(0).random((37, 300, 3))).astype(dtype)

@@ -29,9 +29,10 @@ def _last_cache() -> int:
         return 1 << 24
 
 
+_LAST_CACHE = _last_cache()
 # From this many bytes of input and result on, the result goes past the caches, which would not hold both. A virtual
 # machine is told of more than its share of them.
-_STREAMED_BYTES = min(_last_cache() // 2, 1 << 24)
+_STREAMED_BYTES = min(_LAST_CACHE // 2, 1 << 24)
 # Shorter rows only if they are whole cache lines: a line of which a part is streamed costs more than it saves.
 _LONG_ROW = 1 << 12
 # Rows are turned into columns in a buffer of at most this many bytes, which the second cache shares with its tables.
@@ -66,6 +67,8 @@ class _Job:
         How many units a thread should do at a time.
     width : int
         Scalars of a row of the result.
+    copies : bool
+        Whether the kernel only copies. Then a result that fits into the last cache stays there, if the input is small.
     """
 
     kernel: Any
@@ -75,6 +78,7 @@ class _Job:
     unit: int
     least: int
     width: int
+    copies: bool = False
 
     def room(self, dtype: Any, collected: int = 1) -> list[Any]:
         """Return the scratch arrays of a thread, and one for what is collected."""
@@ -93,16 +97,17 @@ class _Job:
         """Do the units from one up to another, of flat arrays; `out` begins with row `origin`."""
         self.kernel(x, out, origin, *units, lead, streams, *self.arguments, *room)
 
-    def way(self, out: Any, size: int) -> tuple[int, bool, int]:
-        """Return how a part of a result is written, if it and the input have `size` bytes.
+    def way(self, part: Any, size_in: int, size_out: int) -> tuple[int, bool, int]:
+        """Return how a part of a result is written, if the input and the whole result have these bytes.
 
         The elements between the start of a cache line and the part; whether its rows are streamed past the caches; and
         how many elements are collected before they are streamed, or 1.
         """
-        if size < _STREAMED_BYTES:
+        left = _LAST_CACHE if self.copies and size_in < _STREAMED_BYTES else 0
+        if size_in + size_out < _STREAMED_BYTES or size_out <= left:
             return 0, False, 1
-        astray, row, line = out.ctypes.data % BYTES, self.width * out.itemsize, BYTES // out.itemsize
-        lead, rest = divmod(astray, out.itemsize)
+        astray, row, line = part.ctypes.data % BYTES, self.width * part.itemsize, BYTES // part.itemsize
+        lead, rest = divmod(astray, part.itemsize)
         if rest:
             return 0, False, 1
         if row >= _LONG_ROW or astray == row % BYTES == 0:
@@ -111,7 +116,7 @@ class _Job:
 
     def run(self, x: Any, out: Any) -> None:
         """Do all of flat arrays."""
-        lead, streams, collected = self.way(out, x.nbytes + out.nbytes)
+        lead, streams, collected = self.way(out, x.nbytes, out.nbytes)
 
         def work(first: int, last: int) -> None:
             self.form(x, out, 0, (first, last), self.room(out.dtype, collected), lead, streams)
@@ -297,7 +302,7 @@ def run_bands(step: Bands, x: Any, out: Any) -> None:
             first.form(x, between, low, (low, high), above)
             low, high = height_second * band, min(height_second * (band + 1), second.rows)
             part = out[low * second.width : high * second.width]
-            lead, streams, collected = second.way(part, x.nbytes + out.nbytes)
+            lead, streams, collected = second.way(part, x.nbytes, out.nbytes)
             if collected not in below:
                 below[collected] = second.room(out.dtype, collected)
             units = 0, _units(high - low, second.unit)
@@ -329,7 +334,7 @@ def _select_job(step: SelectStep) -> _Job:
     fill = word.type(step.source.bits(step.fill))
     arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill)
     scratch = ((width_in + 4 * lanes, word), (width + 3 * lanes, word))
-    return _Job(kernel, arguments, scratch, planes * rows_out, 1, 8, width)
+    return _Job(kernel, arguments, scratch, planes * rows_out, 1, 8, width, copies=True)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:
