@@ -223,13 +223,14 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return column, mad(index(load(column_start, column)), inner, index(place - index(column * inner)))
 
     @machine.inline
-    def prepare_span(j, inner, tables, limits, at, length, weight, surround):
+    def prepare_span(j, inner, tables, limits, known):
         """Find where a thread's samples begin in a source row, and read the weights of all threads.
 
         Return whether all lanes of the thread lie in the span.
         """
         _, _, column_weight, column_width, _ = tables
         start, stop, first, begin = limits
+        at, _, weight, _ = known
         at[0] = plus(index(begin), index(quotient(j, index(SHARE)) * index(STEP * PIXEL)))
         for phase in range(PHASES):
             for k in range(WIDTH):
@@ -238,8 +239,9 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return j >= index(start) and plus(j, index(LANES)) <= index(stop)
 
     @machine.inline
-    def prepare_own(j, inner, tables, limits, at, length, weight, surround):
+    def prepare_own(j, inner, tables, limits, known):
         """Read the windows of a thread's lanes, and where they begin in a source row."""
+        at, length, weight, surround = known
         column_start, column_count, column_weight, column_width, column_outside = tables
         for lane in range(OWN):
             column, at[lane] = window(j, lane, inner, column_start)
@@ -251,7 +253,7 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return True
 
     @machine.inline
-    def prepare_none(j, inner, tables, limits, at, length, weight, surround):
+    def prepare_none(j, inner, tables, limits, known):
         return True
 
     @machine.inline
@@ -267,9 +269,10 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
             row[lane] = total
 
     @machine.inline
-    def sum_span(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row):
+    def sum_span(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row):
         """Load a sample once for all lanes, and sum. The lanes beyond the span, at the ends of a row, walk."""
         start, stop, _, _ = limits
+        at, _, weight, _ = known
         raw, together = memory.local.array(REACH, carrier), memory.local.array(VECTOR, carrier)
         first = index(at[0] - index(LEAD))
         if whole:
@@ -298,8 +301,9 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                 place = plus(place, index(1))
 
     @machine.inline
-    def sum_apart(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row):
+    def sum_apart(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row):
         """Sum a window of each lane's own."""
+        at, length, weight, surround = known
         for lane in range(LANES):
             total = real(START)
             first = plus(begin, at[lane])
@@ -315,8 +319,9 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
             row[lane] = total
 
     @machine.inline
-    def sum_joint(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row):
+    def sum_joint(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row):
         """Sum the one window of a pixel's channels."""
+        at, length, weight, surround = known
         raw = memory.local.array(LANES, carrier)
         first = plus(begin, at[0])
         for lane in range(LANES):
@@ -331,12 +336,12 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                 row[lane] = add_product(RESULT, surround[0], fill, row[lane])
 
     @machine.inline
-    def sum_walk(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row):
+    def sum_walk(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row):
         """Sum the window of the only lane."""
         row[0] = walk(x, begin, j, inner, tables, fill)
 
     @machine.inline
-    def sum_none(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row):
+    def sum_none(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row):
         """Load the lanes as they are."""
         raw = memory.local.array(LANES, carrier)
         load_lanes(x, plus(begin, j), raw, LANES)
@@ -432,9 +437,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         return o, plus(o, index(1))
 
     @machine.inline
-    def sum_lines(
-        x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, lines, row,
-    ):  # fmt: skip
+    def sum_lines(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row):
         """Sum the lines of a source row that an output line reaches, each of them summed along its columns."""
         line_weight, first, count, outside = lines
         part = memory.local.array(LANES, real)
@@ -442,7 +445,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             row[lane] = real(START)
         line, tap = begin, types.uint32(0)
         while tap < count:
-            sum_line(x, line, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, part)
+            sum_line(x, line, whole, width_in, j, inner, tables, limits, fill, known, part)
             factor = load(line_weight, plus(first, tap))
             for lane in range(LANES):
                 row[lane] = add_product(RESULT, factor, part[lane], row[lane])
@@ -452,10 +455,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                 row[lane] = add_product(RESULT, outside, fill, row[lane])
 
     @machine.inline
-    def sum_only_line(
-        x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, lines, row,
-    ):  # fmt: skip
-        sum_line(x, begin, whole, width_in, j, inner, tables, limits, fill, at, length, weight, surround, row)
+    def sum_only_line(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row):
+        sum_line(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row)
 
     sum_row = sum_lines if LINES else sum_only_line
 
@@ -551,7 +552,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                 outside = load(line_outside, line)
         lines = (line_weight, types.uint32(index(line * index(LINES))), count, outside)
         plane_in = mad(index(plane * index(rows_in)), row_in, index(first_line * index(width_in)))
-        whole = prepare(j, inner, tables, limits, at, length, weight, surround)
+        known = (at, length, weight, surround)
+        whole = prepare(j, inner, tables, limits, known)
 
         row, kept = memory.local.array(LANES, real), memory.local.array(KEPT, real)
         if SUMS or DIRECT:
@@ -568,23 +570,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             if FEWER:
                 while source < stop:
                     begin = mad(source, row_in, plane_in)
-                    sum_row(
-                        x,
-                        begin,
-                        whole,
-                        width_in,
-                        j,
-                        inner,
-                        tables,
-                        limits,
-                        fill,
-                        at,
-                        length,
-                        weight,
-                        surround,
-                        lines,
-                        row,
-                    )
+                    sum_row(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row)
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
                 complete_row(y, to_store, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row)
@@ -600,23 +586,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                     source = start if DIRECT else max(source, start)
                 if o < last:
                     begin = mad(source, row_in, plane_in)
-                    sum_row(
-                        x,
-                        begin,
-                        whole,
-                        width_in,
-                        j,
-                        inner,
-                        tables,
-                        limits,
-                        fill,
-                        at,
-                        length,
-                        weight,
-                        surround,
-                        lines,
-                        row,
-                    )
+                    sum_row(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row)
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
 
