@@ -14,7 +14,7 @@ import gpu_upsample as gu
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from gpu_upsample.cuda import flags, unpooling
 from gpu_upsample.cuda.pooling_kernels import PoolSpec
-from gpu_upsample.cuda.unpooling_kernels import STRAYED, FetchSpec, FillSpec, PlaceSpec, VoteSpec
+from gpu_upsample.cuda.unpooling_kernels import FetchSpec, FillSpec, PlaceSpec, VoteSpec
 from gpu_upsample.plan.dtypes import STORAGE
 from tests import twin, twin_memory
 from tests.test_pooling import POOL, REAL, UNPOOL, noise
@@ -42,7 +42,7 @@ def assert_unpool_equals_cpu(x, indices, rank, *arguments, run=twin.run):
     with twin.installed(run):
         got = UNPOOL[rank](twin.to_twin(x), twin.to_twin(indices), *arguments)
         gu.check_errors()
-        strayed = int(flags._flags[0][STRAYED])
+        strayed = int(flags._flags[0][flags.STRAYED])
     assert_same(got, expected)
     return strayed
 
@@ -206,7 +206,7 @@ def test_strays(monkeypatch):
     monkeypatch.setattr(
         twin_memory.CUPY,
         "empty",
-        lambda shape, dtype: generator.integers(0, 50, shape).astype(dtype).view(twin.TwinArray),
+        lambda shape, dtype: generator.integers(0, 146, shape).astype(dtype).view(twin.TwinArray),
     )
     x = noise((3, 48), "float32")
     own = 2 * np.arange(48) + generator.integers(0, 2, x.shape)
@@ -219,14 +219,15 @@ def test_strays(monkeypatch):
             assert kinds_launched() == BY_WINDOWS
 
 
-def test_long_windows_and_odd_addresses_are_filled_by_votes():
+def test_large_windows_and_odd_addresses_are_filled_by_votes():
     with twin.installed():
         twin.launched.clear()
         gu.max_unpool1d(twin.to_twin(np.ones((1, 4))), twin.to_twin(np.arange(0, 32, 8)[None]), 8)
+        gu.max_unpool2d(twin.to_twin(np.ones((1, 1, 4))), twin.to_twin(np.arange(4)[None, None]), (65, 1))
         odd = np.zeros(9, np.float32)[1:].view(twin.TwinArray).reshape(1, 8)
         assert odd.__array_interface__["data"][0] % 8
         gu.max_unpool1d(twin.to_twin(np.ones((1, 4), "float32")), twin.to_twin(np.arange(0, 8, 2)[None]), 2, out=odd)
-    assert kinds_launched() == BY_VOTES * 2
+    assert kinds_launched() == BY_VOTES * 3
     assert np.asarray(odd).tolist() == [[1, 0, 1, 0, 1, 0, 1, 0]]
 
 
@@ -312,7 +313,7 @@ POOLS += [
     replace(POOL_SPEC, numbered=True, wide=True),
 ]
 VOTES = [VoteSpec(index, wide) for index in ("int32", "int64") for wide in (False, True)]
-VOTES += [VoteSpec("int64", False, strays=True)]
+VOTES += [VoteSpec("int64", False, only_if_strayed=True)]
 FILLS = [FillSpec(size, 1, "int64", 2, 2, False) for size in (1, 2, 4, 8)]
 FILLS += [
     FillSpec(4, 1, "int32", 4, 1, False),

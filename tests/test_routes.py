@@ -9,6 +9,7 @@ import pytest
 
 import gpu_upsample as gu
 from gpu_upsample.cpu import conv_transpose, pooling
+from gpu_upsample.cpu.tiles import lanes_of
 from gpu_upsample.plan import steps
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep, conv_transpose_step
 from gpu_upsample.plan.resample import plan_interpolate
@@ -79,6 +80,7 @@ def test_tiles_or_rows(shape: tuple[int, ...], weight: tuple[int, ...], options:
     assert convolution(shape, weight, options).tiled == tiled
 
 
+LANES = lanes_of("float32")
 GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((3, 5, 7, 9), (5, 3, 4, 3), {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2)}),
     ((2, 4, 6, 5), (4, 9, 3, 5), {"stride": (1, 2), "dilation": (3, 2), "padding": (2, 1), "groups": 2}),
@@ -90,6 +92,7 @@ GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 5, 6, 7), (5, 21, 4, 4), {"stride": 2, "padding": 1}),
     ((1, 6, 9, 8), (6, 19, 7, 7), {"padding": 3, "groups": 2}),
     ((1, 16, 50), (16, 20, 16), {"stride": 8, "padding": 4}),
+    *(((1, 40, n), (40, 24, 3), {"padding": 1}) for n in (LANES, LANES + 1, 2 * LANES, 2 * LANES + 1)),  # of a tile
 ]
 
 

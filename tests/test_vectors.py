@@ -288,14 +288,16 @@ for dtype in ("uint8", "float32"):
 """,
     "conv_transpose": """
 from tests.cases import noise
-for layout, shape, channels, stride in (
-    ("channels_first", (2, 33, 7, 16), 5, 2),  # samples read at once, from before the first to behind the last
-    ("channels_first", (1, 3, 5, 3), 40, 2),
-    ("channels_last", (2, 3, 9, 37), 8, 2),  # squares that are transposed
-    ("channels_last", (2, 3, 8, 37), 8, 1),  # results written at once, up to the last
+for layout, shape, channels, stride, padding, kernel in (
+    ("channels_first", (2, 33, 7, 16), 5, 2, 1, (4, 4)),  # samples read at once, beyond both ends of a row
+    ("channels_first", (1, 3, 5, 3), 40, 2, 1, (4, 4)),
+    ("channels_first", (1, 20, 5, 9), 40, 1, 1, (3, 3)),  # taps of channels that are turned
+    ("channels_first", (1, 20, 5, 9), 40, 4, 0, (4, 8)),  # taps that are collected from two registers
+    ("channels_last", (2, 3, 9, 37), 8, 2, 1, (4, 4)),  # squares that are transposed
+    ("channels_last", (2, 3, 8, 37), 8, 1, 1, (4, 4)),  # results written at once, up to the last
 ):
-    last, options = layout == "channels_last", {"stride": stride, "padding": 1, "data_format": layout}
-    given, weight = noise(shape, "float32"), noise((shape[-1 if last else 1], channels, 4, 4), "float32", 1)
+    last, options = layout == "channels_last", {"stride": stride, "padding": padding, "data_format": layout}
+    given, weight = noise(shape, "float32"), noise((shape[-1 if last else 1], channels, *kernel), "float32", 1)
     expected = gu.conv_transpose2d(given, weight, **options)
     for at_end in (True, False):
         x, factors, out = (guarded(a.shape, a.dtype, at_end) for a in (given, weight, expected))

@@ -24,7 +24,6 @@ CALLS = {
     "mixed": (LONG, {"size": (7, 4, 272), "axes": PLANES, "method": ("cubic", "linear", "linear")}),
     "halves": ((1, 8, 10, 400), {"size": (4, 5, 200), "axes": PLANES, "antialias": True}),
     "odd": ((2, 4, 5, 37), {"size": (5, 9, 71), "axes": PLANES}),
-    "lines as they are": (LONG, {"size": (9, 401), "axes": (1, 3)}),
     "three channels": ((4, 5, 40, 3), {"scale": (2, 2, 2), "axes": (0, 1, 2)}),
     "channels last": ((4, 5, 6, 16), {"scale": (2, 2, 2), "axes": (0, 1, 2)}),
     "constant around": (LONG, {"size": (9, 11, 401), "axes": PLANES, "border": "constant", "fill_value": np.nan}),
@@ -62,11 +61,18 @@ def test_strips_of_many_rows(device, monkeypatch, size):
     assert_equals_cpu(device, gu.resize, x, size=size, axes=(0, 1, 2), antialias=True)
 
 
-@pytest.mark.parametrize(("planes", "wide"), [(2**15 + 2**5, False), (2**16 + 2**5, True)], ids=["2**31", "2**32"])
-def test_flat_indices_beyond_32_bits(planes, wide):
+LARGE = [
+    pytest.param(2**15 + 2**5, (4, 32, 256), (3, 64, 512), False, id="a result beyond 2**31"),
+    pytest.param(2**16 + 2**5, (4, 32, 256), (3, 64, 512), True, id="a result beyond 2**32"),
+    pytest.param(2**14 + 2**4, (16, 64, 256), (8, 32, 128), True, id="an input beyond 2**32"),
+]
+
+
+@pytest.mark.parametrize(("planes", "shape", "size", "wide"), LARGE)
+def test_flat_indices_beyond_32_bits(planes, shape, size, wide):
     # Untouched memory is never backed by pages, so an array of gigabytes costs little.
-    x = np.zeros((planes, 4, 32, 256), np.uint8).view(twin.TwinArray)
-    tail = sample((1, 4, 32, 256), "uint8")
+    x = np.zeros((planes, *shape), np.uint8).view(twin.TwinArray)
+    tail = sample((1, *shape), "uint8")
     np.asarray(x)[-1:] = tail
     seen = []
 
@@ -77,7 +83,7 @@ def test_flat_indices_beyond_32_bits(planes, wide):
             spec, device, stream, blocks, arguments, only=range(blocks - across * strips // THREADS, blocks)
         )
 
-    options = {"size": (3, 64, 512), "axes": PLANES, "method": "linear"}
+    options = {"size": size, "axes": PLANES, "method": "linear"}
     with twin.installed(last_blocks):
         got = gu.resize(x, **options)
     assert [(spec.lines, spec.wide) for spec in seen] == [(2, wide)]
@@ -98,14 +104,19 @@ VOLUMES = {
 }
 
 
-def resized(shape, size, axes=None, method="linear"):
-    return plan_resize(shape, "float32", 0, "clamp", size, None, axes, method, *DEFAULTS).steps
+def resized(shape, size, axes=None, method="linear", antialias=False, box=None, dtype="float32"):
+    options = (antialias, *DEFAULTS[1:-1], box)
+    return plan_resize(shape, dtype, 0, "clamp", size, None, axes, method, *options).steps
 
 
 APART = {
     "long windows": interpolated("trilinear", (32, 64, 64), (64, 8, 128), antialias=True),
     "many taps": interpolated("lanczos", (8, 8, 8), (16, 16, 16)),
     "four axes": resized((4, 4, 4, 4), (8, 8, 8, 8)),
+    "lines as they are": resized((2, 4, 5, 40), (8, 80), (1, 3)),
+    "many products": resized((2600, 64), (50, 60), antialias=True),
+    "a box far outside": resized((64, 64, 64), (100, 128, 128), box=((-400, 464), (0, 64), (0, 64)), antialias=True),
+    "float64 cubic": resized((8, 8, 8), (16, 16, 16), method="cubic", dtype="float64"),
     "an axis between": resized((4, 3, 4, 4), (8, 8, 8), (0, 2, 3)),
     "selection": resized((4, 4, 4), (8, 8, 8), None, ("nearest", "linear", "linear")),
 }

@@ -29,7 +29,7 @@ def _last_cache() -> int:
         return 1 << 24
 
 
-_LAST_CACHE = _last_cache()
+_LAST_CACHE = min(_last_cache(), 1 << 26)
 # From this many bytes of input and result on, the result goes past the caches, which would not hold both. A virtual
 # machine is told of more than its share of them.
 _STREAMED_BYTES = min(_LAST_CACHE // 2, 1 << 24)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpu_upsample.cuda import memory
-from gpu_upsample.cuda.unpooling_kernels import OUT_OF_RANGE
+
+OUT_OF_RANGE, STRAYED = 0, 1
+"""The words: an index lay out of range; an index has ever lain outside of the window of its sample."""
 
 _flags: dict[int, Any] = {}
 

@@ -13,6 +13,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample import arithmetic
+from gpu_upsample.cuda.flags import OUT_OF_RANGE
 from gpu_upsample.cuda.kernels import THREADS
 
 
@@ -129,7 +130,7 @@ def build_windows(machine: Any, spec: WindowsSpec) -> Callable[..., None]:
                           index(column_dilation))
             )  # fmt: skip
         if not inside:
-            atomic_max(flag, types.uint32(0), types.uint32(1))
+            atomic_max(flag, types.uint32(OUT_OF_RANGE), types.uint32(1))
 
     return kernel
 

@@ -17,10 +17,11 @@ from gpu_upsample.plan.pooling import UnpoolStep, index_error
 
 # Bytes of votes at a time, unless one plane needs more: they should stay in the L2 cache until they are counted.
 _VOTE_BYTES = 1 << 25
-# The same where they are not looked at, as a rule.
-_STRAY_BYTES = 1 << 27
-# Samples that a thread fills in a row at most; longer windows are not filled each from its own sample.
-_LANES = 4
+# Bytes of votes at a time where votes are, as a rule, not needed: so much memory, and two kernels that end at once.
+_STRAY_BYTES = 1 << 26
+# Samples that a thread fills in a row, and rows of a window, at most; larger windows are not filled each from its own
+# sample.
+_LANES, _ROWS = 4, 64
 
 
 def check_indices(step: UnpoolStep, indices: Any) -> None:
@@ -89,7 +90,9 @@ def _windows_of_thread(step: UnpoolStep, x: Any, indices: Any, out: Any) -> int:
     """Return how many neighbouring windows a thread may fill: none, unless they tile the output and addresses allow."""
     if step.windows is None:
         return 0
-    (_, _, width), (_, _, length) = step.windows
+    (_, _, width), (depth_taps, row_taps, length) = step.windows
+    if depth_taps * row_taps > _ROWS:
+        return 0
     held = ((x, step.parts), (indices, 1), (out, length * step.parts))  # with the scalars that each has for a window
 
     def fits(windows: int) -> bool:
@@ -121,6 +124,6 @@ def _fill_windows(step: UnpoolStep, x: Any, indices: Any, out: Any, windows: int
         pointers = (*pointers, flags.address(device))
         fill = FillSpec(word, step.parts, kind, length, windows, wide)
         queue(fill, chosen.size // windows, (*pointers, chosen.size, *size, depth_taps, row_taps), device)
-        _vote(step, chosen, votes, VoteSpec(kind, wide, strays=True))
+        _vote(step, chosen, votes, VoteSpec(kind, wide, only_if_strayed=True))
         place = PlaceSpec(word, step.parts, kind, wide)
         queue(place, -(-chosen.size // SOURCES), (*pointers, chosen.size, step.n_in, step.n_out), device)

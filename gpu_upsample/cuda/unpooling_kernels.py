@@ -17,13 +17,11 @@ from typing import Any
 
 from numba import types
 
+from gpu_upsample.cuda.flags import OUT_OF_RANGE, STRAYED
 from gpu_upsample.cuda.kernels import THREADS
 
 SOURCES = 8
 """Sources of a thread that votes or places."""
-
-OUT_OF_RANGE, STRAYED = 0, 1
-"""Words that kernels leave: an index lay out of range; an index has ever lain outside of the window of its sample."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +60,13 @@ class VoteSpec:
         Type of the indices.
     wide : bool
         Whether flat indices need 64 bits.
-    strays : bool
+    only_if_strayed : bool
         Whether it ends at once as long as no index has strayed.
     """
 
     indices: str
     wide: bool
-    strays: bool = False
+    only_if_strayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,13 +181,15 @@ def fill_signature(spec: FillSpec) -> Any:
 def build_vote(machine: Any, spec: VoteSpec) -> Callable[..., None]:
     """Return the kernel in which every source votes for itself where its index points.
 
-    A vote is the flat position of the source plus one, so zero means nobody.
+    A vote is the flat position of the source plus one, so zero means nobody; after `build_fill`, whatever was in that
+    memory stands where no sample strayed to.
     """
     plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
-    load, atomic_max, index, STRAYS = machine.load, machine.atomic_max, _index(spec), spec.strays
+    load, atomic_max, index, ONLY_IF_STRAYED = machine.load, machine.atomic_max, _index(spec), spec.only_if_strayed
 
     def kernel(indices, winners, flags, total, n_in, n_out):
-        if STRAYS and load(flags, types.uint32(STRAYED)) == types.uint32(0):
+        # A kernel of another stream may write that word meanwhile: either answer will do.
+        if ONLY_IF_STRAYED and load(flags, types.uint32(STRAYED)) == types.uint32(0):
             return
         first = mad(index(block()), index(THREADS * SOURCES), index(thread()))
         for turn in range(SOURCES):
@@ -221,6 +221,7 @@ def build_place(machine: Any, spec: PlaceSpec) -> Callable[..., None]:
     word, index, PARTS = _words_of(spec), _index(spec), spec.parts
 
     def kernel(x, y, indices, winners, flags, total, n_in, n_out):
+        # As above. If the votes were not counted, none of this call's samples has strayed.
         if load(flags, types.uint32(STRAYED)) == types.uint32(0):
             return
         value = memory.local.array(1, word)

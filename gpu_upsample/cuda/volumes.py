@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from math import prod
 from typing import Any
-
-import numpy as np
 
 from gpu_upsample.plan.dtypes import STORAGE
 from gpu_upsample.plan.steps import FilterStep, Shape4
@@ -15,8 +12,10 @@ from gpu_upsample.plan.taps import Taps
 
 # Lines that an output line needs at most: sums along the columns of each are formed for it alone.
 _LINES = 4
-# Multiply-adds for which a GPU takes as long as to write and read one scalar, with what they entail.
-_WORTH = 16
+# Unfinished rows that a thread keeps at most, or it would form the sums of a row anew for each that needs it.
+_KEPT = 4
+# Multiply-adds of an accumulator for which a GPU takes as long as to write and read one scalar, with what they entail.
+_WORTH = {"float32": 16, "float64": 4}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,29 +59,23 @@ def _joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _volume(first: Any, second: Any) -> VolumeStep | None:
     """Return two steps in one, or None if they are better run one by one, or must be."""
-    if type(first) is not FilterStep or type(second) is not FilterStep or not _rounds_once(first, second):
+    if type(first) is not FilterStep or type(second) is not FilterStep or not _keeps_sums(first, second):
         return None
-    if first.columns is None or second.rows is None or second.columns is not None:
+    (planes, rows, _, _), (images, _, columns, inner) = second.shape, first.shape
+    if first.rows is None or first.columns is None or second.rows is None or second.columns is not None:
         return None
-    planes, rows, _, _ = second.shape
-    lines, rest = divmod(prod(first.shape[:2]), planes * rows)
-    if rest or (first.rows is not None and first.shape[0] != planes * rows):
+    if images != planes * rows or min(second.rows.width, second.rows.overlap) > _KEPT:
         return None
-    across = _unchanged(lines) if first.rows is None else first.rows
-    if across.width > _LINES or repeated(first.columns, across) > _WORTH:
+    if first.rows.width > _LINES or repeated(first.columns, first.rows) > _WORTH[second.result.accumulator]:
         return None
-    _, _, columns, inner = first.shape
     shape = planes, rows, columns, inner
-    return VolumeStep(shape, second.rows, first.columns, first.source, second.result, first.fill, lines=across)
+    # All steps of a plan have the same constant around them.
+    return VolumeStep(shape, second.rows, first.columns, first.source, second.result, first.fill, lines=first.rows)
 
 
-def _rounds_once(first: FilterStep, second: FilterStep) -> bool:
+def _keeps_sums(first: FilterStep, second: FilterStep) -> bool:
     """Return whether sums stay what they are between two steps."""
     return first.result is second.source is STORAGE[second.result.accumulator] and second.result.name in STORAGE
-
-
-def _unchanged(n: int) -> Taps:
-    return Taps(n, np.arange(n), np.ones(n, np.int64), np.ones((n, 1)))
 
 
 def repeated(columns: Taps, lines: Taps) -> float:
