@@ -119,7 +119,7 @@ def filter_kernel(
     """
     LANES = lanes_of(RESULT)
     WIDE = 4 * LANES  # down the rows, four sums at a time: each has to wait for its last product
-    CHUNK = 4 * WIDE
+    CHUNK, HELD = 4 * WIDE, LANES << 9  # a ring of up to 32 KiB stays in the first cache, or nearly
     DEEP = max(1, INNER) * LANES
     LINE = vectors.BYTES * 8 // arithmetic.carrier_of(RESULT).bitwidth
 
@@ -138,7 +138,9 @@ def filter_kernel(
         ring, mask = at_line(ring_room, -lead & (LINE - 1) if streams else 0), slots - 1
         line, strip = at_line(line_room, 0), at_line(strip_room, 0)
         base, collects = (first - origin) * width, strip_room.size > 1
-        chunk = CHUNK if streams else width  # what is stored beyond the end of a row is overwritten by the next one
+        # Rows in turns, a piece of each, where the ring does not stay in the first cache or stores need not wait for
+        # their lines; else one after the other. What is collected beyond the end of a row is overwritten by the next.
+        chunk = CHUNK if streams or (slots * pitch > HELD and not collects) else width
         r, ready = first, 0  # the ring holds what windows need of the source rows before `ready`
         while r < last:
             plane = r // rows_out
