@@ -9,7 +9,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.kernels import THREADS, index_of
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def build_reduction(machine: Any, spec: ReductionSpec) -> Callable[..., None]:
 
     SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
     real, carrier = arithmetic.accumulator_of(SOURCE), arithmetic.carrier_of(RESULT)
-    index, short = types.uint64 if spec.wide else types.uint32, types.uint32
+    index, short = index_of(spec), types.uint32
     PARTS, FACTORS = spec.parts, spec.factors
 
     @machine.inline

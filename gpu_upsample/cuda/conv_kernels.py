@@ -9,7 +9,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.kernels import THREADS, index_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
 
     KIND = arithmetic.kind_of(spec.scalar)
     real, carrier = arithmetic.accumulator_of(KIND), arithmetic.carrier_of(KIND)
-    index, short = types.uint64 if spec.wide else types.uint32, types.uint32
+    index, short = index_of(spec), types.uint32
     PARTS, BIAS, LAST, CONJUGATE = spec.parts, spec.bias, spec.channels_last, spec.conjugate
 
     @machine.inline

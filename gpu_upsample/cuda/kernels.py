@@ -31,6 +31,16 @@ MORE_BLOCKS, FEW_WORDS = 10, 28
 """With so few words for its lanes, a thread makes do with 48 registers, and more threads hide each other's waiting."""
 
 
+def index_of(spec: Any) -> Any:
+    """Return the type of the flat indices of a specialisation, which says whether they are `wide`."""
+    return types.uint64 if spec.wide else types.uint32
+
+
+def word_of(spec: Any) -> Any:
+    """Return the type of the words of a specialisation by size."""
+    return getattr(types, f"uint{8 * spec.itemsize}")
+
+
 @dataclass(frozen=True)
 class FilterSpec:
     """A specialisation of the filter kernel.
@@ -410,7 +420,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
 
     RESULT = arithmetic.kind_of(spec.result)
     carrier_out = arithmetic.carrier_of(RESULT)
-    real, index = arithmetic.accumulator_of(RESULT), types.uint64 if spec.wide else types.uint32
+    real, index = arithmetic.accumulator_of(RESULT), index_of(spec)
     ROWS, RING, SUMS = spec.rows != "none", spec.rows == "ring", spec.rows == "sums"
     DIRECT, FEWER = spec.rows == "direct", spec.fewer
     DEPTH, LANES, FILL, INNER = max(1, spec.depth), spec.lanes, spec.fill, spec.inner
@@ -610,7 +620,7 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
     memory, load, load_near, load_lanes = machine.memory, machine.load, machine.load_near, machine.load_lanes
     store_lanes = machine.store_lanes
 
-    word, index = _word(spec), types.uint64 if spec.wide else types.uint32
+    word, index = word_of(spec), index_of(spec)
     ROWS, COLUMNS, LANES, FILL, INNER = spec.rows, spec.columns, spec.lanes, spec.fill, spec.inner
     PIXEL, SPAN, PHASES, STEP, SHIFT = max(1, INNER), spec.phases > 0, max(1, spec.phases), spec.step, spec.shift
     REACH = (((LANES - 1) // PIXEL * STEP + SHIFT) // PHASES + 1) * PIXEL
@@ -684,12 +694,8 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
     return kernel
 
 
-def _word(spec: SelectSpec) -> Any:
-    return getattr(types, f"uint{8 * spec.itemsize}")
-
-
 def select_signature(spec: SelectSpec) -> Any:
     """Return the types of the selection kernel's parameters."""
     pointer, size = types.CPointer, types.uint64
-    array, table = pointer(_word(spec)), pointer(types.uint32)
+    array, table = pointer(word_of(spec)), pointer(types.uint32)
     return types.void(array, array, *[size] * 9, table, table, *[size] * 4)

@@ -14,7 +14,7 @@ from numba import types
 
 from gpu_upsample import arithmetic
 from gpu_upsample.cuda.flags import OUT_OF_RANGE
-from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.kernels import THREADS, index_of, word_of
 
 
 @dataclass(frozen=True)
@@ -81,15 +81,11 @@ class UnpoolBackwardSpec:
     wide: bool
 
 
-def _index(spec: Any) -> Any:
-    return types.uint64 if spec.wide else types.uint32
-
-
 # ---- pooling ------------------------------------------------------------------------------------------------
 def build_windows(machine: Any, spec: WindowsSpec) -> Callable[..., None]:
     """Return the kernel that leaves word if the index of a window names no sample of it."""
     plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
-    load, atomic_max, index, DILATED = machine.load, machine.atomic_max, _index(spec), spec.dilated
+    load, atomic_max, index, DILATED = machine.load, machine.atomic_max, index_of(spec), spec.dilated
 
     @machine.inline
     def split(place, length):
@@ -148,7 +144,7 @@ def build_pool_backward(machine: Any, spec: PoolBackwardSpec) -> Callable[..., N
     memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
 
     KIND = arithmetic.kind_of(spec.scalar)
-    real, carrier, index = arithmetic.accumulator_of(KIND), arithmetic.carrier_of(KIND), _index(spec)
+    real, carrier, index = arithmetic.accumulator_of(KIND), arithmetic.carrier_of(KIND), index_of(spec)
     COLUMNS, LANES = spec.columns, spec.lanes
 
     @machine.inline
@@ -221,7 +217,7 @@ def build_unpool_backward(machine: Any, spec: UnpoolBackwardSpec) -> Callable[..
     """Return the kernel in which every source fetches the gradient of the place that it won, or is zero."""
     plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
     memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
-    word, index, PARTS = getattr(types, f"uint{8 * spec.itemsize}"), _index(spec), spec.parts
+    word, index, PARTS = word_of(spec), index_of(spec), spec.parts
 
     def kernel(grad, y, indices, winners, total, n_in, n_out):
         q = mad(index(block()), index(THREADS), index(thread()))
@@ -245,5 +241,5 @@ def build_unpool_backward(machine: Any, spec: UnpoolBackwardSpec) -> Callable[..
 def unpool_backward_signature(spec: UnpoolBackwardSpec) -> Any:
     """Return the types of the parameters of the kernel of the unpooling gradient."""
     pointer = types.CPointer
-    array = pointer(getattr(types, f"uint{8 * spec.itemsize}"))
-    return types.void(array, array, pointer(getattr(types, spec.indices)), pointer(_index(spec)), *[types.uint64] * 3)
+    array = pointer(word_of(spec))
+    return types.void(array, array, pointer(getattr(types, spec.indices)), pointer(index_of(spec)), *[types.uint64] * 3)

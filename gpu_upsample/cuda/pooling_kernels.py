@@ -10,7 +10,7 @@ import numpy as np
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.kernels import THREADS, index_of
 from gpu_upsample.plan.dtypes import STORAGE
 
 
@@ -45,10 +45,6 @@ class PoolSpec:
     numbered: bool = False
 
 
-def _index(spec: Any) -> Any:
-    return types.uint64 if spec.wide else types.uint32
-
-
 def _lowest(source: str) -> float:
     """Return what no sample is below: as a number, or as the bits of a half type."""
     storage = STORAGE[source]
@@ -63,7 +59,7 @@ def build_pool(machine: Any, spec: PoolSpec) -> Callable[..., None]:
     memory, load, store_lanes, widen = machine.memory, machine.load, machine.store_lanes, machine.widen
 
     KIND, LOWEST = arithmetic.kind_of(spec.source), _lowest(spec.source)
-    carrier, index = arithmetic.carrier_of(KIND), _index(spec)
+    carrier, index = arithmetic.carrier_of(KIND), index_of(spec)
     HALF, FLOAT = spec.source.endswith("float16"), "float" in spec.source
     compared = arithmetic.accumulator_of(KIND) if HALF else carrier
     INDICES, COLUMNS, EDGES, LANES = spec.indices, spec.columns, spec.edges, spec.lanes

@@ -14,7 +14,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.kernels import THREADS, index_of, word_of
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,13 @@ def _build_place(machine: Any, index: Any) -> Callable[..., Any]:
     return place
 
 
-def _word(itemsize: int) -> Any:
-    return getattr(types, f"uint{8 * itemsize}")
-
-
 # ---- shuffle ------------------------------------------------------------------------------------------------
 def build_shuffle(machine: Any, spec: ShuffleSpec) -> Callable[..., None]:
     """Return the kernel that moves pixels between one large row and its small ones."""
     plus, mad, quotient = machine.plus, machine.mad, machine.quotient
     memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
 
-    word, index = _word(spec.itemsize), types.uint64 if spec.wide else types.uint32
+    word, index = word_of(spec), index_of(spec)
     WORDS, FACTOR, ENLARGE, LANES, ACCESS = spec.words, spec.factor, spec.enlarge, spec.lanes, spec.access
     OWNED, PARTS = max(1, FACTOR) * LANES, LANES // ACCESS
     place = _build_place(machine, index)
@@ -166,7 +162,7 @@ def build_shuffle(machine: Any, spec: ShuffleSpec) -> Callable[..., None]:
 def shuffle_signature(spec: ShuffleSpec) -> Any:
     """Return the types of the shuffle kernel's parameters."""
     pointer = types.CPointer
-    array = pointer(_word(spec.itemsize))
+    array = pointer(word_of(spec))
     return types.void(array, array, *[types.uint64] * 7, pointer(types.uint32))
 
 
@@ -176,7 +172,7 @@ def build_unfold(machine: Any, spec: UnfoldSpec) -> Callable[..., None]:
     plus, mad, quotient = machine.plus, machine.mad, machine.quotient
     memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
 
-    word, index, narrow = _word(spec.itemsize), types.uint64 if spec.wide else types.uint32, types.uint32
+    word, index, narrow = word_of(spec), index_of(spec), types.uint32
     WORDS, LANES, ACCESS = spec.words, spec.lanes, spec.access
     PARTS = LANES // ACCESS
     place = _build_place(machine, index)
@@ -210,7 +206,7 @@ def build_unfold(machine: Any, spec: UnfoldSpec) -> Callable[..., None]:
 def unfold_signature(spec: UnfoldSpec) -> Any:
     """Return the types of the unfolding kernel's parameters."""
     pointer = types.CPointer
-    array, table = pointer(_word(spec.itemsize)), pointer(types.uint32)
+    array, table = pointer(word_of(spec)), pointer(types.uint32)
     return types.void(array, array, *[types.uint64] * 7, table, table)
 
 
@@ -225,7 +221,7 @@ def build_fold(machine: Any, spec: FoldSpec) -> Callable[..., None]:
     BIAS = arithmetic.kind_of(spec.bias or spec.source)
     HAS_BIAS, PARTS, TAPS, LANES, ACCESS = bool(spec.bias), spec.parts, spec.taps, spec.lanes, spec.access
     real, carrier_out = arithmetic.accumulator_of(RESULT), arithmetic.carrier_of(RESULT)
-    index = types.uint64 if spec.wide else types.uint32
+    index = index_of(spec)
     place = _build_place(machine, index)
 
     def kernel(

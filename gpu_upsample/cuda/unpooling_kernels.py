@@ -18,7 +18,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample.cuda.flags import OUT_OF_RANGE, STRAYED
-from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.kernels import THREADS, index_of, word_of
 
 SOURCES = 8
 """Sources of a thread that votes or places."""
@@ -99,14 +99,6 @@ class FetchSpec:
     wide: bool
 
 
-def _index(spec: Any) -> Any:
-    return types.uint64 if spec.wide else types.uint32
-
-
-def _words_of(spec: Any) -> Any:
-    return getattr(types, f"uint{8 * spec.itemsize}")
-
-
 def build_fill(machine: Any, spec: FillSpec) -> Callable[..., None]:
     """Return the kernel that fills windows, each from its own sample.
 
@@ -116,7 +108,7 @@ def build_fill(machine: Any, spec: FillSpec) -> Callable[..., None]:
     memory, load_lanes, store_lanes, atomic_max = (
         machine.memory, machine.load_lanes, machine.store_lanes, machine.atomic_max,
     )  # fmt: skip
-    word, index, chosen_type = _words_of(spec), _index(spec), getattr(types, spec.indices)
+    word, index, chosen_type = word_of(spec), index_of(spec), getattr(types, spec.indices)
     LENGTH, WINDOWS, PARTS, NOWHERE = spec.length, spec.windows, spec.parts, 2**64 - 1 if spec.wide else 2**32 - 1
     TAKEN, FILLED = WINDOWS * PARTS, WINDOWS * LENGTH * PARTS
 
@@ -173,8 +165,8 @@ def build_fill(machine: Any, spec: FillSpec) -> Callable[..., None]:
 
 def fill_signature(spec: FillSpec) -> Any:
     """Return the types of the filling kernel's parameters."""
-    pointer, array = types.CPointer, types.CPointer(_words_of(spec))
-    indices, winners = pointer(getattr(types, spec.indices)), pointer(_index(spec))
+    pointer, array = types.CPointer, types.CPointer(word_of(spec))
+    indices, winners = pointer(getattr(types, spec.indices)), pointer(index_of(spec))
     return types.void(array, array, indices, winners, pointer(types.uint32), *[types.uint64] * 6)
 
 
@@ -185,7 +177,7 @@ def build_vote(machine: Any, spec: VoteSpec) -> Callable[..., None]:
     memory stands where no sample strayed to.
     """
     plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
-    load, atomic_max, index, ONLY_IF_STRAYED = machine.load, machine.atomic_max, _index(spec), spec.only_if_strayed
+    load, atomic_max, index, ONLY_IF_STRAYED = machine.load, machine.atomic_max, index_of(spec), spec.only_if_strayed
 
     def kernel(indices, winners, flags, total, n_in, n_out):
         # A kernel of another stream may write that word meanwhile: either answer will do.
@@ -208,7 +200,9 @@ def build_vote(machine: Any, spec: VoteSpec) -> Callable[..., None]:
 def vote_signature(spec: VoteSpec) -> Any:
     """Return the types of the voting kernel's parameters."""
     pointer, size = types.CPointer, types.uint64
-    return types.void(pointer(getattr(types, spec.indices)), pointer(_index(spec)), pointer(types.uint32), *[size] * 3)
+    return types.void(
+        pointer(getattr(types, spec.indices)), pointer(index_of(spec)), pointer(types.uint32), *[size] * 3
+    )
 
 
 def build_place(machine: Any, spec: PlaceSpec) -> Callable[..., None]:
@@ -218,7 +212,7 @@ def build_place(machine: Any, spec: PlaceSpec) -> Callable[..., None]:
     """
     plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
     memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
-    word, index, PARTS = _words_of(spec), _index(spec), spec.parts
+    word, index, PARTS = word_of(spec), index_of(spec), spec.parts
 
     def kernel(x, y, indices, winners, flags, total, n_in, n_out):
         # As above. If the votes were not counted, none of this call's samples has strayed.
@@ -242,8 +236,8 @@ def build_place(machine: Any, spec: PlaceSpec) -> Callable[..., None]:
 
 def place_signature(spec: PlaceSpec) -> Any:
     """Return the types of the placing kernel's parameters."""
-    pointer, array = types.CPointer, types.CPointer(_words_of(spec))
-    indices, winners = pointer(getattr(types, spec.indices)), pointer(_index(spec))
+    pointer, array = types.CPointer, types.CPointer(word_of(spec))
+    indices, winners = pointer(getattr(types, spec.indices)), pointer(index_of(spec))
     return types.void(array, array, indices, winners, pointer(types.uint32), *[types.uint64] * 3)
 
 
@@ -251,7 +245,7 @@ def build_fetch(machine: Any, spec: FetchSpec) -> Callable[..., None]:
     """Return the kernel in which every output fetches its winner, or is zero."""
     mad, quotient, plus, block, thread = machine.mad, machine.quotient, machine.plus, machine.block, machine.thread
     memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
-    word, index = _words_of(spec), _index(spec)
+    word, index = word_of(spec), index_of(spec)
     LANES, PARTS, VECTOR = spec.lanes, spec.parts, spec.parts == 1
 
     def kernel(x, y, winners, total):
@@ -279,5 +273,5 @@ def build_fetch(machine: Any, spec: FetchSpec) -> Callable[..., None]:
 
 def fetch_signature(spec: FetchSpec) -> Any:
     """Return the types of the fetching kernel's parameters."""
-    array = types.CPointer(_words_of(spec))
-    return types.void(array, array, types.CPointer(_index(spec)), types.uint64)
+    array = types.CPointer(word_of(spec))
+    return types.void(array, array, types.CPointer(index_of(spec)), types.uint64)
