@@ -19,6 +19,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from gpu_upsample import half
+from gpu_upsample.lanes import constant as constant_of
+from gpu_upsample.lanes import is_integer, many
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE, Storage
 
 SCALARS: tuple[Storage, ...] = (*STORAGE.values(), *FOREIGN.values())
@@ -43,20 +46,6 @@ def _alike(like: Any, scalar: Any) -> Any:
     return Vector(scalar, like.lanes) if isinstance(like, Vector) else scalar
 
 
-def _many(like: Any, scalar: Any) -> Any:
-    """Return the LLVM type of as many scalars as the LLVM type `like` is."""
-    return ir.VectorType(scalar, like.count) if isinstance(like, ir.VectorType) else scalar
-
-
-def _constant(like: Any, number: float) -> Any:
-    """Return a number in the LLVM type `like`, in every lane of a vector."""
-    return ir.Constant(like, [number] * like.count if isinstance(like, ir.VectorType) else number)
-
-
-def _is_integer(like: Any) -> bool:
-    return isinstance(like.element if isinstance(like, ir.VectorType) else like, ir.IntType)
-
-
 def kind_of(name: str) -> int:
     """Return the number of a scalar."""
     return _NUMBERS[name]
@@ -74,17 +63,19 @@ def carrier_of(kind: int) -> Any:
 
 # ---- stored -> accumulator ----------------------------------------------------------------------------------
 def _widen(builder: Any, storage: Storage, value: Any) -> Any:
-    wide, carrier = _many(value.type, _IR[storage.accumulator]), np.dtype(storage.carrier)
+    wide, carrier = many(value.type, _IR[storage.accumulator]), np.dtype(storage.carrier)
     if storage.carrier == storage.accumulator:
         return value
     if storage.name == "float16":
-        return builder.fpext(builder.bitcast(value, _many(wide, ir.HalfType())), wide)
+        if not half.is_native(builder.module.triple):
+            return half.widened(builder, value)
+        return builder.fpext(builder.bitcast(value, many(wide, ir.HalfType())), wide)
     if storage.name == "bfloat16":
-        word = builder.zext(value, _many(wide, ir.IntType(32)))
-        return builder.bitcast(builder.shl(word, _constant(word.type, 16)), wide)
+        word = builder.zext(value, many(wide, ir.IntType(32)))
+        return builder.bitcast(builder.shl(word, constant_of(word.type, 16)), wide)
     if carrier.kind == "f":
         return builder.fpext(value, wide)
-    convert = _EXTEND if _is_integer(wide) else _TO_FLOAT
+    convert = _EXTEND if is_integer(wide) else _TO_FLOAT
     return getattr(builder, convert[carrier.kind])(value, wide)
 
 
@@ -96,18 +87,18 @@ _FROM_FLOAT = {"i": "fptosi", "u": "fptoui"}
 
 # ---- the sum ------------------------------------------------------------------------------------------------
 def _sum(builder: Any, storage: Storage, round_product: Callable[..., Any], a: Any, b: Any, c: Any) -> Any:
-    if _is_integer(c.type):
+    if is_integer(c.type):
         return builder.add(_cut_product(builder, a, b, storage.cut) if storage.cut else builder.mul(a, b), c)
     return fused(builder, a, b, c) if storage.fused else round_product(builder, a, b, c)
 
 
 def _cut_product(builder: Any, a: Any, b: Any, bits: int) -> Any:
     """Emit a product of integers without its last bits, which the type of the factors may be too narrow for."""
-    wide = _many(a.type, ir.IntType(32))
+    wide = many(a.type, ir.IntType(32))
     if a.type == wide:
-        return builder.ashr(builder.mul(a, b), _constant(wide, bits))
+        return builder.ashr(builder.mul(a, b), constant_of(wide, bits))
     product = builder.mul(builder.sext(a, wide), builder.sext(b, wide))
-    return builder.trunc(builder.ashr(product, _constant(wide, bits)), a.type)
+    return builder.trunc(builder.ashr(product, constant_of(wide, bits)), a.type)
 
 
 def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
@@ -127,12 +118,12 @@ def round_product(builder: Any, a: Any, b: Any, c: Any) -> Any:
 # ---- accumulator -> stored ----------------------------------------------------------------------------------
 def _to_bfloat16(builder: Any, value: Any) -> Any:
     """Round to nearest, ties to even, on the bits; every NaN becomes the canonical one."""
-    word = builder.bitcast(value, _many(value.type, ir.IntType(32)))
-    constant = lambda bits: _constant(word.type, bits)  # noqa: E731
+    word = builder.bitcast(value, many(value.type, ir.IntType(32)))
+    constant = lambda bits: constant_of(word.type, bits)  # noqa: E731
     odd = builder.and_(builder.lshr(word, constant(16)), constant(1))
     rounded = builder.lshr(builder.add(builder.add(word, constant(0x7FFF)), odd), constant(16))
     is_nan = builder.fcmp_unordered("uno", value, value)
-    return builder.trunc(builder.select(is_nan, constant(0x7FC0), rounded), _many(value.type, ir.IntType(16)))
+    return builder.trunc(builder.select(is_nan, constant(0x7FC0), rounded), many(value.type, ir.IntType(16)))
 
 
 def _range(storage: Storage) -> tuple[int, int]:
@@ -142,22 +133,22 @@ def _range(storage: Storage) -> tuple[int, int]:
 
 def _shifted(builder: Any, storage: Storage, value: Any) -> Any:
     """Drop the fraction of an integer sum, and saturate."""
-    low, high = (_constant(value.type, limit) for limit in _range(storage))
-    places = _constant(value.type, storage.fraction)
+    low, high = (constant_of(value.type, limit) for limit in _range(storage))
+    places = constant_of(value.type, storage.fraction)
     if storage.balanced:  # a little less than half, and the rest if the result would be odd
-        odd = builder.and_(builder.ashr(value, places), _constant(value.type, 1))
-        below_half = _constant(value.type, (1 << storage.fraction >> 1) - 1)
+        odd = builder.and_(builder.ashr(value, places), constant_of(value.type, 1))
+        below_half = constant_of(value.type, (1 << storage.fraction >> 1) - 1)
         value = builder.add(builder.add(value, below_half), odd)
     whole = builder.ashr(value, places)
     above = builder.select(builder.icmp_signed(">", whole, low), whole, low)
     clamped = builder.select(builder.icmp_signed("<", above, high), above, high)
-    return builder.trunc(clamped, _many(value.type, ir.IntType(8 * storage.itemsize)))
+    return builder.trunc(clamped, many(value.type, ir.IntType(8 * storage.itemsize)))
 
 
 def _away_from_zero(builder: Any, value: Any) -> Any:
     """Add what makes a cut-off fraction a rounding to nearest, ties away from zero."""
-    half = _constant(value.type, 0.5)
-    negative = builder.fcmp_ordered("<", value, _constant(value.type, 0.0))
+    half = constant_of(value.type, 0.5)
+    negative = builder.fcmp_ordered("<", value, constant_of(value.type, 0.0))
     return builder.select(negative, builder.fsub(value, half), builder.fadd(value, half))
 
 
@@ -169,18 +160,18 @@ def _to_integer(builder: Any, storage: Storage, value: Any) -> Any:
     below = float(real(high)) if int(real(high)) <= high else float(np.nextafter(real(high), real(0)))
 
     def constant(number: float) -> Any:
-        return _constant(value.type, float(number))
+        return constant_of(value.type, float(number))
 
     floor = builder.select(builder.fcmp_ordered(">", value, constant(low)), value, constant(low))
     clamped = builder.select(builder.fcmp_ordered("<", floor, constant(below)), floor, constant(below))
-    target = _many(value.type, ir.IntType(8 * storage.itemsize))
+    target = many(value.type, ir.IntType(8 * storage.itemsize))
     convert = getattr(builder, _FROM_FLOAT["u" if low == 0 else "i"])
     if storage.ties == "away":
         return convert(_away_from_zero(builder, clamped), target)
     # Adding 2**p leaves no fraction and rounds as the addition does; NVVM has no llvm.rint.
     power = 2.0 ** np.finfo(real).nmant
     if storage.itemsize < 8:  # with half of that more, the last bits are those of the integer, of a negative one too
-        word = _many(value.type, ir.IntType(8 * np.dtype(real).itemsize))
+        word = many(value.type, ir.IntType(8 * np.dtype(real).itemsize))
         return builder.trunc(builder.bitcast(builder.fadd(clamped, constant(1.5 * power)), word), target)
     negative = builder.fcmp_ordered("<", clamped, constant(0))
     shift = builder.select(negative, constant(-power), constant(power))
@@ -192,7 +183,7 @@ def _to_integer(builder: Any, storage: Storage, value: Any) -> Any:
     )
     integer = convert(builder.select(small, rounded, clamped), target)
     over = builder.fcmp_ordered(">=", value, constant(high))
-    return builder.select(over, _constant(target, high), integer)
+    return builder.select(over, constant_of(target, high), integer)
 
 
 def narrow_value(builder: Any, storage: Storage, value: Any) -> Any:
@@ -200,13 +191,15 @@ def narrow_value(builder: Any, storage: Storage, value: Any) -> Any:
     if storage.carrier == storage.accumulator:
         return value
     if storage.name == "float16":
-        half = builder.fptrunc(value, _many(value.type, ir.HalfType()))
-        return builder.bitcast(half, _many(value.type, ir.IntType(16)))
+        if not half.is_native(builder.module.triple):
+            return half.narrowed(builder, value)
+        narrow = builder.fptrunc(value, many(value.type, ir.HalfType()))
+        return builder.bitcast(narrow, many(value.type, ir.IntType(16)))
     if storage.name == "bfloat16":
         return _to_bfloat16(builder, value)
     if np.dtype(storage.carrier).kind == "f":
-        return builder.fptrunc(value, _many(value.type, _IR[storage.carrier]))
-    return (_shifted if _is_integer(value.type) else _to_integer)(builder, storage, value)
+        return builder.fptrunc(value, many(value.type, _IR[storage.carrier]))
+    return (_shifted if is_integer(value.type) else _to_integer)(builder, storage, value)
 
 
 def build(intrinsic: Callable[..., Any], round_product: Callable[..., Any] = round_product) -> SimpleNamespace:

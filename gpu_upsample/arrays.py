@@ -16,13 +16,11 @@ _ACCEPTED = "a NumPy or CuPy array, a Numba device array, or an array with __cud
 _DLPACK_CPU, _DLPACK_PINNED = 1, 3
 
 
-class Operand(NamedTuple):
-    """An array of any library, as the backends take it.
+class Kind(NamedTuple):
+    """What a call must know of an array, beside its memory; calls on arrays of equal kinds do the same.
 
     Attributes
     ----------
-    array : object
-        A NumPy array, or the caller's object where the data lies on a device.
     shape : tuple of int
         Its shape.
     dtype : str
@@ -31,20 +29,28 @@ class Operand(NamedTuple):
         Where the data lies.
     library : str
         Name of the library that the array comes from.
+    take : callable
+        Turns the caller's array into one that a backend knows: a NumPy array, or, where the data lies on a device, an
+        object that says where.
     give_back : callable
         Turns a result (a NumPy array, or a device array of the backend) of a dtype into the caller's kind.
     """
 
-    array: Any
     shape: tuple[int, ...]
     dtype: str
     on_device: bool
     library: str
+    take: Callable[[Any], Any]
     give_back: Callable[[Any, str], Any]
 
+    @property
+    def is_own(self) -> bool:
+        """Whether arrays of this kind are those that the backends themselves work on."""
+        return self.library in ("numpy", "cupy")
 
-def operand(name: str, x: Any) -> Operand:
-    """Return `x` as an operand; `name` is what error messages call it.
+
+def kind_of(name: str, x: Any) -> Kind:
+    """Return the kind of an array; `name` is what error messages call it.
 
     Raises
     ------
@@ -53,24 +59,28 @@ def operand(name: str, x: Any) -> Operand:
 
     Examples
     --------
-    >>> op = operand("x", np.zeros((2, 3), np.float16))
-    >>> op.shape, op.dtype, op.on_device
+    >>> kind = kind_of("x", np.zeros((2, 3), np.float16))
+    >>> kind.shape, kind.dtype, kind.on_device
     ((2, 3), 'float16', False)
     """
     if isinstance(x, np.ndarray) and (type(x) is np.ndarray or not hasattr(x, "__cuda_array_interface__")):
-        return Operand(x, x.shape, _name(x.dtype), False, "numpy", _unchanged)
+        return _own("numpy", x.shape, x.dtype)
     library = _library(type(x).__module__)
     if library == "cupy":
-        return Operand(x, x.shape, _name(x.dtype), True, library, _unchanged)
+        return _own("cupy", x.shape, x.dtype)
     if library == "torch" and hasattr(x, "detach"):
         return _torch(name, x)
     if hasattr(x, "__cuda_array_interface__"):
-        return Operand(
-            x, tuple(map(int, x.shape)), _name(np.dtype(x.dtype)), True, library, _DEVICE_KINDS.get(library, _unchanged)
-        )
+        give_back = _DEVICE_KINDS.get(library, _unchanged)
+        return Kind(tuple(map(int, x.shape)), _name(np.dtype(x.dtype)), True, library, _same, give_back)
     if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
-        return _dlpack(name, x, library)
+        return _dlpack(x, library)
     raise TypeError(f"{name} must be {_ACCEPTED}; got {type(x).__module__}.{type(x).__qualname__}")
+
+
+@lru_cache(maxsize=512)
+def _own(library: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Kind:
+    return Kind(shape, _name(dtype), library == "cupy", library, _same, _unchanged)
 
 
 @lru_cache(maxsize=64)
@@ -78,9 +88,12 @@ def _library(module: str) -> str:
     return module.partition(".")[0]
 
 
-@lru_cache(maxsize=64)
 def _name(dtype: np.dtype[Any]) -> str:
     return str(dtype.newbyteorder("="))
+
+
+def _same(x: Any) -> Any:
+    return x
 
 
 def _unchanged(result: Any, dtype: str) -> Any:
@@ -94,7 +107,7 @@ def _numba(result: Any, dtype: str) -> Any:
 _DEVICE_KINDS: dict[str, Callable[[Any, str], Any]] = {"numba": _numba}
 
 
-def _torch(name: str, x: Any) -> Operand:
+def _torch(name: str, x: Any) -> Kind:
     torch = sys.modules["torch"]
     if x.requires_grad:
         raise TypeError(f"{name} requires a gradient, which this function does not record; pass {name}.detach()")
@@ -102,32 +115,37 @@ def _torch(name: str, x: Any) -> Operand:
         raise TypeError(f"{name} must be a dense tensor, got one of layout {x.layout}")
     if x.is_conj() or x.is_neg():
         raise TypeError(f"{name} is conjugated or negated lazily; pass {name}.resolve_conj().resolve_neg()")
-    dtype = str(x.dtype).removeprefix("torch.")
-    # Neither NumPy nor the device interface knows bfloat16: its bits travel as integers.
-    bits = x.view(torch.int16) if dtype == "bfloat16" else x
-
-    def give_back(result: Any, dtype: str) -> Any:
-        take = torch.from_numpy if isinstance(result, np.ndarray) else torch.from_dlpack
-        if dtype == "bfloat16":
-            return take(result.view(np.int16)).view(torch.bfloat16)
-        return take(result)
-
     if x.device.type not in ("cpu", "cuda"):
         raise TypeError(f"{name} must lie on a CPU or a CUDA device, got a torch tensor on {x.device}")
-    array = bits if x.is_cuda else bits.numpy()
-    return Operand(array, tuple(x.shape), dtype, x.is_cuda, "torch", give_back)
+    return Kind(tuple(x.shape), str(x.dtype).removeprefix("torch."), x.is_cuda, "torch", _from_torch, _to_torch)
 
 
-def _dlpack(name: str, x: Any, library: str) -> Operand:
+def _from_torch(x: Any) -> Any:
+    torch = sys.modules["torch"]
+    # Neither NumPy nor the device interface knows bfloat16: its bits travel as integers.
+    bits = x.view(torch.int16) if x.dtype == torch.bfloat16 else x
+    return bits if x.is_cuda else bits.numpy()
+
+
+def _to_torch(result: Any, dtype: str) -> Any:
+    torch = sys.modules["torch"]
+    take = torch.from_numpy if isinstance(result, np.ndarray) else torch.from_dlpack
+    if dtype == "bfloat16":
+        return take(result.view(np.int16)).view(torch.bfloat16)
+    return take(result)
+
+
+def _dlpack(x: Any, library: str) -> Kind:
     device, _ = x.__dlpack_device__()
     namespace = x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules.get(library)
     on_device = device not in (_DLPACK_CPU, _DLPACK_PINNED)
-    array = x if on_device else np.from_dlpack(x)
-    return Operand(
-        array,
-        tuple(map(int, x.shape)),
-        str(array.dtype),
-        on_device,
-        library,
-        lambda result, dtype: getattr(namespace, "from_dlpack", lambda same: same)(result),
-    )
+    dtype = str((x if on_device else np.from_dlpack(x)).dtype)
+    take = _same if on_device else np.from_dlpack
+    return Kind(tuple(map(int, x.shape)), dtype, on_device, library, take, _from_dlpack(namespace))
+
+
+@lru_cache(maxsize=64)
+def _from_dlpack(namespace: Any) -> Callable[[Any, str], Any]:
+    """Return the same function for the same namespace: it is part of a kind, which is compared."""
+    take = getattr(namespace, "from_dlpack", _same)
+    return lambda result, dtype: take(result)

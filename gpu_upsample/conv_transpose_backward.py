@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpu_upsample.dispatch import apply
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.call import apply
+from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.conv_transpose_backward import as_needs, plan_conv_transpose_backward
 
 Integers = int | Sequence[int]
@@ -23,7 +23,7 @@ def _backward(
     if not any(wanted):
         return None, None, None
     inputs = {"grad_output": grad_output, "x": x, "weight": weight}
-    found = apply(lambda *given: planned(_plan, (wanted, *arguments), *given), inputs, None, backend)
+    found = apply(_plan, (wanted, *arguments), inputs, None, backend)
     left = iter(found if isinstance(found, tuple) else (found,))
     grad_x, grad_weight, grad_bias = (next(left) if need else None for need in wanted)
     return grad_x, grad_weight, grad_bias

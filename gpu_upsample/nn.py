@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gpu_upsample as gu
-from gpu_upsample.arrays import operand
+from gpu_upsample.arrays import kind_of
 from gpu_upsample.dispatch import load
 from gpu_upsample.plan.shapes import as_integer, as_number
 from gpu_upsample.plan.windows import integers
@@ -215,7 +215,7 @@ class Learned:
 
     def _parameters(self, x: Any) -> tuple[Any, Any]:
         """Return weight and bias as arrays of the kind of `x` and where it lies."""
-        held = operand("x", x)
+        held = kind_of("x", x)
         if held.library == "numpy":
             return self._weight, self._bias
         place = (held.library, str(getattr(x, "device", "")))

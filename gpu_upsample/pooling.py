@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from gpu_upsample.dispatch import apply
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.call import apply
+from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.pooling import plan_max_pool, plan_max_unpool
 
 Integers = int | Sequence[int]
@@ -17,11 +16,11 @@ _cached_unpool = cached(plan_max_unpool)
 
 
 def _max_pool(x: Any, arguments: tuple[Any, ...], out: Any, backend: str | None) -> Any:
-    return apply(partial(planned, _cached_pool, arguments), {"x": x}, out, backend)
+    return apply(_cached_pool, arguments, {"x": x}, out, backend)
 
 
 def _max_unpool(x: Any, indices: Any, arguments: tuple[Any, ...], out: Any, backend: str | None) -> Any:
-    return apply(partial(planned, _cached_unpool, arguments), {"x": x, "indices": indices}, out, backend)
+    return apply(_cached_unpool, arguments, {"x": x, "indices": indices}, out, backend)
 
 
 def max_pool1d(

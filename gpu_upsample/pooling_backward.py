@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from gpu_upsample.dispatch import apply
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.call import apply
+from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.pooling_backward import plan_max_pool_backward, plan_max_unpool_backward
 
 Integers = int | Sequence[int]
@@ -19,15 +18,13 @@ _cached_unpool = cached(plan_max_unpool_backward)
 def _max_pool_backward(
     grad_output: Any, indices: Any, arguments: tuple[Any, ...], out: Any, backend: str | None
 ) -> Any:
-    plan = partial(planned, _cached_pool, arguments)
-    return apply(plan, {"grad_output": grad_output, "indices": indices}, out, backend)
+    return apply(_cached_pool, arguments, {"grad_output": grad_output, "indices": indices}, out, backend)
 
 
 def _max_unpool_backward(
     grad_output: Any, indices: Any, arguments: tuple[Any, ...], out: Any, backend: str | None
 ) -> Any:
-    plan = partial(planned, _cached_unpool, arguments)
-    return apply(plan, {"grad_output": grad_output, "indices": indices}, out, backend)
+    return apply(_cached_unpool, arguments, {"grad_output": grad_output, "indices": indices}, out, backend)
 
 
 def max_pool1d_backward(

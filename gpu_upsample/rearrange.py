@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from gpu_upsample.dispatch import apply
+from gpu_upsample.call import apply
 from gpu_upsample.plan import rearrange
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.plan.cache import cached
 
 Integers = int | Sequence[int]
 
@@ -56,8 +55,8 @@ def pixel_shuffle(
     >>> pixel_shuffle(np.array([[1, 2], [3, 4]]), (2,))
     array([[1, 3, 2, 4]])
     """
-    plan = partial(planned, _cached_shuffle, (upscale_factor, ndim, True))
-    return apply(plan, {"x": x}, out, backend)
+    arguments = (upscale_factor, ndim, True)
+    return apply(_cached_shuffle, arguments, {"x": x}, out, backend)
 
 
 def pixel_unshuffle(
@@ -93,8 +92,8 @@ def pixel_unshuffle(
            [4, 5],
            [6, 7]])
     """
-    plan = partial(planned, _cached_shuffle, (downscale_factor, ndim, False))
-    return apply(plan, {"x": x}, out, backend)
+    arguments = (downscale_factor, ndim, False)
+    return apply(_cached_shuffle, arguments, {"x": x}, out, backend)
 
 
 def unfold(
@@ -146,8 +145,8 @@ def unfold(
            [1, 2, 3],
            [2, 3, 0]])
     """
-    plan = partial(planned, _cached_unfold, (kernel_size, dilation, padding, stride, ndim))
-    return apply(plan, {"x": x}, out, backend)
+    arguments = (kernel_size, dilation, padding, stride, ndim)
+    return apply(_cached_unfold, arguments, {"x": x}, out, backend)
 
 
 def fold(
@@ -198,5 +197,5 @@ def fold(
     array([[[ 1.,  4.,  3.],
             [ 4., 10.,  6.]]])
     """
-    plan = partial(planned, _cached_fold, (output_size, kernel_size, dilation, padding, stride, ndim))
-    return apply(plan, {"columns": columns}, out, backend)
+    arguments = (output_size, kernel_size, dilation, padding, stride, ndim)
+    return apply(_cached_fold, arguments, {"columns": columns}, out, backend)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gpu_upsample.dispatch import apply
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.call import apply
+from gpu_upsample.plan.cache import cached
 
 if TYPE_CHECKING:
     from gpu_upsample.plan.steps import Plan
@@ -109,7 +108,7 @@ def interpolate(
            [3.  , 3.25, 3.5 , 3.75, 4.  ]])
     """
     arguments = (size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, data_format)
-    return apply(partial(planned, _plan_interpolate, arguments), {"x": x}, out, backend)
+    return apply(_plan_interpolate, arguments, {"x": x}, out, backend)
 
 
 def resize(
@@ -190,4 +189,4 @@ def resize(
     arguments = (
         fill_value, border, size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, box,
     )  # fmt: skip
-    return apply(partial(planned, _plan_resize, arguments), {"x": x}, out, backend)
+    return apply(_plan_resize, arguments, {"x": x}, out, backend)

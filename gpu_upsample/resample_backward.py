@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gpu_upsample.dispatch import apply
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.call import apply
+from gpu_upsample.plan.cache import cached
 
 if TYPE_CHECKING:
     from gpu_upsample.plan.steps import Plan
@@ -80,8 +79,7 @@ def interpolate_backward(
     array([[[3., 7.]]])
     """
     arguments = (input_size, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, data_format)
-    plan = partial(planned, _plan_interpolate_backward, arguments)
-    return apply(plan, {"grad_output": grad_output}, out, backend)
+    return apply(_plan_interpolate_backward, arguments, {"grad_output": grad_output}, out, backend)
 
 
 def resize_backward(
@@ -133,5 +131,4 @@ def resize_backward(
     arguments = (
         input_size, border, size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, box,
     )  # fmt: skip
-    plan = partial(planned, _plan_resize_backward, arguments)
-    return apply(plan, {"grad_output": grad_output}, out, backend)
+    return apply(_plan_resize_backward, arguments, {"grad_output": grad_output}, out, backend)

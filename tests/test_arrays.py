@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
-from gpu_upsample.arrays import operand
+from gpu_upsample.arrays import kind_of
 from tests.cases import dtype_of, noise
 from tests.tolerances import assert_same_bits
 
@@ -165,10 +165,11 @@ def test_torch_tensors(name: str) -> None:
 def test_torch_tensors_are_not_copied(name: str) -> None:
     torch = pytest.importorskip("torch")
     x = torch.zeros((4, 6), dtype=getattr(torch, name))
-    held = operand("x", x)
-    assert held.array.ctypes.data == x.data_ptr()
-    result = np.ones((2, 3), held.array.dtype)
-    assert held.give_back(result, name).data_ptr() == result.ctypes.data
+    kind = kind_of("x", x)
+    taken = kind.take(x)
+    assert taken.ctypes.data == x.data_ptr()
+    result = np.ones((2, 3), taken.dtype)
+    assert kind.give_back(result, name).data_ptr() == result.ctypes.data
 
 
 def test_strided_torch_tensors() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.plan.cache import cached, written
 
 GIVEN = ((2, 3), "float32")
 
@@ -18,6 +18,10 @@ class Mode(Enum):
 
     LINEAR = 1
     CUBIC = 2
+
+
+def planned(planner: Any, arguments: tuple[Any, ...], *inputs: tuple[Any, Any]) -> Any:
+    return planner(inputs, written(arguments))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
-from gpu_upsample import dispatch
+from gpu_upsample import call
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
@@ -533,7 +533,7 @@ def test_warmup_says_what_it_did() -> None:
 def test_warmup_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every call plans, and none is refused but the products of integers; the kernels are left out."""
     executed = []
-    monkeypatch.setattr(dispatch, "_execute", lambda _engine, plan, *_: executed.append(plan.steps))
+    monkeypatch.setattr(call.Route, "_execute", lambda route, *_: executed.append(route.plan.steps))
     result = run("warmup", "--backend", "cpu")
     assert result.exit_code == 0, result.output
     lines = [line.split() for line in result.stdout.splitlines()]
@@ -551,14 +551,14 @@ def test_warmup_in_bfloat16() -> None:
 
 
 def test_warmup_for_a_missing_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    load = dispatch.load
+    load = call.load
 
     def unavailable(name: str) -> object:
         if name == "cuda":
             raise gu.BackendUnavailableError("no driver")
         return load(name)
 
-    monkeypatch.setattr(dispatch, "load", unavailable)
+    monkeypatch.setattr(call, "load", unavailable)
     result = run("warmup", "--operator", "nearest", "--backend", "cuda")
     assert result.exit_code == 1
     assert result.stderr.count("no driver") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,35 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     assert printed() == "False False [0. 2. 4.] [inf]"
     assert printed() == "True True [0. 2. 4.] [inf]"
     assert printed("another") == "True True [0. 2. 4.] [inf, 0.5]"
+
+
+CALL = """
+import numpy as np
+from numba.core import event
+
+import gpu_upsample as gu
+
+with event.install_recorder("numba:compile") as compilations:
+    gu.resize(np.zeros(3, np.float32), 6)
+print(bool(compilations.buffer))
+"""
+
+
+def test_a_change_of_what_kernels_are_built_from_compiles_them_anew(tmp_path: Path) -> None:
+    package = tmp_path / "gpu_upsample"
+    shutil.copytree(ROOT / "gpu_upsample", package, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "disk")}
+
+    def compiles() -> str:
+        command = [sys.executable, "-c", CALL]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert [compiles(), compiles()] == ["True", "False"]
+    for source in ("arithmetic.py", "cpu/vectors.py", "plan/dtypes.py"):
+        with (package / source).open("a") as file:
+            file.write("# a change\n")
+        assert [compiles(), compiles()] == ["True", "False"]
+    with (package / "plan" / "taps.py").open("a") as file:  # no part of a kernel
+        file.write("# a change\n")
+    assert compiles() == "False"

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu_upsample.dispatch import apply
+from gpu_upsample.call import apply
+from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.steps import FilterStep, Output, Plan, Sums, plan_steps
 from gpu_upsample.plan.taps import Taps
@@ -64,10 +65,8 @@ def test_sums(device: Any, name: str) -> None:
     rows, columns = taps(9, 14, units[0], 0), taps(11, 7, units[1], 1, width=5)
 
     def operator(x: Any, backend: Any = None) -> Any:
-        def plan_for(given: Any) -> Any:
-            return plan_steps(*given, {0: rows, 1: columns}, sums=sums)
-
-        return apply(plan_for, {"x": x}, None, backend)
+        planner = cached(lambda *given: plan_steps(*given, {0: rows, 1: columns}, sums=sums))
+        return apply(planner, (), {"x": x}, None, backend)
 
     between = formula(x, columns, 1, sums.source, sums.between)
     expected = formula(between, rows, 0, sums.between, sums.result)
@@ -81,7 +80,7 @@ def test_ties_away_from_zero() -> None:
     sums = CALLS["int32"]
     half = Taps(2, np.array([0]), np.array([2]), np.array([[0.5, 0.5]]))
     x = np.array([[1, 2], [2, 3], [-1, -2], [-2, -3]], np.int32)
-    result = apply(lambda given: plan_steps(*given, {1: half}, sums=sums), {"x": x}, None, None)
+    result = apply(cached(lambda *given: plan_steps(*given, {1: half}, sums=sums)), (), {"x": x}, None, None)
     assert result.ravel().tolist() == [2, 3, -2, -3]
 
 
@@ -93,7 +92,7 @@ def test_products_that_lose_bits_before_they_are_added(device: Any) -> None:
     steps = (FilterStep((1, 9, 1, 40), rows, None, FOREIGN["int16 sixteenth"], FOREIGN["uint8 truncated"]),)
 
     def operator(x: Any, backend: Any = None) -> Any:
-        return apply(lambda _: Plan((Output((14, 40), "uint8"),), steps), {"x": x}, None, backend)
+        return apply(cached(lambda *_: Plan((Output((14, 40), "uint8"),), steps)), (), {"x": x}, None, backend)
 
     products = x[rows.start[:, None] + np.arange(2)].astype(np.int64) * rows.weight.astype(np.int64)[:, :, None]
     expected = np.clip(((products >> 16).sum(axis=1) + 2) >> 2, 0, 255).astype(np.uint8)

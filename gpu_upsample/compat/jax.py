@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_upsample.call import apply
 from gpu_upsample.compat.spans import LANCZOS, Reals, plan_floats, span_taps, window_taps
-from gpu_upsample.dispatch import apply
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_number, as_shape, normalized_axes
@@ -301,8 +301,8 @@ def resize(
     array([[0., 1., 0., 0.],
            [0., 0., 0., 1.]])
     """
-    plan = partial(planned, _cached_resize, (shape, method, antialias))
-    return apply(plan, {"image": image}, out, backend)
+    arguments = (shape, method, antialias)
+    return apply(_cached_resize, arguments, {"image": image}, out, backend)
 
 
 def scale_and_translate(
@@ -355,8 +355,8 @@ def scale_and_translate(
     >>> scale_and_translate(x, (6,), (0,), [1.0], [1.5], "linear")
     array([0. , 1. , 1.5, 2.5, 3.5, 4. ])
     """
-    plan = partial(planned, _cached_scale_and_translate, (shape, spatial_dims, scale, translation, method, antialias))
-    return apply(plan, {"image": image}, out, backend)
+    arguments = (shape, spatial_dims, scale, translation, method, antialias)
+    return apply(_cached_scale_and_translate, arguments, {"image": image}, out, backend)
 
 
 image = SimpleNamespace(resize=resize, scale_and_translate=scale_and_translate, ResizeMethod=ResizeMethod)

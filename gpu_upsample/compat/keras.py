@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from math import prod, sqrt
 from typing import Any, ClassVar
 
@@ -16,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gpu_upsample as gu
+from gpu_upsample.call import apply
 from gpu_upsample.compat import jax
-from gpu_upsample.dispatch import apply
 from gpu_upsample.nn import Learned
-from gpu_upsample.plan.cache import cached, planned
-from gpu_upsample.plan.conv_transpose import conv_transpose_step
+from gpu_upsample.plan.cache import cached
+from gpu_upsample.plan.conv_transpose import conv_transpose_step, without_bias
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer
 from gpu_upsample.plan.steps import Output, Plan, plan_steps
@@ -85,7 +84,7 @@ class _UpSampling:
             sizes = tuple(larger.values())
             return gu.resize(x, sizes, axes=tuple(larger), method="nearest", out=out, backend=backend)
         whole = tuple(larger.get(axis, n) for axis, n in enumerate(shape))
-        return apply(partial(planned, _cached_filter, (whole, self.interpolation)), {"x": x}, out, backend)
+        return apply(_cached_filter, (whole, self.interpolation), {"x": x}, out, backend)
 
 
 class UpSampling1D(_UpSampling):
@@ -219,7 +218,7 @@ def _plan_conv_transpose(
 
 
 _cached_conv_transpose = cached(_plan_conv_transpose)
-_ABSENT = (None, None)
+_cached_without_bias = cached(without_bias(_plan_conv_transpose))
 
 
 class _ConvTranspose(Learned):
@@ -330,9 +329,11 @@ class _ConvTranspose(Learned):
         weight, bias = self._parameters(x)
         extra = self.output_padding or (None,) * self.rank
         arguments = (self.strides, self.dilation_rate, self.padding, extra, self.data_format)
-        inputs = {"x": x, "kernel": weight} | ({} if bias is None else {"bias": bias})
-        absent = (_ABSENT,) * (bias is None)
-        result = apply(lambda *given: planned(_cached_conv_transpose, arguments, *given, *absent), inputs, out, backend)
+        inputs = {"x": x, "kernel": weight}
+        if bias is None:
+            result = apply(_cached_without_bias, arguments, inputs, out, backend)
+        else:
+            result = apply(_cached_conv_transpose, arguments, {**inputs, "bias": bias}, out, backend)
         return result if self.activation is None else self.activation(result)
 
     def __repr__(self) -> str:

@@ -9,13 +9,13 @@ as `gpu_upsample.interpolate` does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
+from gpu_upsample.call import apply
 from gpu_upsample.compat import onnx_plan as plans
 from gpu_upsample.compat.onnx_resize import plan_onnx_resize
-from gpu_upsample.dispatch import apply
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.plan.cache import cached
+from gpu_upsample.plan.conv_transpose import without_bias
 
 Integers = Sequence[int]
 
@@ -23,6 +23,7 @@ _plan_resize = cached(plan_onnx_resize)
 _plan_max_pool = cached(plans.plan_onnx_max_pool)
 _plan_max_unpool = cached(plans.plan_onnx_max_unpool)
 _plan_conv_transpose = cached(plans.plan_onnx_conv_transpose)
+_plan_without_bias = cached(without_bias(plans.plan_onnx_conv_transpose))
 _plan_shuffle = cached(plans.plan_onnx_shuffle)
 _plan_col2im = cached(plans.plan_onnx_col2im)
 
@@ -130,7 +131,7 @@ def resize(
         roi, scales, sizes, antialias, axes, coordinate_transformation_mode, cubic_coeff_a, exclude_outside,
         extrapolation_value, keep_aspect_ratio_policy, mode, nearest_mode,
     )  # fmt: skip
-    return apply(partial(planned, _plan_resize, arguments), {"X": X}, None, backend)
+    return apply(_plan_resize, arguments, {"X": X}, None, backend)
 
 
 def max_pool(
@@ -196,7 +197,7 @@ def max_pool(
     (array([[[5, 2], [4, 6]]]), array([[[1, 2], [3, 5]]]))
     """
     arguments = (kernel_shape, auto_pad, ceil_mode, dilations, pads, storage_order, strides)
-    pooled: tuple[Any, Any] = apply(partial(planned, _plan_max_pool, arguments), {"X": X}, None, backend)
+    pooled: tuple[Any, Any] = apply(_plan_max_pool, arguments, {"X": X}, None, backend)
     return pooled
 
 
@@ -253,7 +254,7 @@ def max_unpool(
     array([[[0., 5., 0., 4., 0.]]])
     """
     arguments = (output_shape, kernel_shape, pads, strides)
-    return apply(partial(planned, _plan_max_unpool, arguments), {"X": X, "I": I}, None, backend)
+    return apply(_plan_max_unpool, arguments, {"X": X, "I": I}, None, backend)
 
 
 def conv_transpose(
@@ -324,10 +325,9 @@ def conv_transpose(
     array([[[1., 1., 3., 2.]]])
     """
     arguments = (auto_pad, dilations, group, kernel_shape, output_padding, output_shape, pads, strides)
-    plan = partial(planned, _plan_conv_transpose, arguments)
     if B is None:
-        return apply(lambda *given: plan(*given, (None, None)), {"X": X, "W": W}, None, backend)
-    return apply(plan, {"X": X, "W": W, "B": B}, None, backend)
+        return apply(_plan_without_bias, arguments, {"X": X, "W": W}, None, backend)
+    return apply(_plan_conv_transpose, arguments, {"X": X, "W": W, "B": B}, None, backend)
 
 
 def depth_to_space(
@@ -372,7 +372,7 @@ def depth_to_space(
     array([[[[0, 1], [2, 3]],
             [[4, 5], [6, 7]]]])
     """
-    return apply(partial(planned, _plan_shuffle, (blocksize, mode, True)), {"input": input}, None, backend)
+    return apply(_plan_shuffle, (blocksize, mode, True), {"input": input}, None, backend)
 
 
 def space_to_depth(
@@ -411,7 +411,7 @@ def space_to_depth(
     >>> space_to_depth(np.array([[[[0, 2], [4, 6]], [[1, 3], [5, 7]]]]), blocksize=2).ravel()
     array([0, 1, 2, 3, 4, 5, 6, 7])
     """
-    return apply(partial(planned, _plan_shuffle, (blocksize, mode, False)), {"input": input}, None, backend)
+    return apply(_plan_shuffle, (blocksize, mode, False), {"input": input}, None, backend)
 
 
 def col2im(
@@ -462,4 +462,4 @@ def col2im(
     array([[[1., 2., 2., 1.]]])
     """
     arguments = (image_shape, block_shape, dilations, pads, strides)
-    return apply(partial(planned, _plan_col2im, arguments), {"input": input}, None, backend)
+    return apply(_plan_col2im, arguments, {"input": input}, None, backend)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpu_upsample.arrays import operand
+from gpu_upsample.call import apply
 from gpu_upsample.compat.opencv_plan import (
     INTER_AREA,
     INTER_CUBIC,
@@ -20,9 +20,7 @@ from gpu_upsample.compat.opencv_plan import (
     INTER_NEAREST_EXACT,
     plan_resize,
 )
-from gpu_upsample.dispatch import apply
-from gpu_upsample.plan.cache import cached, planned
-from gpu_upsample.plan.steps import Output, Plan
+from gpu_upsample.plan.cache import cached
 
 __all__ = [
     "INTER_AREA", "INTER_CUBIC", "INTER_LANCZOS4", "INTER_LINEAR", "INTER_LINEAR_EXACT", "INTER_NEAREST",
@@ -30,14 +28,6 @@ __all__ = [
 ]  # fmt: skip
 
 _cached_resize = cached(plan_resize)
-
-
-def _check_dst(dst: Any, expected: Output) -> None:
-    target = operand("dst", dst)
-    if target.dtype != expected.dtype:
-        raise TypeError(f"dst must have dtype {expected.dtype}, got {target.dtype}")
-    if target.shape != expected.shape:
-        raise ValueError(f"dst must have shape {expected.shape}, got {target.shape}")
 
 
 def resize(
@@ -111,11 +101,4 @@ def resize(
     >>> resize(image, None, fx=0.5, fy=0.5, interpolation=INTER_AREA)
     array([[139]], dtype=uint8)
     """
-
-    def plan_for(given: tuple[tuple[int, ...], str]) -> Plan:
-        plan = planned(_cached_resize, (dsize, fx, fy, interpolation), given)
-        if dst is not None:
-            _check_dst(dst, plan.outputs[0])
-        return plan
-
-    return apply(plan_for, {"src": src}, dst, backend, "dst")
+    return apply(_cached_resize, (dsize, fx, fy, interpolation), {"src": src}, dst, backend, "dst")

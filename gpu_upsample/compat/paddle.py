@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_upsample.call import apply
 from gpu_upsample.compat.spans import window_taps
-from gpu_upsample.dispatch import apply
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.filters import keys_cubic
 from gpu_upsample.plan.shapes import as_choice, output_sizes
@@ -223,7 +222,7 @@ def interpolate(
     array([[[1. , 1.5, 2. , 2. ]]])
     """
     arguments = (size, scale_factor, mode, align_corners, align_mode, data_format, recompute_scale_factor)
-    return apply(partial(planned, _cached_interpolate, arguments), {"x": x}, out, backend)
+    return apply(_cached_interpolate, arguments, {"x": x}, out, backend)
 
 
 @dataclass(frozen=True, repr=False)

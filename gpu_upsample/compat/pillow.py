@@ -10,15 +10,15 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gpu_upsample.arrays import operand
+from gpu_upsample.arrays import kind_of
+from gpu_upsample.call import apply
 from gpu_upsample.compat.pillow_plan import DTYPES, KERNELS, Box, Size, plan_means, plan_resize, regions
-from gpu_upsample.dispatch import apply, load
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.dispatch import load
+from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, as_number
 from gpu_upsample.rearrange import pixel_unshuffle
 
@@ -74,12 +74,12 @@ def _on_arrays(function: Callable[[Any, bool, bool], Any], image: Any, alpha: bo
         if alpha is not None:
             raise ValueError(f"alpha is for arrays; an image has its mode, here {image.mode!r}; got alpha={alpha!r}")
         return _image(function(np.asarray(image), _ALPHA[image.mode], image.mode == "P"), image)
-    held = operand("image", image)
+    held = kind_of("image", image)
     _check(held.shape, held.dtype)
     either = held.dtype == "uint8" and held.shape[2:] in ((2,), (4,))
     if alpha and not either:
         raise ValueError(f"alpha=True needs uint8 of 2 or 4 channels; got {held.dtype} of shape {held.shape}")
-    array = _home(held.on_device).as_array(held.array)
+    array = _home(held.on_device).as_array(held.take(image))
     return held.give_back(function(array, either if alpha is None else bool(alpha), False), held.dtype)
 
 
@@ -173,7 +173,7 @@ def _resized(x: Any, alpha: bool, size: Size, resample: int, box: Box, gap: floa
             return _divided(_resized(_premultiplied(x), False, size, resample, box, gap, backend))
         if gap is not None:
             x, box = _reduced_first(x, size, resample, box, gap, backend)
-    return apply(partial(planned, _cached_resize, (size, int(resample), box)), {"image": x}, None, backend)
+    return apply(_cached_resize, (size, int(resample), box), {"image": x}, None, backend)
 
 
 def _reduced_first(x: Any, size: Size, resample: int, box: Box, gap: float, backend: str | None) -> tuple[Any, Box]:
@@ -196,7 +196,7 @@ def _reduced_first(x: Any, size: Size, resample: int, box: Box, gap: float, back
 def _reduced(x: Any, alpha: bool, factor: Size, box: tuple[int, int, int, int], backend: str | None) -> Any:
     if factor == (1, 1):
         size = (box[2] - box[0], box[3] - box[1])
-        return apply(partial(planned, _cached_resize, (size, int(NEAREST), box)), {"image": x}, None, backend)
+        return apply(_cached_resize, (size, int(NEAREST), box), {"image": x}, None, backend)
     if alpha:
         return _divided(_means(_premultiplied(x), factor, box, backend))
     return _means(x, factor, box, backend)
@@ -207,17 +207,16 @@ def _means(x: Any, factor: Size, box: tuple[int, int, int, int], backend: str | 
     dtype = str(x.dtype.newbyteorder("="))
     if dtype not in ("uint8", "int32", "float32"):
         raise ValueError(f"only images of uint8, int32 and float32 can be reduced; got {dtype}")
-    home = _home(operand("image", x).on_device)
+    home = _home(kind_of("image", x).on_device)
     shape = tuple(-((box[i] - box[i + 2]) // factor[i]) for i in (1, 0))
     result = home.empty((*shape, *x.shape[2:]), x.dtype)
     bands: list[Any] = [...] if dtype == "uint8" or x.ndim == 2 else list(range(x.shape[2]))
     for region in regions(factor, box):
-        plan = partial(planned, _cached_means, (region,))
         for band in bands:
             part = x[(*region.source, band)]
             if dtype != "uint8":
                 part = pixel_unshuffle(part[None], region.block, backend=backend)
-            home.copy(apply(plan, {"image": part}, None, backend), result[(*region.target, band)])
+            home.copy(apply(_cached_means, (region,), {"image": part}, None, backend), result[(*region.target, band)])
     return result
 
 
@@ -390,7 +389,7 @@ def thumbnail(
     if len(most) != 2 or min(most) < 1:
         raise ValueError(f"size must be two numbers of at least 1, (width, height); got {size!r}")
     if not _is_image(image):
-        held = operand("image", image)
+        held = kind_of("image", image)
         _check(held.shape, held.dtype)
     width, height = image.size if _is_image(image) else held.shape[1::-1]
     fitting = _fitting((most[0], most[1]), (width, height))

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_upsample.call import apply
 from gpu_upsample.compat.spans import LANCZOS, plan_floats, span_taps, window_taps
-from gpu_upsample.dispatch import apply
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer
@@ -230,8 +230,8 @@ def resize(
     >>> resize(np.zeros((6, 9, 3)), (4, 4), preserve_aspect_ratio=True).shape
     (3, 4, 3)
     """
-    plan = partial(planned, _cached_resize, (size, method, preserve_aspect_ratio, antialias))
-    return apply(plan, {"images": images}, out, backend)
+    arguments = (size, method, preserve_aspect_ratio, antialias)
+    return apply(_cached_resize, arguments, {"images": images}, out, backend)
 
 
 image = SimpleNamespace(resize=resize, ResizeMethod=ResizeMethod)

@@ -8,15 +8,14 @@ of 16 bits, as fine as its largest weight allows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
+from gpu_upsample.call import apply
 from gpu_upsample.compat import pillow_plan
-from gpu_upsample.dispatch import apply
 from gpu_upsample.plan import resample, shapes
-from gpu_upsample.plan.cache import cached, planned
+from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.filters import FILTERS, Filter, named_filter
 from gpu_upsample.plan.steps import Plan, Sums, plan_steps
@@ -183,4 +182,4 @@ def interpolate(
     (array([  0,  25,  75, 100], dtype=uint8), array([  0,  23,  77, 111], dtype=uint8))
     """
     arguments = (size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, data_format)
-    return apply(partial(planned, _cached_interpolate, arguments), {"x": x}, out, backend)
+    return apply(_cached_interpolate, arguments, {"x": x}, out, backend)

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+import llvmlite
 from numba import njit
 from numba.core.caching import FunctionCache
 from numba.core.runtime.nrt import rtsys
+
+from gpu_upsample.fingerprint import fingerprint
 
 
 class _Cache(FunctionCache):
     """Numba's memory on disk, from which a kernel is loaded without what only a compiler needs.
 
-    Numba's own loads all that it can compile before, with SciPy: half of the time to the first result of a process.
+    Numba's own loads all that it can compile before, with SciPy: half of the time to the first result of a process. And
+    it compiles a kernel anew when the file that defines it has changed, but not when one that it is built from has.
     """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file._source_stamp = self._cache_file._source_stamp, _fingerprint()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         rtsys.initialize(target_context)  # what machine code calls
         with self._guard_against_spurious_io_errors():
             return self._load_overload(sig, target_context)
+
+
+@cache
+def _fingerprint() -> str:
+    return fingerprint("cpu", [f"llvmlite {llvmlite.__version__}"])  # Numba asks for its own version itself
 
 
 def compiled(function: Callable[..., Any]) -> Any:

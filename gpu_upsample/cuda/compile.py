@@ -5,7 +5,6 @@ No driver is needed. Cubins are cached instead of PTX because an older driver re
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
@@ -21,6 +20,7 @@ from cuda.core import Linker, LinkerOptions, ObjectCode
 from gpu_upsample.cuda.kernels import THREADS, blocks_of
 from gpu_upsample.cuda.machine import DEVICE
 from gpu_upsample.cuda.registry import KERNELS
+from gpu_upsample.fingerprint import digest, fingerprint
 
 Capability = tuple[int, int]
 
@@ -57,7 +57,7 @@ def assembled(ptx: str, capability: Capability) -> bytes:
 
 def cubin_of(spec: Any, capability: Capability) -> tuple[bytes, str]:
     """Return the machine code of a kernel and the kernel's name in it, from the cache where it is there."""
-    path = cache_directory() / f"{_fingerprint()}-sm_{capability[0]}{capability[1]}-{_digest(repr(spec))}.cubin"
+    path = cache_directory() / f"{_fingerprint()}-sm_{capability[0]}{capability[1]}-{digest(repr(spec).encode())}.cubin"
     try:
         name, _, code = path.read_bytes().partition(b"\0")
         return code, name.decode()
@@ -89,19 +89,14 @@ def _write(path: Path, content: bytes) -> None:
         pass
 
 
-def _digest(text: str | bytes) -> str:
-    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:16]
-
-
 @lru_cache(maxsize=1)
 def _fingerprint() -> str:
-    """Return a digest of everything that the code depends on, beside its specialisation."""
-    package = Path(__file__).parent.parent
-    sources = [package / source for source in ("arithmetic.py", "plan/dtypes.py")]
-    parts = [path.read_bytes() for path in (*sources, *sorted((package / "cuda").glob("*.py")))]
-    for name in ("numba", "numba-cuda", "llvmlite", "cuda-core", "nvidia-nvvm", "nvidia-nvjitlink"):
-        try:
-            parts.append(f"{name} {version(name)}".encode())
-        except PackageNotFoundError:
-            parts.append(f"{name} -".encode())
-    return _digest(b"\0".join(parts))
+    names = ("numba", "numba-cuda", "llvmlite", "cuda-core", "nvidia-nvvm", "nvidia-nvjitlink")
+    return fingerprint("cuda", [f"{name} {_version(name)}" for name in names])
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "-"

@@ -13,30 +13,9 @@ if TYPE_CHECKING:
 
 
 class _Unwritten(bytes):
-    """What stands for a call with arguments that cannot be written as bytes, and the call itself."""
+    """What stands for arguments that cannot be written as bytes, and these themselves."""
 
-    call: tuple[Any, Any]
-
-
-def _bytes(inputs: tuple[tuple[Any, Any], ...], arguments: list[Any]) -> bytes:
-    """Return a call as bytes: 2, 2.0 and True are equal, but not the same argument."""
-    try:
-        return marshal.dumps((inputs, arguments), 2)  # from version 3 on, equal arguments may differ in their bytes
-    except ValueError:  # an enumeration, or something that is no argument: the plan will say so
-        call = _Unwritten(repr((inputs, arguments)).encode())
-        call.call = inputs, arguments
-        return call
-
-
-def cached(plan: Callable[..., Plan]) -> Callable[[bytes], Plan]:
-    """Return `plan` with a memory of its results, for `planned`."""
-
-    @lru_cache(maxsize=256)
-    def remembered(call: bytes) -> Plan:
-        inputs, arguments = call.call if isinstance(call, _Unwritten) else marshal.loads(call)
-        return plan(*chain.from_iterable(inputs), *arguments)
-
-    return remembered
+    arguments: tuple[Any, ...]
 
 
 _PLAIN = frozenset((type(None), bool, int, float, str))
@@ -44,13 +23,34 @@ _PLAIN = frozenset((type(None), bool, int, float, str))
 
 def plain(value: Any) -> Any:
     """Return arrays, NumPy's scalars and lists as Python's numbers and tuples, all the way down."""
-    if type(value) in _PLAIN:
+    if type(value) in _PLAIN or (type(value) is tuple and _PLAIN.issuperset(map(type, value))):
         return value
     if isinstance(value, (list, tuple)):
         return tuple(map(plain, value))
     return plain(value.tolist()) if hasattr(value, "tolist") else value
 
 
-def planned(plan: Callable[[bytes], Plan], arguments: tuple[Any, ...], *inputs: tuple[Any, Any]) -> Plan:
-    """Return the plan for the (shape, dtype) of every input and the arguments of a call, in this order."""
-    return plan(_bytes(inputs, [value if type(value) in _PLAIN else plain(value) for value in arguments]))
+def written(arguments: tuple[Any, ...]) -> bytes:
+    """Return the arguments of a call as bytes: 2, 2.0 and True are equal, but not the same argument."""
+    given = arguments if _PLAIN.issuperset(map(type, arguments)) else tuple(map(plain, arguments))
+    try:
+        return marshal.dumps(given, 2)  # from version 3 on, equal arguments may differ in their bytes
+    except ValueError:  # an enumeration, or something that is no argument: the plan will say so
+        unwritten = _Unwritten(repr(given).encode())
+        unwritten.arguments = given
+        return unwritten
+
+
+Planner = Callable[[tuple[tuple[Any, Any], ...], bytes], "Plan"]
+"""Returns the plan for the (shape, dtype) of every input and the written arguments of a call."""
+
+
+def cached(plan: Callable[..., Plan]) -> Planner:
+    """Return the planner that calls `plan` with shape and dtype of every input and the arguments, and remembers it."""
+
+    @lru_cache(maxsize=256)
+    def remembered(inputs: tuple[tuple[Any, Any], ...], call: bytes) -> Plan:
+        arguments = call.arguments if isinstance(call, _Unwritten) else marshal.loads(call)
+        return plan(*chain.from_iterable(inputs), *arguments)
+
+    return remembered

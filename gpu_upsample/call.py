@@ -1,0 +1,219 @@
+"""The way of a call: from the caller's arrays to a plan, to a backend, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpu_upsample.arrays import Kind, kind_of
+from gpu_upsample.dispatch import chosen_backend, load
+from gpu_upsample.plan.cache import Planner, written
+
+if TYPE_CHECKING:
+    from gpu_upsample.plan.steps import Plan
+
+
+def apply(
+    planner: Planner,
+    arguments: tuple[Any, ...],
+    inputs: dict[str, Any],
+    out: Any,
+    backend: Any,
+    out_name: str = "out",
+) -> Any:
+    """Plan for some arrays, run the plan on the backend that the caller or the data chose, and return its results.
+
+    Parameters
+    ----------
+    planner : callable
+        Returns the plan for the (shape, dtype name) of every input and the written `arguments`, or raises.
+    arguments : tuple
+        The arguments of the public operator that its plan depends on.
+    inputs : dict
+        The arrays by the names that error messages call them. The first decides the kind and place of the results.
+    out : array, tuple of arrays or None
+        Where the results go.
+    backend : str or None
+        The argument of the public operator.
+    out_name : str
+        What error messages call `out`.
+
+    Returns
+    -------
+    array or tuple of arrays
+        One array if the plan has one output.
+    """
+    goals = () if out is None else out if isinstance(out, tuple) else (out,)
+    route = _route(
+        planner,
+        written(arguments),
+        chosen_backend(backend),
+        (*inputs, out_name),
+        tuple(map(kind_of, inputs, inputs.values())),
+        None if out is None else tuple([kind_of(out_name, goal) for goal in goals]),
+        isinstance(out, tuple),
+    )
+    return route.run(tuple(inputs.values()), goals, out)
+
+
+@lru_cache(maxsize=512)
+def _route(
+    planner: Planner,
+    call: bytes,
+    choice: str,
+    names: tuple[str, ...],
+    kinds: tuple[Kind, ...],
+    goals: tuple[Kind, ...] | None,
+    several: bool,
+) -> Route:
+    """Check all that can be checked without the arrays, and plan: once for calls that are alike."""
+    first = kinds[0]
+    _check_one_kind(dict(zip(names, kinds, strict=False)))
+    plan = planner(tuple((kind.shape, kind.dtype) for kind in kinds), call)
+    if goals is not None:
+        _check_goals(names, first, plan, goals, several)
+    home = "cuda" if first.on_device else "cpu"
+    return Route(names, plan, home, home if choice == "auto" else choice, kinds)
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """What a call does with its arrays, whatever lies in them.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What error messages call the inputs, and the output.
+    plan : Plan
+        What is computed.
+    home, engine : str
+        The backend where the arrays lie, and the one that runs the steps.
+    kinds : tuple of Kind
+        Those of the inputs.
+    """
+
+    names: tuple[str, ...]
+    plan: Plan
+    home: str
+    engine: str
+    kinds: tuple[Kind, ...]
+
+    @cached_property
+    def dtypes(self) -> tuple[str, ...]:
+        """The dtypes of the inputs."""
+        return tuple(kind.dtype for kind in self.kinds)
+
+    @cached_property
+    def alike(self) -> tuple[bool, ...]:
+        """Whether a result has the dtype of the first input."""
+        return tuple(dtype == self.dtypes[0] for dtype in self.plan.dtypes)
+
+    @cached_property
+    def is_foreign(self) -> bool:
+        """Whether the arrays are none that the backends themselves work on."""
+        return not self.kinds[0].is_own
+
+    def run(self, arrays: tuple[Any, ...], goals: tuple[Any, ...], out: Any) -> Any:
+        """Compute the results, into `goals` if there are any, which `out` holds, and return them."""
+        home, first = load(self.home), self.kinds[0]
+        if self.is_foreign:
+            arrays = tuple(home.as_array(kind.take(array)) for kind, array in zip(self.kinds, arrays, strict=True))
+            goals = tuple(home.as_array(first.take(goal)) for goal in goals)
+        with home.placed(arrays + goals):
+            if goals:
+                self._check_memory(home, arrays, goals)
+            if self.engine != self.home:
+                results = self._run_elsewhere(arrays)
+            elif goals and all(goal.flags.c_contiguous and goal.dtype.isnative for goal in goals):
+                self._execute(home, arrays, goals)
+                return out
+            else:
+                results = self._run_here(home, arrays)
+            if goals:
+                for result, goal in zip(results, goals, strict=True):
+                    home.copy(result, goal)
+                return out
+            given = tuple(map(first.give_back, results, self.plan.dtypes))
+            return given if len(given) > 1 else given[0]
+
+    def _run_here(self, engine: Any, arrays: Sequence[Any]) -> Sequence[Any]:
+        """Return new arrays with the results."""
+        like = arrays[0].dtype
+        wanted = zip(self.plan.shapes, self.plan.dtypes, self.alike, strict=True)
+        results = [engine.empty(shape, like if alike else dtype) for shape, dtype, alike in wanted]
+        self._execute(engine, arrays, results)
+        return results
+
+    def _run_elsewhere(self, arrays: tuple[Any, ...]) -> Sequence[Any]:
+        """Copy the inputs to where the other backend works, and the results from there."""
+        on_device, like = self.kinds[0].on_device, arrays[0].dtype
+        results = self._run_here(load(self.engine), [_moved(array, on_device) for array in arrays])
+        dtypes = [like if alike else dtype for alike, dtype in zip(self.alike, self.plan.dtypes, strict=True)]
+        moved = [_moved(result, not on_device) for result in results]
+        return [result.view(_native(dtype)) for result, dtype in zip(moved, dtypes, strict=True)]
+
+    def _check_memory(self, home: Any, arrays: tuple[Any, ...], goals: tuple[Any, ...]) -> None:
+        """Refuse outputs that cannot be written, or share memory with an input or each other."""
+        *names, out_name = self.names
+        for goal in goals:
+            if self.home == "cpu" and not goal.flags.writeable:
+                raise ValueError(f"{out_name} must be writable, got a read-only array")
+            for name, array in zip(names, arrays, strict=True):
+                if home.overlap(array, goal):
+                    raise ValueError(f"{out_name} must not overlap {name} in memory")
+        if len(goals) > 1 and any(home.overlap(*pair) for pair in combinations(goals, 2)):
+            raise ValueError(f"{out_name} must not overlap another {out_name} in memory")
+
+    def _execute(self, engine: Any, arrays: Any, results: Any) -> None:
+        """Run the steps: the first takes all inputs, each further one what the one before made."""
+        plan = self.plan
+        if plan.is_empty:
+            return
+        if not plan.steps:
+            engine.copy(arrays[0], results[0])
+            return
+        current = [*map(engine.words, arrays, self.dtypes)]
+        *steps, last = engine.joined(plan.steps)
+        for step in steps:
+            between = [engine.scratch(step.shape_out, step.result)]
+            engine.run_step(step, current, between)
+            current = between
+        engine.run_step(last, current, [*map(engine.words, results, plan.dtypes)])
+
+
+def _check_one_kind(operands: dict[str, Kind]) -> None:
+    if len({(kind.library, kind.on_device) for kind in operands.values()}) > 1:
+        listed = ", ".join(f"{name} from {kind.library}" for name, kind in operands.items())
+        raise TypeError(f"all arrays of a call must be of one kind; got {listed}")
+
+
+def _check_goals(names: tuple[str, ...], first: Kind, plan: Plan, goals: tuple[Kind, ...], several: bool) -> None:
+    """Refuse outputs of another number, kind, shape or dtype than the results; `several` says if they are a tuple."""
+    name, *_, out_name = names
+    number = len(plan.outputs)
+    if len(goals) != number or several != (number > 1):
+        wanted = f"a tuple of {number} arrays" if number > 1 else "one array"
+        raise TypeError(f"{out_name} must be {wanted}, got {f'a tuple of {len(goals)}' if several else 'one array'}")
+    for goal, expected in zip(goals, plan.outputs, strict=True):
+        if (goal.library, goal.on_device) != (first.library, first.on_device):
+            raise TypeError(f"{name} and {out_name} must be arrays of one kind; got {first.library} and {goal.library}")
+        if goal.dtype != expected.dtype:
+            raise TypeError(f"{out_name} must have dtype {expected.dtype}, got {goal.dtype}")
+        if goal.shape != expected.shape:
+            raise ValueError(f"{out_name} must have shape {expected.shape}, got {goal.shape}")
+
+
+def _native(dtype: Any) -> np.dtype[Any]:
+    native: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
+    return native
+
+
+def _moved(array: Any, from_device: bool) -> Any:
+    """Copy an array from the device to the host, or from the host to the device."""
+    cuda = load("cuda")
+    return cuda.to_host(array) if from_device else cuda.from_host(array)
