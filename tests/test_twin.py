@@ -234,10 +234,10 @@ def test_axes(device, axes, methods):
 
 
 def test_out_is_used_in_place_and_misaligned_rows_narrow_the_access():
-    x = sample((6, 40), "float32")
-    whole = np.zeros(1 + 12 * 80, np.float32)
+    x = sample((6, 400), "float32")
+    whole = np.zeros(1 + 12 * 800, np.float32)
     with twin.installed():
-        out = whole[1:].view(twin.TwinArray).reshape(12, 80)
+        out = whole[1:].view(twin.TwinArray).reshape(12, 800)
         twin.launched.clear()
         assert gu.resize(twin.to_twin(x), scale=2.0, out=out) is out
         assert [spec.lanes for spec in twin.launched] == [1]
@@ -246,6 +246,46 @@ def test_out_is_used_in_place_and_misaligned_rows_narrow_the_access():
         assert [spec.lanes for spec in twin.launched] == [4]
     np.testing.assert_array_equal(np.asarray(out), np.asarray(aligned))
     np.testing.assert_array_equal(np.asarray(out), gu.resize(x, scale=2.0))
+
+
+DEALT = {
+    "any ratio": ((7, 93), (9, 127), {}),
+    "the last threads have a lane less": ((5, 33), (7, 46), {"method": "cubic"}),
+    "shrinking": ((11, 70), (7, 43), {"method": "cubic"}),
+    "antialias": ((11, 70), (7, 43), {"antialias": True}),
+    "columns alone": ((3, 90), (3, 123), {}),
+    "channels": ((6, 50, 3), (8, 67), {}),
+    "cubic, channels": ((6, 40, 3), (12, 60), {"method": "cubic"}),
+    "a constant around": ((7, 93), (9, 127), {"border": "constant", "box": ((-2, 8), (-5, 99))}),
+    "three axes": ((5, 6, 70), (7, 8, 96), {}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("name", DEALT)
+def test_lines_that_are_dealt_to_threads(dtype, name):
+    shape, size, options = DEALT[name]
+    twin.launched.clear()
+    assert_equals_cpu(Twin(), gu.resize, sample(shape, dtype), size=size, **options)
+    assert any(getattr(spec, "dealt", False) for spec in twin.launched)
+    if name == "three axes" and dtype == "float32":
+        assert any(spec.lines and spec.dealt for spec in twin.launched)
+
+
+def test_lines_are_dealt_where_samples_lie_apart():
+    def dealt(dtype, n, m, method="linear", channels=1):
+        step = plan_resize((64, n, channels), dtype, 0, "clamp", (128, m), None, (0, 1), method, *DEFAULTS).steps[-1]
+        return filter_spec(step, 4, False).dealt
+
+    assert dealt("float32", 700, 960)
+    assert dealt("float64", 700, 960)
+    assert not dealt("uint8", 700, 960)
+    assert not dealt("float16", 700, 960)
+    assert not dealt("float32", 400, 800)  # a span
+    assert not dealt("float32", 400, 800, channels=3)
+    assert dealt("float32", 400, 800, "cubic", channels=3)
+    assert dealt("float32", 30, 41)
+    assert not dealt("float32", 1, 2, channels=5)  # more than the last lane would lie beyond the end
 
 
 def test_device_out_is_checked():

@@ -85,6 +85,9 @@ class FilterSpec:
         are aligned. One at a time if `vector` is 1.
     lines : int
         Length of the windows across the lines of a row; 0 if a row is one line.
+    dealt : bool
+        Whether a line is dealt to its threads like cards: neighbouring threads own neighbouring scalars, and the lanes
+        of a thread lie as far apart as there are threads. Otherwise lanes are neighbours.
     """
 
     source: str
@@ -105,6 +108,7 @@ class FilterSpec:
     vector: int = 1
     lead: int = 0
     lines: int = 0
+    dealt: bool = False
 
     def __hash__(self) -> int:
         return self._hash
@@ -185,14 +189,13 @@ class SelectSpec:
     wide: bool
 
 
-def _build_place(machine: Any, lanes: int, index: Any) -> Callable[..., Any]:
+def _build_place(machine: Any, index: Any) -> Callable[..., Any]:
     """Return the function that says which part of the output a thread owns."""
     plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
-    LANES = lanes
 
     @machine.inline
     def place(across, strips, strip, rows_out):
-        """Return the plane, the first and the last row of the strip, and the first lane's place in a row.
+        """Return the plane, the first and the last row of the strip, and the number of the thread in a row.
 
         Threads are numbered along a row, then along the strips of a plane: so a block has no idle threads beyond
         the end of a short row. The plane of a thread behind the last one is none.
@@ -200,9 +203,13 @@ def _build_place(machine: Any, lanes: int, index: Any) -> Callable[..., Any]:
         number = mad(index(block()), index(THREADS), index(thread()))
         unit = quotient(number, index(across))
         plane = quotient(unit, index(strips))
-        j = index(index(number - index(unit * index(across))) * index(LANES))
         first = index(index(unit - index(plane * index(strips))) * index(strip))
-        return plane, first, min(index(rows_out), plus(first, index(strip))), j
+        return (
+            plane,
+            first,
+            min(index(rows_out), plus(first, index(strip))),
+            index(number - index(unit * index(across))),
+        )
 
     return place
 
@@ -218,22 +225,21 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
     real, carrier = arithmetic.accumulator_of(RESULT), arithmetic.carrier_of(SOURCE)
     START = arithmetic.SCALARS[RESULT].start
     LANES, WIDTH, LEAST, FILL, INNER = spec.lanes, spec.width, spec.least, spec.fill, spec.inner
-    SPAN, APART = spec.columns == "span", spec.columns == "apart"
+    SPAN, APART, DEALT = spec.columns == "span", spec.columns == "apart", spec.dealt
     PIXEL, PHASES, STEP, SHIFT = max(1, INNER), max(1, spec.phases), spec.step, spec.shift
     VECTOR, LEAD, REACH = spec.vector, spec.lead, loaded(spec)
     SHARE, OWN = PHASES * PIXEL, LANES if APART else 1
 
     @machine.inline
-    def window(j, lane, inner, column_start):
-        """Return the column of a lane, and where its window begins in a source row."""
-        place = plus(j, index(lane))
+    def window(place, inner, column_start):
+        """Return the column of a place in a row, and where its window begins in a source row."""
         if INNER == 1:
             return place, index(load(column_start, place))
         column = quotient(place, inner)
         return column, mad(index(load(column_start, column)), inner, index(place - index(column * inner)))
 
     @machine.inline
-    def prepare_span(j, inner, tables, limits, known):
+    def prepare_span(j, between, width_out, inner, tables, limits, known):
         """Find where a thread's samples begin in a source row, and read the weights of all threads.
 
         Return whether all lanes of the thread lie in the span.
@@ -249,12 +255,15 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return j >= index(start) and plus(j, index(LANES)) <= index(stop)
 
     @machine.inline
-    def prepare_own(j, inner, tables, limits, known):
+    def prepare_own(j, between, width_out, inner, tables, limits, known):
         """Read the windows of a thread's lanes, and where they begin in a source row."""
         at, length, weight, surround = known
         column_start, column_count, column_weight, column_width, column_outside = tables
         for lane in range(OWN):
-            column, at[lane] = window(j, lane, inner, column_start)
+            place = mad(index(lane), between, j)
+            if DEALT and lane == LANES - 1:  # beyond the end of the line there is nothing to store
+                place = min(place, index(width_out - 1))
+            column, at[lane] = window(place, inner, column_start)
             length[lane] = load(column_count, column)
             if FILL:
                 surround[lane] = load(column_outside, column)
@@ -263,7 +272,7 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         return True
 
     @machine.inline
-    def prepare_none(j, inner, tables, limits, known):
+    def prepare_none(j, between, width_out, inner, tables, limits, known):
         return True
 
     @machine.inline
@@ -368,9 +377,10 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
         near = plus(begin, mad(index(load(column_start, column)), inner, channel))
         taps = index(load(column_count, column))
         stop = mad(taps, inner, near)
-        tap = index(column * index(column_width))
+        tap = index(column * (index(column_width) if SPAN else index(GROUP)))
         total = real(START)
         if not SPAN:
+            following = index(index(column_width) * index(GROUP))  # of all columns, the first groups lie side by side
             filled = mad(index(quotient(taps, index(GROUP)) * index(GROUP)), inner, near)
             while near < filled:
                 load_lanes(column_weight, tap, factors, GROUP)
@@ -380,7 +390,7 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
                     else:
                         value = load(x, mad(index(k), inner, near))
                     total = add_product(RESULT, factors[k], widen(SOURCE, value), total)
-                near, tap = mad(index(GROUP), inner, near), plus(tap, index(GROUP))
+                near, tap = mad(index(GROUP), inner, near), plus(tap, following)
         while near < stop:
             total = add_product(RESULT, load(column_weight, tap), widen(SOURCE, load(x, near)), total)
             near, tap = plus(near, inner), plus(tap, index(1))
@@ -428,8 +438,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     START = arithmetic.SCALARS[RESULT].start
     KEPT, OWN = DEPTH * LANES, LANES if spec.columns == "apart" else 1
     RECORD, PADDED = row_record(spec.rows, DEPTH), spec.pads_rows
-    WEIGHTS, LINES = max(1, spec.width * (spec.phases or OWN)), spec.lines
-    place = _build_place(machine, LANES, index)
+    WEIGHTS, LINES, DEALT = max(1, spec.width * (spec.phases or OWN)), spec.lines, spec.dealt
+    place = _build_place(machine, index)
     prepare, sum_line = _build_columns(machine, spec, index)
 
     @machine.inline
@@ -492,9 +502,27 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                     kept[k_lane] = add_product(RESULT, factors[k], row[lane], kept[k_lane])
 
     @machine.inline
-    def complete_row(y, to_store, own, row_weight, row_outside, fill, o, start, stop, kept, total):
+    def store_row(y, to_store, between, full, total):
+        """Store the lanes of a row; if they are not `full`, the last of them lies beyond its end."""
+        packed = memory.local.array(1 if DEALT else LANES, carrier_out)
+        if DEALT:
+            for lane in range(LANES):
+                packed[0] = narrow(RESULT, total[lane])
+                if lane < LANES - 1 or full:
+                    store_lanes(y, mad(index(lane), between, to_store), packed, 1)
+        elif BYTES:
+            store_bytes(y, to_store, total, LANES)
+        else:
+            for lane in range(LANES):
+                packed[lane] = narrow(RESULT, total[lane])
+            store_lanes(y, to_store, packed, LANES)
+
+    @machine.inline
+    def complete_row(
+        y, to_store, between, full, own, row_weight, row_outside, fill, o, start, stop, kept, total
+    ):  # fmt: skip
         """Complete an output row, and store it if it is one of the strip."""
-        packed, factors = memory.local.array(LANES, carrier_out), memory.local.array(RECORD, real)
+        factors = memory.local.array(RECORD, real)
         if SUMS or DIRECT:
             for lane in range(LANES):
                 total[lane] = kept[lane]
@@ -526,12 +554,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                 for lane in range(LANES):
                     total[lane] = add_product(RESULT, outside, fill, total[lane])
         if own or not SUMS:
-            if BYTES:
-                store_bytes(y, to_store, total, LANES)
-            else:
-                for lane in range(LANES):
-                    packed[lane] = narrow(RESULT, total[lane])
-                store_lanes(y, to_store, packed, LANES)
+            store_row(y, to_store, between, full, total)
 
     def kernel(
         x, y, planes, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
@@ -541,7 +564,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         lines_in, lines_out, line_window, line_weight, line_outside, fill,
     ):  # fmt: skip
         one, inner = index(1), index(INNER if INNER else inner)
-        plane, o, last, j = place(across, strips, strip, rows_out)
+        plane, o, last, number = place(across, strips, strip, rows_out)
         if plane >= index(planes):
             return
 
@@ -551,11 +574,12 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         limits = (span_start, span_stop, span_first, span_begin)
         row_in, row_out = index(width_in), index(width_out)
         pair = memory.local.array(2, types.uint32)
-        line, first_line, count, outside, to_store = index(0), index(0), types.uint32(1), real(0.0), j
+        line, first_line, count, outside, threads = index(0), index(0), types.uint32(1), real(0.0), index(across)
         if LINES:
             row_in, row_out = index(row_in * index(lines_in)), index(row_out * index(lines_out))
-            line = quotient(j, index(width_out))
-            j = index(j - index(line * index(width_out)))
+            threads = quotient(threads, index(lines_out))
+            line = quotient(number, threads)
+            number = index(number - index(line * threads))
             load_lanes(line_window, record(line, 2), pair, 2)
             first_line, count = index(pair[0]), types.uint32(pair[1] - pair[0])
             if FILL:
@@ -563,7 +587,9 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         lines = (line_weight, types.uint32(index(line * index(LINES))), count, outside)
         plane_in = mad(index(plane * index(rows_in)), row_in, index(first_line * index(width_in)))
         known = (at, length, weight, surround)
-        whole = prepare(j, inner, tables, limits, known)
+        j, between = (number, threads) if DEALT else (index(number * index(LANES)), one)
+        full = mad(index(LANES - 1), between, j) < index(width_out)
+        whole = prepare(j, between, width_out, inner, tables, limits, known)
 
         row, kept = memory.local.array(LANES, real), memory.local.array(KEPT, real)
         if SUMS or DIRECT:
@@ -575,7 +601,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             # The first source row may belong to output rows of the strip above: these are begun, but not stored.
             o = min(o, index(load(row_reach, source)))
             stop = reached(row_window, o)[1]
-        to_store = mad(mad(plane, index(rows_out), o), row_out, to_store)
+        to_store = mad(mad(plane, index(rows_out), o), row_out, mad(line, index(width_out), j))
         while o < last:
             if FEWER:
                 while source < stop:
@@ -583,14 +609,18 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                     sum_row(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row)
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
-                complete_row(y, to_store, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row)
+                complete_row(
+                    y, to_store, between, full, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row
+                )
                 o, to_store = plus(o, one), plus(to_store, row_out)
                 start, stop = reached(row_window, o)
                 source = start if DIRECT else max(source, start)  # rows that no window reads are passed over
             else:
                 # Several output rows are completed between two source rows.
                 while o < last and source >= stop:
-                    complete_row(y, to_store, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row)
+                    complete_row(
+                        y, to_store, between, full, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row
+                    )
                     o, to_store = plus(o, one), plus(to_store, row_out)
                     start, stop = reached(row_window, o)
                     source = start if DIRECT else max(source, start)
@@ -625,7 +655,7 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
     PIXEL, SPAN, PHASES, STEP, SHIFT = max(1, INNER), spec.phases > 0, max(1, spec.phases), spec.step, spec.shift
     REACH = (((LANES - 1) // PIXEL * STEP + SHIFT) // PHASES + 1) * PIXEL
     OWN = 1 if SPAN else LANES
-    place = _build_place(machine, LANES, index)
+    place = _build_place(machine, index)
     NOWHERE = 2**32 - 1
 
     @machine.inline
@@ -644,10 +674,11 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
         whole_start, whole_stop, lanes, fill,
     ):  # fmt: skip
         one, inner = index(1), index(INNER if INNER else inner)
-        plane, o, last, j = place(across, strips, strip, rows_out)
+        plane, o, last, number = place(across, strips, strip, rows_out)
         if plane >= index(planes):
             return
 
+        j = index(number * index(LANES))
         at, inside = memory.local.array(OWN, index), memory.local.array(OWN, types.boolean)
         whole = SPAN and j >= index(whole_start) and plus(j, index(LANES)) <= index(whole_stop)
         if COLUMNS:

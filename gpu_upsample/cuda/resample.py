@@ -40,6 +40,9 @@ _SELECTED = 24
 # Pixels of so many scalars at most may lie in a span: a thread owns whole pixels. So threads store with gaps between
 # them, first the one part of a sector of memory, then the other; scalars of a word or more are better stored in turn.
 _PIXEL, _WORD = 4, 4
+# Bytes of the cache that a load finds at once, and for how many more of these pieces it takes as long as for the
+# instructions of a store that a scalar has for itself.
+_LINE, _LINES_OF_A_STORE = 128, 2
 
 
 def strip_rows(rows_read: int, rows_out: int, depth: int, threads: float) -> int:
@@ -67,7 +70,7 @@ def strip_rows(rows_read: int, rows_out: int, depth: int, threads: float) -> int
 def _grid(step: FilterStep | SelectStep, lanes: int, device: int) -> tuple[int, int, int, int, int]:
     """Return (blocks, planes, threads across a row, strips of a plane, rows of a strip)."""
     planes, (rows_in, rows_out, _, width, _) = step.shape[0], _extent(step)
-    across = width // lanes * _lines(step)[1]
+    across = -(-width // lanes) * _lines(step)[1]
     if isinstance(step, SelectStep):  # rows between those selected are not read
         rows_read, depth = min(rows_in, rows_out), 1
     else:
@@ -213,13 +216,19 @@ def _right_aligned(taps: Taps, width: int) -> Any:
     return np.where(k >= 0, np.take_along_axis(taps.weight, np.maximum(k, 0), axis=1), 0)
 
 
-def _grouped(width: int) -> int:
-    return -(-width // GROUP) * GROUP
+def _column_weights(step: FilterStep) -> tuple[Any, int]:
+    """Return the table of the weights of the columns, and how many rows or columns of it a group lies apart.
 
-
-def _in_groups(weight: Any) -> Any:
-    """Return a table of weights with rows of whole groups."""
-    return np.pad(weight, ((0, 0), (0, _grouped(weight.shape[1]) - weight.shape[1])))
+    A row for each column, of whole groups. But where windows are walked along, the first groups of all columns come
+    first, then the second ones: neighbouring threads read them together.
+    """
+    if step.columns is None:
+        return np.zeros(1), 1
+    weight, columns = step.columns.weight, step.columns.n_out
+    weight = np.pad(weight, ((0, 0), (0, -weight.shape[1] % GROUP)))
+    if not _walks(step.columns, step.shape[3]):
+        return weight, weight.shape[1]
+    return weight.reshape(columns, -1, GROUP).swapaxes(0, 1), columns
 
 
 def _records(reached: Taps, depth: int, padding: float) -> Any:
@@ -255,7 +264,7 @@ def _filter_tables(step: FilterStep, device: int) -> memory.Tables:
     if step.columns is not None:
         taps = step.columns
         columns = (
-            taps.start.astype(np.uint32), taps.count.astype(np.uint32), _in_groups(taps.weight).astype(real),
+            taps.start.astype(np.uint32), taps.count.astype(np.uint32), _column_weights(step)[0].astype(real),
             _outside(taps, real),
         )  # fmt: skip
     lines: tuple[Any, ...] = (nothing, np.zeros(1, real), np.zeros(1, real))
@@ -321,8 +330,24 @@ def filter_spec(step: FilterStep, lanes: int, wide: bool, x: int = 1) -> FilterS
         step.source.name, step.result.name, rows, depth, columns.form, columns.width, columns.least, span.phases,
         span.step, span.shift, columns.inner, lanes, fill, wide,
         step.rows is not None and step.rows.n_out < step.rows.n_in, lines=0 if lines is None else lines.width,
+        dealt=_is_dealt(step, columns, lanes),
     )  # fmt: skip
     return _with_vectors(spec, step, span, x) if span.phases else spec
+
+
+def _is_dealt(step: FilterStep, columns: Columns, lanes: int) -> bool:
+    """Return whether a line is dealt to threads of so many lanes, scalar by scalar.
+
+    Windows of a thread's own are read sample by sample, by all threads of a warp at once. If lanes are neighbours, the
+    samples lie in as many more lines of the cache as a thread has lanes. If they are dealt, each is stored for itself.
+    """
+    width, word = _extent(step)[3], step.source.itemsize
+    if columns.form != "apart" or min(word, step.result.itemsize) < _WORD or width < lanes * (lanes - 1):
+        return False  # of the lanes of a thread, only the last may lie beyond the end of the line
+    assert step.columns is not None
+    more = (lanes - 1) * _WARP * word * step.columns.n_in / step.columns.n_out / _LINE
+    stores = 1 if step.rows is None else step.rows.n_out / step.rows.n_in
+    return columns.width * more > _LINES_OF_A_STORE * stores
 
 
 def _with_vectors(spec: FilterSpec, step: FilterStep, span: Span, x: int) -> FilterSpec:
@@ -359,7 +384,10 @@ def filter_lanes(step: FilterStep, x: int, out: int) -> int:
     target, origin = (out, step.result.itemsize, width_out), (x, step.source.itemsize, width_in)
 
     def usable(lanes: int) -> bool:
-        loads = filter_spec(step, lanes, False).columns in ("none", "joint")
+        spec = filter_spec(step, lanes, False)
+        if spec.dealt:
+            return True
+        loads = spec.columns in ("none", "joint")
         return _fits(lanes, target, origin) if loads else _fits(lanes, target)
 
     return next(lanes for lanes in lane_counts(step) if usable(lanes))
@@ -371,7 +399,7 @@ def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), _extent(step)
     blocks, *place = _grid(step, lanes, device)
     span = _columns_of(step, lanes).span
-    rows, columns = _row_width(step.rows), 1 if step.columns is None else _grouped(step.columns.width)
+    rows, (_, columns) = _row_width(step.rows), _column_weights(step)
     tables = _filter_tables(step, device)
     table = tables.addresses
     limits = (span.start * inner, span.stop * inner, span.first, span.at * inner % 2**64)

@@ -23,7 +23,7 @@ _PLAIN = frozenset((type(None), bool, int, float, str))
 
 def plain(value: Any) -> Any:
     """Return arrays, NumPy's scalars and lists as Python's numbers and tuples, all the way down."""
-    if type(value) in _PLAIN or (type(value) is tuple and _PLAIN.issuperset(map(type, value))):
+    if type(value) in _PLAIN:
         return value
     if isinstance(value, (list, tuple)):
         return tuple(map(plain, value))
