@@ -139,13 +139,25 @@ def _dlpack(x: Any, library: str) -> Kind:
     device, _ = x.__dlpack_device__()
     namespace = x.__array_namespace__() if hasattr(x, "__array_namespace__") else sys.modules.get(library)
     on_device = device not in (_DLPACK_CPU, _DLPACK_PINNED)
-    dtype = str((x if on_device else np.from_dlpack(x)).dtype)
+    try:
+        dtype = str(np.dtype(x.dtype))
+    except (AttributeError, TypeError):  # it has a type of its own, or does not tell
+        dtype = str((x if on_device else np.from_dlpack(x)).dtype)
     take = _same if on_device else np.from_dlpack
-    return Kind(tuple(map(int, x.shape)), dtype, on_device, library, take, _from_dlpack(namespace))
+    return Kind(tuple(map(int, x.shape)), dtype, on_device, library, take, _Namespace(namespace))
 
 
-@lru_cache(maxsize=64)
-def _from_dlpack(namespace: Any) -> Callable[[Any, str], Any]:
-    """Return the same function for the same namespace: it is part of a kind, which is compared."""
-    take = getattr(namespace, "from_dlpack", _same)
-    return lambda result, dtype: take(result)
+class _Namespace:
+    """Gives results back to a library; equal for the same one, since it is part of a kind, which is compared."""
+
+    def __init__(self, namespace: Any) -> None:
+        self._namespace = namespace
+
+    def __call__(self, result: Any, dtype: str) -> Any:
+        return getattr(self._namespace, "from_dlpack", _same)(result)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Namespace) and other._namespace is self._namespace
+
+    def __hash__(self) -> int:
+        return id(self._namespace)

@@ -48,6 +48,10 @@ def apply(
     array or tuple of arrays
         One array if the plan has one output.
     """
+    if isinstance(out, list):
+        raise TypeError(
+            f"{out_name} must be a NumPy or CuPy array, or a tuple of arrays for several results; got a list"
+        )
     goals = () if out is None else out if isinstance(out, tuple) else (out,)
     route = _route(
         planner,

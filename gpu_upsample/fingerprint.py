@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from gpu_upsample import __version__
+
 
 def digest(content: bytes) -> str:
     """Return a short digest.
@@ -29,5 +31,8 @@ def fingerprint(backend: str, compilers: list[str]) -> str:
     """
     package = Path(__file__).parent
     shared = [package / source for source in ("arithmetic.py", "half.py", "lanes.py", "plan/dtypes.py")]
-    sources = [*shared, *sorted((package / backend).glob("*.py"))]
-    return digest(b"\0".join([*(source.read_bytes() for source in sources), *map(str.encode, compilers)]))
+    try:
+        parts = [source.read_bytes() for source in (*shared, *sorted((package / backend).glob("*.py")))]
+    except OSError:  # in an archive, or a frozen program: there only a version changes
+        parts = [__version__.encode()]
+    return digest(b"\0".join([*parts, *map(str.encode, compilers)]))

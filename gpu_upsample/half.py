@@ -1,4 +1,4 @@
-"""float16 on processors that have no instruction for it, by integers and one float32 operation.
+"""float16 on processors that have no instruction for it, by integers and one float32 operation each.
 
 LLVM would call a function of the compiler's runtime library there, which is not in a process that compiles at run time.
 """
@@ -44,13 +44,17 @@ def widened(builder: Any, bits: Any) -> Any:
     wide = builder.zext(bits, word)
     size = builder.and_(wide, constant(word, 0x7FFF))
     shifted = builder.shl(size, constant(word, 13))
-    # Fraction and exponent lie in their places. What is missing to the exponent is a factor, for subnormals, too.
-    scaled = builder.fmul(builder.bitcast(shifted, real), constant(real, 2.0**112))
+    # Fraction and exponent lie in their places, but for the difference of the exponents' biases.
+    normal = builder.add(shifted, constant(word, 112 << 23))
+    # A subnormal counts in last places of a half. No operand is subnormal, which a process may have told to take for 0.
+    counted = builder.bitcast(builder.or_(size, constant(word, 0x3F000000)), real)
+    subnormal = builder.bitcast(builder.fsub(counted, constant(real, 0.5)), word)
+    finite = builder.select(builder.icmp_unsigned("<", size, constant(word, 0x400)), subnormal, normal)
     special = builder.or_(shifted, constant(word, 0x7F800000))
     quiet = builder.or_(special, constant(word, 0x00400000))
     special = builder.select(builder.icmp_unsigned(">", size, constant(word, 0x7C00)), quiet, special)
     is_special = builder.icmp_unsigned(">=", size, constant(word, 0x7C00))
-    found = builder.select(is_special, special, builder.bitcast(scaled, word))
+    found = builder.select(is_special, special, finite)
     sign = builder.shl(builder.and_(wide, constant(word, 0x8000)), constant(word, 16))
     return builder.bitcast(builder.or_(found, sign), real)
 

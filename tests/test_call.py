@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,11 @@ def known() -> int:
 def test_calls_that_are_alike_go_one_way() -> None:
     expected = double(X)
     assert known() == 1
-    for x in (X.copy(), X[::-1], X.transpose(1, 0, 2, 3).copy().transpose(1, 0, 2, 3), X.astype(">f4")):
+    spread = np.repeat(X, 2, axis=-1)[..., ::2]
+    turned = np.asfortranarray(X)
+    assert not spread.flags.c_contiguous
+    assert not turned.flags.c_contiguous
+    for x in (X.copy(), spread, turned, X.astype(">f4")):
         assert_same_bits(double(x), expected)
     fixed = X.copy()
     fixed.flags.writeable = False
@@ -62,6 +67,33 @@ def test_what_decides_is_told_apart() -> None:
     assert isinstance(ways[0](), np.ndarray)
 
 
+class Foreign:
+    """An array of a library that nobody knows, whose namespace has no hash."""
+
+    namespace = SimpleNamespace(from_dlpack=np.from_dlpack)
+
+    def __init__(self, array: Any) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __array_namespace__(self) -> Any:
+        return self.namespace
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+    def __dlpack__(self, **options: Any) -> Any:
+        self.exports = getattr(self, "exports", 0) + 1
+        return self.array.__dlpack__(**options)
+
+
+def test_arrays_by_dlpack_are_exported_once_and_alike() -> None:
+    for _ in range(2):
+        x = Foreign(X)
+        assert_same_bits(double(x), double(X))
+        assert x.exports == 1
+    assert known() == 2
+
+
 def test_an_error_is_raised_each_time() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="mode"):
@@ -83,7 +115,8 @@ def test_a_right_output_before_lets_no_wrong_one_pass() -> None:
         (X, out.astype(np.float64), TypeError, "dtype float32"),
         (X, out[..., 1:], ValueError, "shape"),
         (X, (out,), TypeError, "one array, got a tuple of 1"),
-        (X, [out], TypeError, "out must be a NumPy"),
+        (X, [out], TypeError, "a tuple of arrays for several results; got a list"),
+        (X, 7, TypeError, "out must be a NumPy"),
     ]
     for x, goal, error, says in wrong:
         with pytest.raises(error, match=says):
@@ -106,6 +139,7 @@ def test_several_outputs() -> None:
         (values, TypeError, "a tuple of 2 arrays, got one array"),
         ((values,), TypeError, "a tuple of 2 arrays, got a tuple of 1"),
         ((), TypeError, "a tuple of 2 arrays, got a tuple of 0"),
+        ([*pair], TypeError, "or a tuple of arrays for several results; got a list"),
         (shared, ValueError, "another out"),
     ):
         with pytest.raises(error, match=says):

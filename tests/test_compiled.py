@@ -66,6 +66,17 @@ print(bool(compilations.buffer))
 """
 
 
+def test_kernels_in_an_archive(tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "package"), "zip", ROOT, "gpu_upsample")
+    path = str(tmp_path / "package.zip")
+    environment = {**os.environ, "PYTHONPATH": path, "NUMBA_CACHE_DIR": str(tmp_path / "disk")}
+    command = [sys.executable, "-c", CALL + "print(gu.__file__)"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    compiles, file = done.stdout.splitlines()
+    assert compiles == "True"
+    assert file.startswith(path)
+
+
 def test_a_change_of_what_kernels_are_built_from_compiles_them_anew(tmp_path: Path) -> None:
     package = tmp_path / "gpu_upsample"
     shutil.copytree(ROOT / "gpu_upsample", package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -18,6 +18,7 @@ from gpu_upsample.cuda import launch
 from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec
 from gpu_upsample.cuda.registry import KERNELS
 from gpu_upsample.cuda.resample import strip_rows
+from gpu_upsample.fingerprint import digest
 from tests import twin
 
 SPEC = SelectSpec(4, True, False, 0, 0, 0, 0, 1, False, False)
@@ -112,7 +113,7 @@ def test_another_source_is_another_cache_entry(monkeypatch):
 def test_specialisations_have_distinct_digests():
     one = FilterSpec("float32", "float32", "ring", 2, "span", 2, 2, 2, 1, 1, 1, 4, False, False)
     other = replace(one, wide=True)
-    assert repr(one) != repr(other)
+    assert digest(repr(one).encode()) != digest(repr(other).encode())
 
 
 # (rows read, rows written, source rows that one needs, threads with strips of one row) -> rows of a strip

@@ -272,6 +272,20 @@ def test_lines_that_are_dealt_to_threads(dtype, name):
         assert any(spec.lines and spec.dealt for spec in twin.launched)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "float64"])
+@pytest.mark.parametrize(
+    ("size", "method", "vector"), [((5, 100), "cubic", 4), ((5, 200), "lanczos3", 1), ((5, 133), "cubic", 1)]
+)
+def test_long_windows_that_are_alike_in_every_thread(dtype, size, method, vector):
+    x = sample((11, 400 if size[1] != 133 else 399), dtype)
+    twin.launched.clear()
+    assert_equals_cpu(Twin(), gu.resize, x, size=size, method=method, antialias=True)
+    (spec,) = (spec for spec in twin.launched if spec.columns == "span")
+    assert spec.width > 8
+    assert spec.lanes == 1
+    assert spec.vector == vector or dtype == "float64"
+
+
 def test_lines_are_dealt_where_samples_lie_apart():
     def dealt(dtype, n, m, method="linear", channels=1):
         step = plan_resize((64, n, channels), dtype, 0, "clamp", (128, m), None, (0, 1), method, *DEFAULTS).steps[-1]
@@ -286,6 +300,23 @@ def test_lines_are_dealt_where_samples_lie_apart():
     assert dealt("float32", 400, 800, "cubic", channels=3)
     assert dealt("float32", 30, 41)
     assert not dealt("float32", 1, 2, channels=5)  # more than the last lane would lie beyond the end
+    for width, box in ((100, None), (1000, ((0, 64), (300, 400)))):  # what a box leaves out is not read
+        step = plan_resize((64, width), "float32", 0, "clamp", (128, 321), None, (0, 1), "linear", *DEFAULTS[:-1], box)
+        assert not filter_spec(step.steps[0], 4, False).dealt
+
+
+@pytest.mark.parametrize("size", [(5, 96), (6, 140)])
+def test_arrays_between_the_places_of_their_items_are_refused(size):
+    def beside(shape):
+        return np.zeros(4 * np.prod(shape) + 2, np.uint8)[2:].view(np.float32).reshape(shape).view(twin.TwinArray)
+
+    x = twin.to_twin(sample((3, 70), "float32"))
+    with twin.installed():
+        twin.launched.clear()
+        for given, out in ((beside((3, 70)), None), (x, beside(size))):
+            with pytest.raises(ValueError, match="begin at a multiple of their item size"):
+                gu.resize(given, size, out=out)
+        assert not twin.launched
 
 
 def test_device_out_is_checked():

@@ -5,6 +5,7 @@ It exports the same functions as the CUDA backend.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib import import_module
@@ -45,11 +46,11 @@ def _runner(kind: str) -> Any:
 
 
 def as_array(x: Any) -> Any:
-    """Return a host operand as a NumPy array, which it is."""
+    """Return a host array as a NumPy array, which it is."""
     return x
 
 
-def placed(arrays: list[Any]) -> AbstractContextManager[Any]:
+def placed(arrays: Sequence[Any]) -> AbstractContextManager[Any]:
     """Return the context for work on some arrays: all of them are here."""
     return _HERE
 

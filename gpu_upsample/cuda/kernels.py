@@ -1,7 +1,7 @@
 """The CUDA kernels. Each is written once, against a machine of primitives (see `machine.py`).
 
-A thread owns a few neighbouring scalars of an output row, its lanes, and walks down a strip of rows. So what it
-must know about its columns it reads once, and every source row is filtered along the row once per strip.
+A thread owns a few scalars of an output row, its lanes, and walks down a strip of rows. So what it must know about its
+columns it reads once, and every source row is filtered along the row once per strip.
 
 Compile-time constants are in capitals. Nothing here writes to shared memory or waits at a barrier.
 """
@@ -22,7 +22,7 @@ THREADS = 128
 """Threads of a block."""
 
 GROUP = 4
-"""Taps of a long window whose weights are loaded together: a table of them has rows of a multiple of this."""
+"""Taps of a long window whose weights are loaded together: the table of columns' weights consists of such groups."""
 
 BLOCKS = 8
 """Blocks that a multiprocessor must be able to hold: it caps a thread at 64 registers."""
@@ -73,7 +73,7 @@ class FilterSpec:
     inner : int
         Scalars of a pixel; 0 for a number known at run time only.
     lanes : int
-        Neighbouring scalars of a thread.
+        Scalars of a row that a thread owns.
     fill : bool
         Whether a constant surrounds the array.
     wide : bool
@@ -244,13 +244,13 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
 
         Return whether all lanes of the thread lie in the span.
         """
-        _, _, column_weight, column_width, _ = tables
+        _, _, column_weight, column_pitch, _ = tables
         start, stop, first, begin = limits
         at, _, weight, _ = known
         at[0] = plus(index(begin), index(quotient(j, index(SHARE)) * index(STEP * PIXEL)))
         for phase in range(PHASES):
             for k in range(WIDTH):
-                place = mad(plus(index(first), index(phase)), index(column_width), index(k))
+                place = mad(plus(index(first), index(phase)), index(column_pitch), index(k))
                 weight[phase * WIDTH + k] = load(column_weight, place)
         return j >= index(start) and plus(j, index(LANES)) <= index(stop)
 
@@ -258,7 +258,7 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
     def prepare_own(j, between, width_out, inner, tables, limits, known):
         """Read the windows of a thread's lanes, and where they begin in a source row."""
         at, length, weight, surround = known
-        column_start, column_count, column_weight, column_width, column_outside = tables
+        column_start, column_count, column_weight, column_pitch, column_outside = tables
         for lane in range(OWN):
             place = mad(index(lane), between, j)
             if DEALT and lane == LANES - 1:  # beyond the end of the line there is nothing to store
@@ -268,7 +268,7 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
             if FILL:
                 surround[lane] = load(column_outside, column)
             for k in range(WIDTH):
-                weight[lane * WIDTH + k] = load(column_weight, mad(column, index(column_width), index(k)))
+                weight[lane * WIDTH + k] = load(column_weight, mad(column, index(column_pitch), index(k)))
         return True
 
     @machine.inline
@@ -370,17 +370,17 @@ def _build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable
     @machine.inline
     def walk(x, begin, place, inner, tables, fill):
         """Return the sum of the window of a place in an output row, tap by tap, in loops that are not unrolled."""
-        column_start, column_count, column_weight, column_width, column_outside = tables
+        column_start, column_count, column_weight, column_pitch, column_outside = tables
         factors = memory.local.array(GROUP, real)
         column = quotient(place, inner)
         channel = index(place - index(column * inner))
         near = plus(begin, mad(index(load(column_start, column)), inner, channel))
         taps = index(load(column_count, column))
         stop = mad(taps, inner, near)
-        tap = index(column * (index(column_width) if SPAN else index(GROUP)))
+        tap = index(column * (index(column_pitch) if SPAN else index(GROUP)))
         total = real(START)
         if not SPAN:
-            following = index(index(column_width) * index(GROUP))  # of all columns, the first groups lie side by side
+            following = index(index(column_pitch) * index(GROUP))  # of all columns, the first groups lie side by side
             filled = mad(index(quotient(taps, index(GROUP)) * index(GROUP)), inner, near)
             while near < filled:
                 load_lanes(column_weight, tap, factors, GROUP)
@@ -559,7 +559,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     def kernel(
         x, y, planes, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
         row_window, row_reach, row_weight, row_width, row_outside,
-        column_start, column_count, column_weight, column_width, column_outside,
+        column_start, column_count, column_weight, column_pitch, column_outside,
         span_start, span_stop, span_first, span_begin,
         lines_in, lines_out, line_window, line_weight, line_outside, fill,
     ):  # fmt: skip
@@ -570,7 +570,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
 
         at, length = memory.local.array(OWN, index), memory.local.array(OWN, types.uint32)
         weight, surround = memory.local.array(WEIGHTS, real), memory.local.array(OWN, real)
-        tables = (column_start, column_count, column_weight, column_width, column_outside)
+        tables = (column_start, column_count, column_weight, column_pitch, column_outside)
         limits = (span_start, span_stop, span_first, span_begin)
         row_in, row_out = index(width_in), index(width_out)
         pair = memory.local.array(2, types.uint32)

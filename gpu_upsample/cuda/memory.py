@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -59,14 +60,18 @@ def multiprocessors(device: int) -> int:
 _HERE = nullcontext()
 
 
-def placed(arrays: list[Any]) -> AbstractContextManager[Any]:
+def placed(arrays: Sequence[Any]) -> AbstractContextManager[Any]:
     """Return the context in which the device of some arrays is the current one.
 
     Raises
     ------
     ValueError
-        If they lie on different devices.
+        If they lie on different devices, or one where a GPU cannot read its items.
     """
+    for array in arrays:
+        if array.data.ptr % array.itemsize:
+            place = f"{array.dtype} at {array.data.ptr:#x}"
+            raise ValueError(f"all arrays of a call must begin at a multiple of their item size; got {place}")
     if device_count() == 1:
         return _HERE
     devices = {array.device.id for array in arrays}

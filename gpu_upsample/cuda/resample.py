@@ -17,8 +17,9 @@ from gpu_upsample.cuda.volumes import VolumeStep
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps
 
-# A window along a row up to this length is unrolled and its weights stay in registers.
-_UNROLLED = 8
+# A window along a row up to this length is unrolled and its weights stay in registers; up to the other one, if one lane
+# has it, and all threads have the same.
+_UNROLLED, _UNROLLED_ALIKE = 8, 16
 # Words that a thread may keep in registers for its lanes: weights, ring, sums; and with the samples of a row.
 _REGISTERS, _WITH_ROW = 40, 60
 # Rows that a thread may keep at most. A filter needs no more, unless a crop box reaches far outside the array.
@@ -216,19 +217,29 @@ def _right_aligned(taps: Taps, width: int) -> Any:
     return np.where(k >= 0, np.take_along_axis(taps.weight, np.maximum(k, 0), axis=1), 0)
 
 
-def _column_weights(step: FilterStep) -> tuple[Any, int]:
-    """Return the table of the weights of the columns, and how many rows or columns of it a group lies apart.
+def _is_walked(step: FilterStep) -> bool:
+    return _columns_of(step, 1).form == "walk"
+
+
+def _grouped(width: int) -> int:
+    return -(-width // GROUP) * GROUP
+
+
+def _column_weights(step: FilterStep, taps: Taps) -> Any:
+    """Return the table of the weights of the columns.
 
     A row for each column, of whole groups. But where windows are walked along, the first groups of all columns come
     first, then the second ones: neighbouring threads read them together.
     """
+    weight = np.pad(taps.weight, ((0, 0), (0, _grouped(taps.width) - taps.weight.shape[1])))
+    return weight.reshape(taps.n_out, -1, GROUP).swapaxes(0, 1) if _is_walked(step) else weight
+
+
+def _column_pitch(step: FilterStep) -> int:
+    """Return how many weights a row of that table has, or, where windows are walked along, how many columns."""
     if step.columns is None:
-        return np.zeros(1), 1
-    weight, columns = step.columns.weight, step.columns.n_out
-    weight = np.pad(weight, ((0, 0), (0, -weight.shape[1] % GROUP)))
-    if not _walks(step.columns, step.shape[3]):
-        return weight, weight.shape[1]
-    return weight.reshape(columns, -1, GROUP).swapaxes(0, 1), columns
+        return 1
+    return step.columns.n_out if _is_walked(step) else _grouped(step.columns.width)
 
 
 def _records(reached: Taps, depth: int, padding: float) -> Any:
@@ -264,7 +275,7 @@ def _filter_tables(step: FilterStep, device: int) -> memory.Tables:
     if step.columns is not None:
         taps = step.columns
         columns = (
-            taps.start.astype(np.uint32), taps.count.astype(np.uint32), _column_weights(step)[0].astype(real),
+            taps.start.astype(np.uint32), taps.count.astype(np.uint32), _column_weights(step, taps).astype(real),
             _outside(taps, real),
         )  # fmt: skip
     lines: tuple[Any, ...] = (nothing, np.zeros(1, real), np.zeros(1, real))
@@ -300,7 +311,9 @@ def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str, itemsize
         return Columns("none", 0, 0, NO_SPAN, 0)
     known = 1 if inner == 1 else 0
     if _walks(taps, inner):
-        return Columns("walk", 0, 0, NO_SPAN, known)
+        alike = inner == 1 and taps.n_out >= _SHORT and taps.width <= _UNROLLED_ALIKE
+        span = _taps_span(taps, 1, real) if alike else NO_SPAN
+        return Columns("span", taps.width, taps.width, span, 1) if span.phases else Columns("walk", 0, 0, span, known)
     pixel = inner if inner == 1 or (inner <= _PIXEL and itemsize < _WORD) else 0
     narrow = itemsize >= _WORD and taps.width <= _WARP_TAPS and taps.n_out * inner <= _WARP * taps.width * lanes
     span = _taps_span(taps, lanes // pixel, real) if pixel and lanes % pixel == 0 and not narrow else NO_SPAN
@@ -311,6 +324,7 @@ def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str, itemsize
 
 
 def _walks(taps: Taps, inner: int) -> bool:
+    """Return whether a thread has one lane: it walks along its window, unless the windows of all threads are alike."""
     return taps.width > _UNROLLED or (taps.n_out < _SHORT and inner <= _PIXEL)
 
 
@@ -345,9 +359,14 @@ def _is_dealt(step: FilterStep, columns: Columns, lanes: int) -> bool:
     if columns.form != "apart" or min(word, step.result.itemsize) < _WORD or width < lanes * (lanes - 1):
         return False  # of the lanes of a thread, only the last may lie beyond the end of the line
     assert step.columns is not None
-    more = (lanes - 1) * _WARP * word * step.columns.n_in / step.columns.n_out / _LINE
-    stores = 1 if step.rows is None else step.rows.n_out / step.rows.n_in
+    more = (lanes - 1) * _WARP * word * _read_of(step.columns) / step.columns.n_out / _LINE
+    stores = 1 if step.rows is None else step.rows.n_out / _read_of(step.rows)
     return columns.width * more > _LINES_OF_A_STORE * stores
+
+
+def _read_of(taps: Taps) -> int:
+    """Return over how many samples the windows extend: fewer than there are if there is a crop box."""
+    return int(np.ptp(taps.start)) + taps.width
 
 
 def _with_vectors(spec: FilterSpec, step: FilterStep, span: Span, x: int) -> FilterSpec:
@@ -385,10 +404,8 @@ def filter_lanes(step: FilterStep, x: int, out: int) -> int:
 
     def usable(lanes: int) -> bool:
         spec = filter_spec(step, lanes, False)
-        if spec.dealt:
-            return True
         loads = spec.columns in ("none", "joint")
-        return _fits(lanes, target, origin) if loads else _fits(lanes, target)
+        return spec.dealt or (_fits(lanes, target, origin) if loads else _fits(lanes, target))
 
     return next(lanes for lanes in lane_counts(step) if usable(lanes))
 
@@ -399,7 +416,7 @@ def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), _extent(step)
     blocks, *place = _grid(step, lanes, device)
     span = _columns_of(step, lanes).span
-    rows, (_, columns) = _row_width(step.rows), _column_weights(step)
+    rows, columns = _row_width(step.rows), _column_pitch(step)
     tables = _filter_tables(step, device)
     table = tables.addresses
     limits = (span.start * inner, span.stop * inner, span.first, span.at * inner % 2**64)
