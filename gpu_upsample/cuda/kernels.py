@@ -195,7 +195,7 @@ def _build_place(machine: Any, index: Any) -> Callable[..., Any]:
 
     @machine.inline
     def place(across, strips, strip, rows_out):
-        """Return the plane, the first and the last row of the strip, and the number of the thread in a row.
+        """Return the plane, the first row of the strip and the one behind it, and the thread's number along a row.
 
         Threads are numbered along a row, then along the strips of a plane: so a block has no idle threads beyond
         the end of a short row. The plane of a thread behind the last one is none.
@@ -204,12 +204,8 @@ def _build_place(machine: Any, index: Any) -> Callable[..., Any]:
         unit = quotient(number, index(across))
         plane = quotient(unit, index(strips))
         first = index(index(unit - index(plane * index(strips))) * index(strip))
-        return (
-            plane,
-            first,
-            min(index(rows_out), plus(first, index(strip))),
-            index(number - index(unit * index(across))),
-        )
+        last, along = min(index(rows_out), plus(first, index(strip))), index(number - index(unit * index(across)))
+        return plane, first, last, along
 
     return place
 
