@@ -14,7 +14,7 @@ import numpy as np
 
 import gpu_upsample as gu
 from gpu_upsample.arithmetic import SCALARS
-from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.kernels import THREADS, FilterSpec
 from gpu_upsample.cuda.registry import KERNELS
 from tests import twin_memory
 
@@ -86,8 +86,12 @@ SIMULATOR = SimpleNamespace(
 )
 
 
+launched = []
+
+
 def run(spec, device, stream, blocks, arguments):
     """Run a kernel as `launch.launch` would, in the simulator."""
+    launched.append(spec)
     builder, signature = KERNELS[type(spec)]
     kernel = numba.cuda.jit(builder(SIMULATOR, spec))
     kernel[blocks, THREADS](*twin_memory.typed_arguments(signature(spec), arguments))
@@ -103,6 +107,10 @@ def main():
         (gu.resize, (x,), {"size": (14, 80), "axes": (0, 1)}),
         (gu.resize, (x,), {"size": 3, "axes": 0, "method": "box", "antialias": True}),
         (gu.resize, (x,), {"size": 80, "axes": 1}),
+        (gu.resize, (x,), {"size": (9, 55), "axes": (0, 1)}),
+        (gu.resize, (x,), {"size": 5, "axes": 1, "method": "cubic", "antialias": True}),
+        (gu.resize, (x.reshape(1, 280),), {"size": 70, "axes": 1, "method": "cubic", "antialias": True}),
+        (gu.resize, (planes,), {"size": (8, 14, 20)}),
         (gu.resize, (words,), {"size": (14, 20), "axes": (0, 1), "method": "nearest"}),
         (gu.resize, (words,), {"size": 14, "axes": 0, "method": "linear"}),
         (gu.max_pool2d, (x[None],), {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}),
@@ -120,6 +128,11 @@ def main():
         pairs = zip(got, expected, strict=True) if isinstance(expected, tuple) else [(got, expected)]
         for actual, wanted in pairs:
             np.testing.assert_array_equal(np.asarray(actual), wanted)
+    filters = [spec for spec in launched if isinstance(spec, FilterSpec)]
+    assert {"span", "apart", "walk", "none"} <= {spec.columns for spec in filters}
+    assert any(spec.dealt for spec in filters)
+    assert any(spec.lines for spec in filters)
+    assert max(spec.width for spec in filters if spec.columns == "span") > 8
     print(f"{len(calls)} calls ran in the simulator")
 
 
