@@ -43,11 +43,6 @@ class Kind(NamedTuple):
     take: Callable[[Any], Any]
     give_back: Callable[[Any, str], Any]
 
-    @property
-    def is_own(self) -> bool:
-        """Whether arrays of this kind are those that the backends themselves work on."""
-        return self.library in ("numpy", "cupy")
-
 
 def kind_of(name: str, x: Any) -> Kind:
     """Return the kind of an array; `name` is what error messages call it.

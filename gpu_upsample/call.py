@@ -120,7 +120,7 @@ class Route:
     @cached_property
     def is_foreign(self) -> bool:
         """Whether the arrays are none that the backends themselves work on."""
-        return not self.kinds[0].is_own
+        return self.kinds[0].library not in ("numpy", "cupy")
 
     def run(self, arrays: tuple[Any, ...], goals: tuple[Any, ...], out: Any) -> Any:
         """Compute the results, into `goals` if there are any, which `out` holds, and return them."""
@@ -147,19 +147,21 @@ class Route:
 
     def _run_here(self, engine: Any, arrays: Sequence[Any]) -> Sequence[Any]:
         """Return new arrays with the results."""
-        like = arrays[0].dtype
-        wanted = zip(self.plan.shapes, self.plan.dtypes, self.alike, strict=True)
-        results = [engine.empty(shape, like if alike else dtype) for shape, dtype, alike in wanted]
+        results = [*map(engine.empty, self.plan.shapes, self._result_dtypes(arrays))]
         self._execute(engine, arrays, results)
         return results
 
     def _run_elsewhere(self, arrays: tuple[Any, ...]) -> Sequence[Any]:
         """Copy the inputs to where the other backend works, and the results from there."""
-        on_device, like = self.kinds[0].on_device, arrays[0].dtype
+        on_device = self.kinds[0].on_device
         results = self._run_here(load(self.engine), [_moved(array, on_device) for array in arrays])
-        dtypes = [like if alike else dtype for alike, dtype in zip(self.alike, self.plan.dtypes, strict=True)]
-        moved = [_moved(result, not on_device) for result in results]
+        moved, dtypes = [_moved(result, not on_device) for result in results], self._result_dtypes(arrays)
         return [result.view(_native(dtype)) for result, dtype in zip(moved, dtypes, strict=True)]
+
+    def _result_dtypes(self, arrays: Sequence[Any]) -> list[Any]:
+        """Return the dtypes of the results: where it is that of the first array, as this array has it."""
+        like = arrays[0].dtype
+        return [like if alike else dtype for alike, dtype in zip(self.alike, self.plan.dtypes, strict=True)]
 
     def _check_memory(self, home: Any, arrays: tuple[Any, ...], goals: tuple[Any, ...]) -> None:
         """Refuse outputs that cannot be written, or share memory with an input or each other."""
