@@ -1,7 +1,7 @@
 """Compare the speed of the package with itself, with other values of the constants that it chooses its ways by.
 
-A variant is one or more assignments, such as ``cuda.resample._STRIP=8`` or
-``cuda.kernels.MORE_BLOCKS=8,cuda.resample._BUSY=65536``. A cell is the time of the package as it is in parts of the
+A variant is one or more assignments, such as ``cuda.grid._STRIP=8`` or
+``cuda.filter_spec.MORE_BLOCKS=8,cuda.grid._BUSY=65536``. A cell is the time of the package as it is in parts of the
 variant's: above 1 the variant is faster. It says ``differs`` where the results are not the same bits.
 
 What compiled CPU kernels hold cannot be varied so, since Numba compiles a constant in.

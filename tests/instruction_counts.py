@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpu_upsample.cuda.resample import filter_lanes, filter_spec, select_lanes, select_spec
+from gpu_upsample.cuda.filter import filter_lanes, filter_spec
+from gpu_upsample.cuda.select import select_lanes, select_spec
 from gpu_upsample.cuda.volumes import joined
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from tests import machine_code

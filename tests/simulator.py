@@ -14,7 +14,8 @@ import numpy as np
 
 import gpu_upsample as gu
 from gpu_upsample.arithmetic import SCALARS
-from gpu_upsample.cuda.kernels import THREADS, FilterSpec
+from gpu_upsample.cuda.filter_spec import FilterSpec
+from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.registry import KERNELS
 from tests import twin_memory
 

@@ -17,11 +17,13 @@ pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 pytest.importorskip("nvidia.cu13", reason="reading machine code needs nvidia-cuda-cuobjdump")
 from gpu_upsample.cuda.conv_backward_kernels import ReductionSpec
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
-from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec, blocks_of
+from gpu_upsample.cuda.filter_spec import FilterSpec, blocks_of
+from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.pooling_backward_kernels import PoolBackwardSpec, UnpoolBackwardSpec, WindowsSpec
 from gpu_upsample.cuda.pooling_kernels import PoolSpec
 from gpu_upsample.cuda.rearrange_kernels import FoldSpec, ShuffleSpec, UnfoldSpec
 from gpu_upsample.cuda.registry import KERNELS
+from gpu_upsample.cuda.select_kernels import SelectSpec
 from gpu_upsample.cuda.unpooling_kernels import FetchSpec, FillSpec, PlaceSpec, VoteSpec
 from gpu_upsample.cuda.volumes import joined
 from gpu_upsample.plan.dtypes import STORAGE

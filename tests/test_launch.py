@@ -15,9 +15,11 @@ from numba import types
 
 from gpu_upsample.cuda import compile as compiling
 from gpu_upsample.cuda import launch
-from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec
+from gpu_upsample.cuda.filter_spec import FilterSpec
+from gpu_upsample.cuda.grid import strip_rows
+from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.registry import KERNELS
-from gpu_upsample.cuda.resample import strip_rows
+from gpu_upsample.cuda.select_kernels import SelectSpec
 from gpu_upsample.fingerprint import digest
 from tests import twin
 

@@ -12,7 +12,7 @@ pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from numba import cfunc, types
 from numba.extending import intrinsic
 
-from gpu_upsample.cuda.kernels import FilterSpec
+from gpu_upsample.cuda.filter_spec import FilterSpec
 from gpu_upsample.cuda.machine import build_accesses
 from tests import machine_code
 

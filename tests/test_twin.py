@@ -11,9 +11,11 @@ import pytest
 import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
-from gpu_upsample.cuda import memory, resample
-from gpu_upsample.cuda.kernels import THREADS, FilterSpec, SelectSpec
-from gpu_upsample.cuda.resample import filter_spec
+from gpu_upsample.cuda import grid, memory
+from gpu_upsample.cuda.filter import filter_spec
+from gpu_upsample.cuda.filter_spec import FilterSpec
+from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.select_kernels import SelectSpec
 from gpu_upsample.plan.resample import plan_resize
 from tests import twin, twin_memory
 from tests.cases import CASES
@@ -161,7 +163,7 @@ def test_long_rows(device, dtype, shape, size, options):
 
 @pytest.mark.parametrize(("dtype", "antialias"), [("float32", True), ("float32", False), ("uint8", True)])
 def test_strips_of_many_rows(device, monkeypatch, dtype, antialias):
-    monkeypatch.setattr(resample, "_BUSY", 1e-3)  # else a strip of so small an array is one row
+    monkeypatch.setattr(grid, "_BUSY", 1e-3)  # else a strip of so small an array is one row
     x = sample((2, 150, 104), dtype)
     assert_equals_cpu(device, gu.resize, x, size=(91, 64), axes=(1, 2), method="linear", antialias=antialias)
 

@@ -8,7 +8,7 @@ import pytest
 import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
-from gpu_upsample.cuda import resample
+from gpu_upsample.cuda import grid
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.volumes import VolumeStep, joined, repeated
 from gpu_upsample.plan.resample import plan_interpolate, plan_resize
@@ -56,7 +56,7 @@ def test_gradients(device, dtype, columns):
 
 @pytest.mark.parametrize("size", [(140, 5, 64), (19, 5, 64)])
 def test_strips_of_many_rows(device, monkeypatch, size):
-    monkeypatch.setattr(resample, "_BUSY", 1e-3)  # else a strip of so small an array is one row
+    monkeypatch.setattr(grid, "_BUSY", 1e-3)  # else a strip of so small an array is one row
     x = sample((70, 4, 60), "float32")
     assert_equals_cpu(device, gu.resize, x, size=size, axes=(0, 1, 2), antialias=True)
 

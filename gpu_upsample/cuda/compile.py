@@ -17,7 +17,8 @@ from typing import Any
 import numba.cuda
 from cuda.core import Linker, LinkerOptions, ObjectCode
 
-from gpu_upsample.cuda.kernels import THREADS, blocks_of
+from gpu_upsample.cuda.filter_spec import blocks_of
+from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.machine import DEVICE
 from gpu_upsample.cuda.registry import KERNELS
 from gpu_upsample.fingerprint import digest, fingerprint

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from gpu_upsample.cuda.conv_transpose import run_conv_transpose
 from gpu_upsample.cuda.conv_transpose_backward import run_conv_transpose_backward
+from gpu_upsample.cuda.filter import run_filter
 from gpu_upsample.cuda.pooling import run_pool
 from gpu_upsample.cuda.pooling_backward import run_pool_backward, run_unpool_backward
 from gpu_upsample.cuda.rearrange import run_fold, run_shuffle, run_unfold
-from gpu_upsample.cuda.resample import run_filter, run_select
+from gpu_upsample.cuda.select import run_select
 from gpu_upsample.cuda.unpooling import run_unpool
 from gpu_upsample.cuda.volumes import VolumeStep
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep

@@ -7,14 +7,8 @@ from typing import Any
 
 from gpu_upsample.cuda.conv_backward_kernels import ReductionSpec, build_reduction, reduction_signature
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec, build_conv_transpose, conv_transpose_signature
-from gpu_upsample.cuda.kernels import (
-    FilterSpec,
-    SelectSpec,
-    build_filter,
-    build_select,
-    filter_signature,
-    select_signature,
-)
+from gpu_upsample.cuda.filter_kernels import build_filter, filter_signature
+from gpu_upsample.cuda.filter_spec import FilterSpec
 from gpu_upsample.cuda.pooling_backward_kernels import (
     PoolBackwardSpec,
     UnpoolBackwardSpec,
@@ -38,6 +32,7 @@ from gpu_upsample.cuda.rearrange_kernels import (
     shuffle_signature,
     unfold_signature,
 )
+from gpu_upsample.cuda.select_kernels import SelectSpec, build_select, select_signature
 from gpu_upsample.cuda.unpooling_kernels import (
     FetchSpec,
     FillSpec,

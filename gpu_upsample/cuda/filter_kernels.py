@@ -1,0 +1,235 @@
+"""The CUDA kernel of weighted sums: along the columns, then across the lines of a row, then along the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import types
+
+from gpu_upsample import arithmetic
+from gpu_upsample.cuda.filter_columns import build_columns
+from gpu_upsample.cuda.filter_spec import FilterSpec, row_record
+from gpu_upsample.cuda.kernels import build_place, index_of
+
+
+def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
+    """Return the kernel that forms weighted sums along the columns, then across the lines, then along the rows."""
+    add_product, narrow, plus, mad = machine.add_product, machine.narrow, machine.plus, machine.mad
+    memory, load, load_lanes = machine.memory, machine.load, machine.load_lanes
+    quotient, store_lanes, store_bytes = machine.quotient, machine.store_lanes, machine.store_bytes
+
+    RESULT = arithmetic.kind_of(spec.result)
+    carrier_out = arithmetic.carrier_of(RESULT)
+    real, index = arithmetic.accumulator_of(RESULT), index_of(spec)
+    ROWS, RING, SUMS = spec.rows != "none", spec.rows == "ring", spec.rows == "sums"
+    DIRECT, FEWER = spec.rows == "direct", spec.fewer
+    DEPTH, LANES, FILL, INNER = max(1, spec.depth), spec.lanes, spec.fill, spec.inner
+    BYTES = spec.result == "uint8" and LANES % 4 == 0
+    START = arithmetic.SCALARS[RESULT].start
+    KEPT, OWN = DEPTH * LANES, LANES if spec.columns == "apart" else 1
+    RECORD, PADDED = row_record(spec.rows, DEPTH), spec.pads_rows
+    WEIGHTS, LINES, DEALT = max(1, spec.width * (spec.phases or OWN)), spec.lines, spec.dealt
+    place = build_place(machine, index)
+    prepare, sum_line = build_columns(machine, spec, index)
+
+    @machine.inline
+    def record(number, length):
+        """Return where a record of a table begins; in 64 bits, the address is one multiplication."""
+        return types.uint64(types.uint64(number) * types.uint64(length))
+
+    @machine.inline
+    def reached(row_window, o):
+        """Return the first source row of an output row's window, and the one behind the last."""
+        pair = memory.local.array(2, types.uint32)
+        if ROWS:
+            load_lanes(row_window, record(o, 2), pair, 2)  # the table has a row more than the output
+            return index(pair[0]), index(pair[1])
+        return o, plus(o, index(1))
+
+    @machine.inline
+    def sum_lines(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row):
+        """Sum the lines of a source row that an output line reaches, each of them summed along its columns."""
+        line_weight, first, count, outside = lines
+        part = memory.local.array(LANES, real)
+        for lane in range(LANES):
+            row[lane] = real(START)
+        line, tap = begin, types.uint32(0)
+        while tap < count:
+            sum_line(x, line, whole, width_in, j, inner, tables, limits, fill, known, part)
+            factor = load(line_weight, plus(first, tap))
+            for lane in range(LANES):
+                row[lane] = add_product(RESULT, factor, part[lane], row[lane])
+            line, tap = plus(line, index(width_in)), plus(tap, types.uint32(1))
+        if FILL and outside != real(0.0):
+            for lane in range(LANES):
+                row[lane] = add_product(RESULT, outside, fill, row[lane])
+
+    @machine.inline
+    def sum_only_line(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row):
+        sum_line(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row)
+
+    sum_row = sum_lines if LINES else sum_only_line
+
+    @machine.inline
+    def keep_row(row_weight, row_width, o, source, start, row, kept):
+        """Put a filtered source row into the ring, or add it to the unfinished output rows."""
+        if not (SUMS or DIRECT):
+            for k in range(KEPT - LANES):
+                kept[k] = kept[k + LANES]
+            for lane in range(LANES):
+                kept[KEPT - LANES + lane] = row[lane]
+            return
+        factors = memory.local.array(RECORD, real)
+        if SUMS:
+            # The first weight is that of the row to be completed next. Where no row is reached, it is NaN or harmless.
+            load_lanes(row_weight, record(source, RECORD), factors, RECORD)
+        else:
+            factors[0] = load(row_weight, mad(o, index(row_width), index(source - start)))
+        for k in range(DEPTH):
+            if k == 0 or PADDED or factors[k] == factors[k]:
+                for lane in range(LANES):
+                    k_lane = k * LANES + lane
+                    kept[k_lane] = add_product(RESULT, factors[k], row[lane], kept[k_lane])
+
+    @machine.inline
+    def store_row(y, to_store, between, full, total):
+        """Store the lanes of a row; if they are not `full`, the last of them lies beyond its end."""
+        packed = memory.local.array(1 if DEALT else LANES, carrier_out)
+        if DEALT:
+            for lane in range(LANES):
+                packed[0] = narrow(RESULT, total[lane])
+                if lane < LANES - 1 or full:
+                    store_lanes(y, mad(index(lane), between, to_store), packed, 1)
+        elif BYTES:
+            store_bytes(y, to_store, total, LANES)
+        else:
+            for lane in range(LANES):
+                packed[lane] = narrow(RESULT, total[lane])
+            store_lanes(y, to_store, packed, LANES)
+
+    @machine.inline
+    def complete_row(
+        y, to_store, between, full, own, row_weight, row_outside, fill, o, start, stop, kept, total
+    ):  # fmt: skip
+        """Complete an output row, and store it if it is one of the strip."""
+        factors = memory.local.array(RECORD, real)
+        if SUMS or DIRECT:
+            for lane in range(LANES):
+                total[lane] = kept[lane]
+            for k in range(KEPT - LANES):
+                kept[k] = kept[k + LANES]
+            for lane in range(LANES):
+                kept[KEPT - LANES + lane] = real(START)
+        elif RING:
+            # The window ends where the ring ends, and so do its weights.
+            load_lanes(row_weight, record(o, RECORD), factors, RECORD)
+            skipped = index(index(DEPTH) - index(stop - start))
+            for lane in range(LANES):
+                total[lane] = real(START)
+            if skipped == index(0):
+                for k in range(DEPTH):
+                    for lane in range(LANES):
+                        total[lane] = add_product(RESULT, factors[k], kept[k * LANES + lane], total[lane])
+            else:
+                for k in range(DEPTH):
+                    if index(k) >= skipped:
+                        for lane in range(LANES):
+                            total[lane] = add_product(RESULT, factors[k], kept[k * LANES + lane], total[lane])
+        else:
+            for lane in range(LANES):
+                total[lane] = kept[lane]
+        if FILL and ROWS:
+            outside = load(row_outside, o)
+            if outside != real(0.0):
+                for lane in range(LANES):
+                    total[lane] = add_product(RESULT, outside, fill, total[lane])
+        if own or not SUMS:
+            store_row(y, to_store, between, full, total)
+
+    def kernel(
+        x, y, planes, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
+        row_window, row_reach, row_weight, row_width, row_outside,
+        column_start, column_count, column_weight, column_pitch, column_outside,
+        span_start, span_stop, span_first, span_begin,
+        lines_in, lines_out, line_window, line_weight, line_outside, fill,
+    ):  # fmt: skip
+        one, inner = index(1), index(INNER if INNER else inner)
+        plane, o, last, number = place(across, strips, strip, rows_out)
+        if plane >= index(planes):
+            return
+
+        at, length = memory.local.array(OWN, index), memory.local.array(OWN, types.uint32)
+        weight, surround = memory.local.array(WEIGHTS, real), memory.local.array(OWN, real)
+        tables = (column_start, column_count, column_weight, column_pitch, column_outside)
+        limits = (span_start, span_stop, span_first, span_begin)
+        row_in, row_out = index(width_in), index(width_out)
+        pair = memory.local.array(2, types.uint32)
+        line, first_line, count, outside, threads = index(0), index(0), types.uint32(1), real(0.0), index(across)
+        if LINES:
+            row_in, row_out = index(row_in * index(lines_in)), index(row_out * index(lines_out))
+            threads = quotient(threads, index(lines_out))
+            line = quotient(number, threads)
+            number = index(number - index(line * threads))
+            load_lanes(line_window, record(line, 2), pair, 2)
+            first_line, count = index(pair[0]), types.uint32(pair[1] - pair[0])
+            if FILL:
+                outside = load(line_outside, line)
+        lines = (line_weight, types.uint32(index(line * index(LINES))), count, outside)
+        plane_in = mad(index(plane * index(rows_in)), row_in, index(first_line * index(width_in)))
+        known = (at, length, weight, surround)
+        j, between = (number, threads) if DEALT else (index(number * index(LANES)), one)
+        full = mad(index(LANES - 1), between, j) < index(width_out)
+        whole = prepare(j, between, width_out, inner, tables, limits, known)
+
+        row, kept = memory.local.array(LANES, real), memory.local.array(KEPT, real)
+        if SUMS or DIRECT:
+            for k in range(KEPT):
+                kept[k] = real(START)
+        start, stop = reached(row_window, o)
+        source, own = start, o
+        if SUMS:
+            # The first source row may belong to output rows of the strip above: these are begun, but not stored.
+            o = min(o, index(load(row_reach, source)))
+            stop = reached(row_window, o)[1]
+        to_store = mad(mad(plane, index(rows_out), o), row_out, mad(line, index(width_out), j))
+        while o < last:
+            if FEWER:
+                while source < stop:
+                    begin = mad(source, row_in, plane_in)
+                    sum_row(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row)
+                    keep_row(row_weight, row_width, o, source, start, row, kept)
+                    source = plus(source, one)
+                complete_row(
+                    y, to_store, between, full, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row
+                )
+                o, to_store = plus(o, one), plus(to_store, row_out)
+                start, stop = reached(row_window, o)
+                source = start if DIRECT else max(source, start)  # rows that no window reads are passed over
+            else:
+                # Several output rows are completed between two source rows.
+                while o < last and source >= stop:
+                    complete_row(
+                        y, to_store, between, full, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row
+                    )
+                    o, to_store = plus(o, one), plus(to_store, row_out)
+                    start, stop = reached(row_window, o)
+                    source = start if DIRECT else max(source, start)
+                if o < last:
+                    begin = mad(source, row_in, plane_in)
+                    sum_row(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row)
+                    keep_row(row_weight, row_width, o, source, start, row, kept)
+                    source = plus(source, one)
+
+    return kernel
+
+
+def filter_signature(spec: FilterSpec) -> Any:
+    """Return the types of the filter kernel's parameters."""
+    source, result = map(arithmetic.kind_of, (spec.source, spec.result))
+    real = arithmetic.accumulator_of(result)
+    pointer, size = types.CPointer, types.uint64
+    table, weights = pointer(types.uint32), pointer(real)
+    arrays = (pointer(arithmetic.carrier_of(source)), pointer(arithmetic.carrier_of(result)))
+    window = (table, table, weights, size, weights)
+    return types.void(*arrays, *[size] * 9, *window, *window, *[size] * 6, table, weights, weights, real)

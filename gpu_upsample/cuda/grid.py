@@ -1,0 +1,104 @@
+"""How the threads of a resampling kernel share its result, and what they are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd, prod
+from typing import Any
+
+from gpu_upsample.cuda import memory
+from gpu_upsample.cuda.filter_spec import FilterSpec
+from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.run import NARROW, run_kernel
+from gpu_upsample.cuda.select_kernels import SelectSpec
+from gpu_upsample.cuda.volumes import VolumeStep
+from gpu_upsample.plan.steps import FilterStep, SelectStep
+
+ACCESS = 16
+"""Bytes of a vector access."""
+
+# Threads that keep a multiprocessor half as busy as it can be.
+_BUSY = 1 << 10
+# Output rows of a strip at most, for each source row that one needs: the longer a strip is, the longer the last
+# threads keep the GPU waiting.
+_STRIP = 4
+
+
+def strip_rows(rows_read: int, rows_out: int, depth: int, threads: float) -> int:
+    """Return how many output rows a thread walks down.
+
+    The time of a strip is that of the source rows that it reads, those that the next strip reads again among them,
+    and of a start. It takes the longer, the fewer threads there are to wait for memory in turn.
+
+    Parameters
+    ----------
+    rows_read, rows_out : int
+        Rows of a plane that are read, and those that are written.
+    depth : int
+        Source rows that an output row needs.
+    threads : float
+        Threads that there are if every strip is one row, in parts of those that keep the GPU half busy.
+    """
+
+    def time_of_a_row(strip: int) -> float:
+        return ((strip - 1) * rows_read / rows_out + depth + 1) / strip * (1 + strip / threads)
+
+    return min(range(1, min(rows_out, _STRIP * depth) + 1), key=time_of_a_row)
+
+
+def grid(step: FilterStep | SelectStep, lanes: int, device: int) -> tuple[int, int, int, int, int]:
+    """Return (blocks, planes, threads across a row, strips of a plane, rows of a strip)."""
+    planes, (rows_in, rows_out, _, width, _) = step.shape[0], extent(step)
+    across = -(-width // lanes) * lines_of(step)[1]
+    if isinstance(step, SelectStep):  # rows between those selected are not read
+        rows_read, depth = min(rows_in, rows_out), 1
+    else:
+        rows_read, depth = rows_in, 1 if step.rows is None else step.rows.width
+    busy = _BUSY * memory.multiprocessors(device)
+    strip = strip_rows(rows_read, rows_out, depth, planes * rows_out * across / busy)
+    strips = -(-rows_out // strip)
+    return -(-planes * strips * across // THREADS), planes, across, strips, strip
+
+
+def fits(lanes: int, *arrays: tuple[int, int, int]) -> bool:
+    """Say whether a thread may load and store so many neighbours.
+
+    `arrays` holds triples of an array's address, modulo an access, its bytes per scalar and the length of its rows:
+    every row must begin at a multiple of an access.
+    """
+
+    def aligned(address: int, itemsize: int, width: int) -> bool:
+        return width % lanes == 0 and address % (gcd(lanes, ACCESS // itemsize) * itemsize) == 0
+
+    return all(aligned(*array) for array in arrays)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """All of a launch but the arrays."""
+
+    spec: FilterSpec | SelectSpec
+    blocks: int
+    tables: memory.Tables
+    arguments: tuple[Any, ...]
+
+    def run(self, x: Any, out: Any) -> None:
+        """Queue the kernel for flat arrays."""
+        run_kernel(self.spec, self.blocks, x, out, self.tables, self.arguments)
+
+
+def extent(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:
+    """Return the rows and the scalars of a line, of the input and of the output, and the scalars of a pixel."""
+    _, rows_in, columns_in, inner = step.shape
+    _, rows_out, columns_out, _ = step.shape_out
+    return rows_in, rows_out, columns_in * inner, columns_out // lines_of(step)[1] * inner, inner
+
+
+def lines_of(step: FilterStep | SelectStep) -> tuple[int, int]:
+    """Return how many lines a row has, of the input and of the output."""
+    return (step.lines.n_in, step.lines.n_out) if isinstance(step, VolumeStep) else (1, 1)
+
+
+def is_wide(step: FilterStep | SelectStep, lanes: int) -> bool:
+    """Say whether flat indices need 64 bits, those of threads beyond the end of an array too."""
+    return max(prod(step.shape) * lines_of(step)[0], prod(step.shape_out)) + THREADS * lanes >= NARROW

@@ -1,0 +1,81 @@
+"""Runs the selections of a resampling plan on the GPU."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gpu_upsample.cuda import memory
+from gpu_upsample.cuda.grid import ACCESS, Launch, extent, fits, grid, is_wide
+from gpu_upsample.cuda.select_kernels import SelectSpec
+from gpu_upsample.cuda.spans import NO_SPAN, PIXEL, SHORT, Span, find_span
+from gpu_upsample.plan.steps import SelectStep
+
+# Lanes at most of a thread.
+_LANES = 24
+
+
+@lru_cache(maxsize=256)
+def _select_tables(step: SelectStep, device: int) -> memory.Tables:
+    chosen = (np.zeros(1, np.int64) if index is None else index for index in (step.rows, step.columns))
+    return memory.upload(tuple(index.astype(np.uint32) for index in chosen))  # -1 becomes 2**32 - 1
+
+
+@lru_cache(maxsize=1024)
+def select_span(step: SelectStep, lanes: int) -> Span:
+    """Return where the samples of every thread of so many lanes lie alike."""
+    inner = step.shape[3]
+    pixels = inner == 1 or (inner <= PIXEL and step.source.itemsize == 1)
+    if step.columns is None or len(step.columns) < SHORT or not pixels or lanes % inner:
+        return NO_SPAN
+    known = step.columns >= 0
+    return find_span(step.columns, lanes // inner, lambda n: known[n:] & known[:-n])
+
+
+@lru_cache(maxsize=1024)
+def select_lane_counts(step: SelectStep) -> tuple[int, ...]:
+    """Return how many lanes a thread may own, the best first."""
+    inner = step.shape[3]
+    counts = [n for n in (16, 8, 4, 2, 1) if n * step.source.itemsize <= ACCESS]
+    if step.columns is None:
+        return tuple(counts)
+    pixels = [n * inner for n in counts if inner > 1 and n * inner <= _LANES]
+    return (*(n for n in pixels if select_span(step, n).phases), *counts)
+
+
+def select_spec(step: SelectStep, lanes: int, wide: bool) -> SelectSpec:
+    """Return the specialisation of the selection kernel for a step."""
+    span, inner = select_span(step, lanes), step.shape[3]
+    known = inner if span.phases else int(inner == 1)
+    return SelectSpec(
+        step.source.itemsize, step.rows is not None, step.columns is not None, span.phases, span.step, span.shift,
+        known, lanes, step.has_fill, wide,
+    )  # fmt: skip
+
+
+def select_lanes(step: SelectStep, x: int, out: int) -> int:
+    """Return how many lanes a thread owns: the best number that the addresses, modulo an access, allow."""
+    _, _, width_in, width_out, _ = extent(step)
+    target, origin = ((address, step.source.itemsize, width) for address, width in ((out, width_out), (x, width_in)))
+    vectors = (target,) if step.columns is not None else (target, origin)
+    return next(lanes for lanes in select_lane_counts(step) if fits(lanes, *vectors))
+
+
+@lru_cache(maxsize=1024)
+def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
+    """Return the launch for arrays on a device at these addresses, modulo an access."""
+    lanes, (rows_in, rows_out, width_in, width_out, inner) = select_lanes(step, x, out), extent(step)
+    blocks, *place = grid(step, lanes, device)
+    span, tables = select_span(step, lanes), _select_tables(step, device)
+    arguments = (
+        *place, rows_in, rows_out, width_in, width_out, inner, *tables.addresses,
+        span.start * inner, span.stop * inner, lanes, step.source.bits(step.fill),
+    )  # fmt: skip
+    return Launch(select_spec(step, lanes, is_wide(step, lanes)), blocks, tables, arguments)
+
+
+def run_select(step: SelectStep, x: Any, out: Any) -> None:
+    """Copy the selected samples of one step; both arrays are flat and of the step's carriers."""
+    _select_launch(step, x.device.id, x.data.ptr % ACCESS, out.data.ptr % ACCESS).run(x, out)
