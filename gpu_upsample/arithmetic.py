@@ -135,7 +135,9 @@ def _shifted(builder: Any, storage: Storage, value: Any) -> Any:
     """Drop the fraction of an integer sum, and saturate."""
     low, high = (constant_of(value.type, limit) for limit in _range(storage))
     places = constant_of(value.type, storage.fraction)
-    if storage.balanced:  # a little less than half, and the rest if the result would be odd
+    if (
+        storage.fraction and storage.rounding == "even"
+    ):  # a little less than half, and the rest if the result would be odd
         odd = builder.and_(builder.ashr(value, places), constant_of(value.type, 1))
         below_half = constant_of(value.type, (1 << storage.fraction >> 1) - 1)
         value = builder.add(builder.add(value, below_half), odd)
@@ -166,7 +168,7 @@ def _to_integer(builder: Any, storage: Storage, value: Any) -> Any:
     clamped = builder.select(builder.fcmp_ordered("<", floor, constant(below)), floor, constant(below))
     target = many(value.type, ir.IntType(8 * storage.itemsize))
     convert = getattr(builder, _FROM_FLOAT["u" if low == 0 else "i"])
-    if storage.ties == "away":
+    if storage.rounding == "away":
         return convert(_away_from_zero(builder, clamped), target)
     # Adding 2**p leaves no fraction and rounds as the addition does; NVVM has no llvm.rint.
     power = 2.0 ** np.finfo(real).nmant

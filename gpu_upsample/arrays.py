@@ -66,7 +66,7 @@ def kind_of(name: str, x: Any) -> Kind:
     if library == "torch" and hasattr(x, "detach"):
         return _torch(name, x)
     if hasattr(x, "__cuda_array_interface__"):
-        give_back = _DEVICE_KINDS.get(library, _unchanged)
+        give_back = _numba if library == "numba" else _unchanged
         return Kind(tuple(map(int, x.shape)), _name(np.dtype(x.dtype)), True, library, _same, give_back)
     if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
         return _dlpack(x, library)
@@ -97,9 +97,6 @@ def _unchanged(result: Any, dtype: str) -> Any:
 
 def _numba(result: Any, dtype: str) -> Any:
     return sys.modules["numba"].cuda.as_cuda_array(result)
-
-
-_DEVICE_KINDS: dict[str, Callable[[Any, str], Any]] = {"numba": _numba}
 
 
 def _torch(name: str, x: Any) -> Kind:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpu_upsample as gu
-from gpu_upsample.plan.windows import count_windows, reach, reaching_pairs
+from gpu_upsample.plan.windows import count_windows, reach
 from tests.cases import COMPLEX, DTYPES, dtype_of, noise
 from tests.tolerances import assert_same_bits, assert_within
 
@@ -204,12 +204,15 @@ def test_fold_is_the_adjoint_of_unfold(drawn: Any, leading: tuple[int, ...]) -> 
 @given(*[st.integers(1, 6)] * 2, st.integers(1, 12), st.integers(1, 6), st.integers(0, 4), st.integers(1, 5))
 @settings(max_examples=400)
 def test_reach_lists_every_pair(count: int, kernel: int, n: int, stride: int, padding: int, dilation: int) -> None:
-    first, counts, pairs = reaching_pairs(count, n, kernel, stride, padding, dilation)
+    table = reach(count, n, kernel, stride, padding, dilation)
     for o in range(n):
-        expected = [[w, k] for k in range(kernel) for w in range(count) if w * stride + k * dilation - padding == o]
-        assert pairs[first[o] : first[o] + counts[o]].tolist() == expected
+        t = range(table.count[o])
+        pairs = [(table.window[o] - i * table.window_step, table.tap[o] + i * table.tap_step) for i in t]
+        assert pairs == [
+            (w, k) for k in range(kernel) for w in range(count) if w * stride + k * dilation - padding == o
+        ]
     if dilation == 1:
-        assert reach(count, n, kernel, stride, padding, 1).most <= -(-kernel // stride)
+        assert table.most <= -(-kernel // stride)
 
 
 def test_counts_of_windows() -> None:

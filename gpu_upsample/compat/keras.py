@@ -21,18 +21,15 @@ from gpu_upsample.nn import Learned
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.conv_transpose import conv_transpose_step, without_bias
 from gpu_upsample.plan.dtypes import scalars
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer
+from gpu_upsample.plan.shapes import LONGEST_AXIS, SPATIAL, as_choice, as_integer
 from gpu_upsample.plan.steps import Output, Plan, plan_steps
 from gpu_upsample.plan.windows import integers, reach, three
 
 Integers = int | Sequence[int]
 
-_LAYOUTS: dict[str, slice] = {"channels_last": slice(1, -1), "channels_first": slice(2, None)}
-"""Data format -> where the spatial axes are."""
-
 
 def _data_format(value: Any) -> str:
-    return "channels_last" if value is None else as_choice("data_format", value, _LAYOUTS)
+    return "channels_last" if value is None else as_choice("data_format", value, SPATIAL)
 
 
 def _shape(x: Any, rank: int) -> tuple[int, ...]:
@@ -78,7 +75,7 @@ class _UpSampling:
 
     def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
         shape = _shape(x, self.rank)
-        axes = range(len(shape))[_LAYOUTS[str(self.data_format)]]
+        axes = range(len(shape))[SPATIAL[str(self.data_format)]]
         larger = {axis: shape[axis] * factor for axis, factor in zip(axes, self.size, strict=True)}
         if self.interpolation == "nearest":
             sizes = tuple(larger.values())
@@ -199,7 +196,7 @@ def _plan_conv_transpose(
     parameters = (weight_shape, weight_dtype, bias_shape, bias_dtype)
     options = (rank, stride, 0, 0, 1, dilation, data_format, "float32", False)
     whole, step = conv_transpose_step(shape, dtype, *parameters, *options)
-    where = _LAYOUTS[data_format]
+    where = SPATIAL[data_format]
     axes = zip(shape[where], weight_shape[2:], stride, dilation, output_padding, strict=True)
     cut, size = zip(*(_extent(n, k, s, d, padding, extra) for n, k, s, d, extra in axes), strict=True)
     if not 1 <= min(size) <= max(size) <= LONGEST_AXIS:

@@ -14,7 +14,7 @@ import numpy as np
 
 from gpu_upsample.compat.onnx_resize import as_bit
 from gpu_upsample.plan.conv_transpose import make_step
-from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars
+from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars, words
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, check_index_dtype
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, fold_axes
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer
@@ -305,7 +305,6 @@ def plan_onnx_shuffle(shape: tuple[int, ...], dtype: str, blocksize: Any, mode: 
     ((1, 2, 4, 6), array([ 0,  8,  1,  9,  2, 10,  3, 11]), 4)
     """
     storage, parts = scalars(dtype)
-    size = storage.itemsize * parts
     block = as_integer("blocksize", blocksize)
     if block < 1:
         raise ValueError(f"blocksize must be at least 1, got {blocksize!r}")
@@ -329,7 +328,7 @@ def plan_onnx_shuffle(shape: tuple[int, ...], dtype: str, blocksize: Any, mode: 
     row = np.arange(high)[:, None]
     pixel = np.arange(block) * (block * between_pixels * high)
     rows = (channel + row + pixel).ravel()
-    step = ShuffleStep(n, rows, block, between_pixels * high, wide, enlarge, min(size, 8), max(1, size // 8))
+    step = ShuffleStep(n, rows, block, between_pixels * high, wide, enlarge, *words(storage, parts))
     return Plan(outputs, (step,))
 
 

@@ -15,7 +15,7 @@ from gpu_upsample.plan import shapes
 from gpu_upsample.plan.coordinates import Axis, settled, source_coordinates
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import named_filter
-from gpu_upsample.plan.resample import ROUNDINGS
+from gpu_upsample.plan.resample import ROUNDINGS, rounded
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Floats, Taps, filter_taps
 
@@ -74,8 +74,7 @@ class _Line:
 
 
 def _nearest(axis: Axis, how: _Sampling, coordinate: Floats, beyond: Any) -> _Line:
-    coordinate = settled(2 * coordinate, 2 * np.abs(coordinate) + 1) / 2  # ties are exact
-    index = np.clip(ROUNDINGS[how.rounding](coordinate), 0, axis.n_in - 1).astype(np.int64)
+    index = np.clip(rounded(coordinate, how.rounding), 0, axis.n_in - 1).astype(np.int64)
     return _Line(np.where(beyond, -1, index))
 
 

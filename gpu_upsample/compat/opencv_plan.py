@@ -19,7 +19,7 @@ from gpu_upsample.compat.opencv_axes import Axis, Windows
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE, scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, as_number
 from gpu_upsample.plan.steps import FilterStep, Index, Output, Plan, SelectStep, Sums, plan_steps
-from gpu_upsample.plan.taps import Taps
+from gpu_upsample.plan.taps import Taps, selected_taps
 
 INTER_NEAREST = 0
 INTER_LINEAR = 1
@@ -180,7 +180,7 @@ def _plan_truncated(shape: Shape, rows: Windows, columns: Taps) -> Plan:
     """
     height, width, channels = shape
     padded = np.arange(-1, height + 1).clip(0, height - 1)
-    above = Taps(height, padded, np.ones(height + 2, np.int64), np.ones((height + 2, 1)))
+    above = selected_taps(padded, height)
     first, second = rows.index.T
     start = np.where((first == second) & (first == 0), 0, first + 1)
     pairs = Taps(height + 2, start, np.full(len(start), 2), rows.weight.astype(np.float64))

@@ -7,13 +7,15 @@ float32, weights are computed in float64 and sums are formed in the order of the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE
+from gpu_upsample.plan.filters import Filter
 from gpu_upsample.plan.steps import FilterStep, Index, Output, Plan, SelectStep, Sums, plan_steps
 from gpu_upsample.plan.taps import Floats, Ints, Taps, offsets
 
@@ -25,14 +27,6 @@ Size = tuple[int, int]
 
 
 # ---- filters ------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Kernel:
-    """One of Pillow's filters: zero beyond its support, in samples."""
-
-    support: float
-    function: Callable[[Floats], Floats]
-
-
 # Each formula groups its operations as the C source does: that decides the last place.
 # The C library's functions, as Pillow calls them; NumPy's own need not agree in the last place.
 _sin, _cos = (np.vectorize(function, otypes=[np.float64]) for function in (math.sin, math.cos))
@@ -86,20 +80,20 @@ def _magic_2021(x: Floats) -> Floats:
     return np.select([x < edge for edge in (0.5, 1.5, 2.5, 3.5, 4.5)], pieces, 0.0)
 
 
-KERNELS: dict[int, Kernel] = {
-    4: Kernel(0.5, _box),
-    2: Kernel(1.0, _triangle),
-    5: Kernel(1.0, _hamming),
-    3: Kernel(2.0, _cubic),
-    1: Kernel(3.0, _lanczos),
-    6: Kernel(2.5, _magic_2013),
-    7: Kernel(4.5, _magic_2021),
+KERNELS: dict[int, Filter] = {
+    4: Filter(0.5, _box),
+    2: Filter(1.0, _triangle),
+    5: Filter(1.0, _hamming),
+    3: Filter(2.0, _cubic),
+    1: Filter(3.0, _lanczos),
+    6: Filter(2.5, _magic_2013),
+    7: Filter(4.5, _magic_2021),
 }
 """Pillow's number of a filter -> the filter; 0 is NEAREST, which has none."""
 
 
 # ---- one axis -----------------------------------------------------------------------------------------------
-def axis_taps(n_in: int, edges: tuple[np.float32, np.float32], n_out: int, kernel: Kernel) -> Taps:
+def axis_taps(n_in: int, edges: tuple[np.float32, np.float32], n_out: int, kernel: Filter) -> Taps:
     """Return the taps of one axis, whose part between two edges is resized.
 
     Examples
@@ -110,16 +104,23 @@ def axis_taps(n_in: int, edges: tuple[np.float32, np.float32], n_out: int, kerne
            [0.25, 0.75],
            [0.  , 1.  ]])
     """
-    scale = float(edges[1] - edges[0]) / n_out
-    stretch = max(scale, 1.0)
+    step = float(edges[1] - edges[0]) / n_out
+    return widened_taps(n_in, float(edges[0]) + (np.arange(n_out) + 0.5) * step, step, kernel)
+
+
+def widened_taps(n_in: int, centre: NDArray[np.floating[Any]], step: float, kernel: Filter) -> Taps:
+    """Return the taps of a filter around each centre, widened where the step is more than a sample, within the array.
+
+    torch's antialiasing of bytes is made after Pillow's, and forms its weights so, too.
+    """
+    stretch = max(step, 1.0)
     reach = kernel.support * stretch
-    centre = float(edges[0]) + (np.arange(n_out) + 0.5) * scale
     start = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
-    count = np.minimum((centre + reach + 0.5).astype(np.int64), n_in) - start
+    count = np.maximum(np.minimum((centre + reach + 0.5).astype(np.int64), n_in) - start, 0)
     k = offsets(np.maximum(count, 1))
     distance = ((k + start[:, None]) - centre[:, None] + 0.5) * (1.0 / stretch)
     weight = np.where(k < count[:, None], kernel.function(distance), 0.0)
-    total = np.zeros(n_out)
+    total = np.zeros(len(centre))
     for column in weight.T:  # one after the other: the order decides the last place
         total = total + column
     return Taps(n_in, start, count, weight / np.where(total == 0, 1.0, total)[:, None])

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.call import apply
-from gpu_upsample.compat import pillow_plan
+from gpu_upsample.compat.pillow_plan import KERNELS, widened_taps
 from gpu_upsample.plan import resample, shapes
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.filters import FILTERS, Filter, named_filter
 from gpu_upsample.plan.steps import Plan, Sums, plan_steps
-from gpu_upsample.plan.taps import Taps, offsets
+from gpu_upsample.plan.taps import Taps
 
 _KERNELS: dict[tuple[Any, bool], Filter] = {
     ("bilinear", False): FILTERS["linear"],
     ("bilinear", True): FILTERS["linear"],
     ("bicubic", False): named_filter("cubic", -0.75),
     ("bicubic", True): named_filter("cubic", -0.5),
-    ("lanczos", True): Filter(3.0, lambda distance: pillow_plan.KERNELS[1].function(np.abs(distance))),
+    ("lanczos", True): Filter(3.0, lambda distance: KERNELS[1].function(np.abs(distance))),
 }
 """Mode and antialiasing -> the filter, where torch has an arithmetic of its own for bytes."""
 
@@ -70,21 +70,8 @@ def _plain(n_in: int, n_out: int, step: float, align_corners: bool, kernel: Filt
 
 
 def _widened(n_in: int, n_out: int, step: float, align_corners: bool, kernel: Filter) -> Taps:
-    """Return the taps of a filter that is widened when shrinking; it sees nothing outside."""
-    stretch = max(step, 1.0)
-    reach = kernel.support * stretch
-    centre = step * (np.arange(n_out) + 0.5)
-    start = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
-    count = np.minimum((centre + reach + 0.5).astype(np.int64), n_in) - start
-    count = np.clip(count, 0, 2 * int(np.ceil(reach)) + 1)
-    k = offsets(np.maximum(count, 1))
-    distance = (k + start[:, None] - centre[:, None] + 0.5) * (1.0 / stretch)
-    weight = np.where(k < count[:, None], kernel.function(distance), 0.0)
-    total = np.zeros(n_out)
-    for column in weight.T:  # one after the other: the order decides the last place
-        total = total + column
-    weight = weight / np.where(total == 0, 1.0, total)[:, None]
-    return _whole(Taps(n_in, start, count, weight))
+    """Return the taps of a filter that is widened when shrinking; corners are not aligned."""
+    return _whole(widened_taps(n_in, step * (np.arange(n_out) + 0.5), step, kernel))
 
 
 # ---- plan ---------------------------------------------------------------------------------------------------
@@ -114,7 +101,7 @@ def plan_interpolate(
     kernel = _KERNELS.get((mode, bool(antialias)))
     if kernel is None:
         return plan
-    axes = resample.LAYOUTS[data_format](len(shape))
+    axes = range(len(shape))[shapes.SPATIAL[data_format]]
     n_in = tuple(shape[axis] for axis in axes)
     sizes, scales = shapes.output_sizes(n_in, size, scale_factor, "scale_factor")
     corners, taps, maps = bool(align_corners), _widened if antialias else _plain, {}

@@ -11,7 +11,7 @@ from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.rearrange_kernels import UNROLLED, fold_kernel, shuffle_kernel, unfold_kernel
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
-from gpu_upsample.plan.windows import Reach
+from gpu_upsample.plan.windows import Reach, windows_inside
 
 
 def _unrolled(number: int) -> int:
@@ -32,17 +32,10 @@ def run_shuffle(step: ShuffleStep, x: Any, out: Any) -> None:
     run_in_parts(work, len(large), x.nbytes + out.nbytes, least=4)
 
 
-def _inside(shift: Any, stride: int, windows: int, samples: int) -> Any:
-    """Return the first and the end of the windows whose sample ``shift + window * stride`` there is."""
-    begin = np.clip(-(shift // stride), 0, windows)
-    end = np.clip((samples - 1 - shift) // stride + 1, begin, windows)
-    return np.stack([begin, end], axis=-1)
-
-
 @lru_cache(maxsize=256)
 def _unfold_tables(step: UnfoldStep) -> tuple[Any, ...]:
     kernel = unfold_kernel(_unrolled(step.stride), step.words)
-    return kernel, _inside(step.shift, step.stride, step.width, step.width_in)
+    return kernel, np.stack(windows_inside(step.shift, step.stride, step.width, step.width_in), axis=-1)
 
 
 def run_unfold(step: UnfoldStep, x: Any, out: Any) -> None:
@@ -77,7 +70,7 @@ def _fold_tables(step: FoldStep) -> tuple[Any, ...]:
     )
     shift = np.arange(wide.kernel) * wide.dilation - wide.padding
     start = np.repeat(np.where(wide.count > 0, real(-0.0), real(0.0)), step.parts)
-    row = (wide.stride, _inside(shift, wide.stride, wide.n_windows, wide.n_out), shift, start)
+    row = (wide.stride, np.stack(windows_inside(shift, wide.stride, wide.n_windows, wide.n_out), axis=-1), shift, start)
     return kernel, _gathered(deep), _gathered(high), *row
 
 

@@ -17,7 +17,7 @@ from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.vectors import BYTES, aligned_copy
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.steps import FilterStep, SelectStep
-from gpu_upsample.plan.taps import Taps
+from gpu_upsample.plan.taps import Taps, selected_taps
 
 
 def _last_cache() -> int:
@@ -45,6 +45,8 @@ SHORT = FOREIGN["uint8 sixteenth"]
 _UNROLLED = (2, 4)
 
 _NONE = np.zeros(1, np.int64)
+# Windows of one sample that is its own sum.
+_ALONE = selected_taps(np.zeros(1, np.int64), 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,10 +143,6 @@ def _sizes(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:
 
 
 # ---- weighted sums ------------------------------------------------------------------------------------------
-def _identity(n: int) -> Taps:
-    return Taps(n, np.arange(n), np.ones(n, np.int64), np.ones((n, 1)))
-
-
 def _outside(taps: Taps, dtype: np.dtype[Any]) -> Any:
     return np.zeros(taps.n_out, dtype) if taps.outside is None else taps.outside.astype(dtype)
 
@@ -229,7 +227,7 @@ def _filter_job(step: FilterStep) -> _Job:
     kinds = kind_of(step.source.name), kind_of(step.result.name)
     accumulator, lanes, inner = np.dtype(step.result.accumulator), lanes_of(kinds[1]), step.shape[3]
     planes, rows_in, rows_out, width_in, width = _sizes(step)
-    rows, columns = step.rows or _identity(1), step.columns or _identity(1)
+    rows, columns = step.rows or _ALONE, step.columns or _ALONE
     across = step.columns is not None
     nested, spread, joint, stride, held = 0, 0, 1, lanes, accumulator
     if across and inner < lanes:

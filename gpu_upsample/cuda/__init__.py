@@ -6,8 +6,8 @@ numba-cuda or CuPy is imported when the backend first works.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from gpu_upsample.cuda.availability import state
@@ -21,6 +21,28 @@ __all__ = [
     "scratch", "to_host", "words",
 ]  # fmt: skip
 
+_RUN = {
+    "ConvTransposeBackwardStep": ("conv_transpose_backward", "run_conv_transpose_backward"),
+    "ConvTransposeStep": ("conv_transpose", "run_conv_transpose"),
+    "FilterStep": ("filter", "run_filter"),
+    "FoldStep": ("rearrange", "run_fold"),
+    "PoolBackwardStep": ("pooling_backward", "run_pool_backward"),
+    "PoolStep": ("pooling", "run_pool"),
+    "SelectStep": ("select", "run_select"),
+    "ShuffleStep": ("rearrange", "run_shuffle"),
+    "UnfoldStep": ("rearrange", "run_unfold"),
+    "UnpoolBackwardStep": ("pooling_backward", "run_unpool_backward"),
+    "UnpoolStep": ("unpooling", "run_unpool"),
+    "VolumeStep": ("filter", "run_filter"),
+}
+"""Kind of step -> the module that runs it, loaded with the first of them, and its function."""
+
+
+@cache
+def _runner(kind: str) -> Any:
+    module, function = _RUN[kind]
+    return getattr(import_module(f"{__name__}.{module}"), function)
+
 
 def require() -> None:
     """Raise BackendUnavailableError if this machine cannot run CUDA."""
@@ -31,11 +53,4 @@ def require() -> None:
 
 def run_step(step: Any, inputs: list[Any], outputs: list[Any]) -> None:
     """Execute one step of a plan on flat arrays."""
-    _runs()[type(step)](step, *inputs, *outputs)
-
-
-@cache
-def _runs() -> dict[type, Callable[..., None]]:
-    from gpu_upsample.cuda.execute import RUN
-
-    return RUN
+    _runner(type(step).__name__)(step, *inputs, *outputs)

@@ -14,7 +14,7 @@ from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.rearrange import run_fold
-from gpu_upsample.cuda.run import NARROW, run_kernel
+from gpu_upsample.cuda.run import NARROW, queue
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.dtypes import STORAGE
 from gpu_upsample.plan.rearrange import FoldStep
@@ -44,8 +44,9 @@ def _run_direct(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: An
     tables, held = _tables(step, x.device.id), weight if bias is None else bias
     steps = ((pairs.place_step % NARROW, pairs.tap_step) for pairs in step.pairs)
     axes = [(*tables.addresses[3 * i : 3 * i + 3], *pair) for i, pair in enumerate(steps)]
-    arguments = (int(weight.data.ptr), int(held.data.ptr), *sizes, *(part for axis in axes for part in axis))
-    run_kernel(spec, -(-total // THREADS), x, out, tables, arguments)
+    pointers = (int(array.data.ptr) for array in (x, out, weight, held))
+    arguments = (*pointers, *sizes, *(part for axis in axes for part in axis))
+    queue(spec, total, x.device.id, arguments, tables)
 
 
 @contextmanager

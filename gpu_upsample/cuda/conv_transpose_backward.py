@@ -20,7 +20,7 @@ from gpu_upsample.cuda.conv_transpose import (
 )
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.rearrange import run_fold, run_unfold
-from gpu_upsample.cuda.run import NARROW, run_kernel
+from gpu_upsample.cuda.run import NARROW, queue
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep, ReductionStep, rounding
 from gpu_upsample.plan.dtypes import STORAGE
@@ -51,8 +51,9 @@ def _add_lanes(step: ReductionStep, x: Any, factors: Any, out: Any, first: int) 
     )  # fmt: skip
     tables = _tables(step, x.device.id)
     axes = ((*tables.addresses[3 * i : 3 * i + 3], axis.stride % NARROW) for i, axis in enumerate(step.axes))
-    arguments = (int(factors.data.ptr), *sizes, *(part for axis in axes for part in axis))
-    run_kernel(spec, -(-total // THREADS), x, out, tables, arguments)
+    pointers = (int(array.data.ptr) for array in (x, out, factors))
+    arguments = (*pointers, *sizes, *(part for axis in axes for part in axis))
+    queue(spec, total, x.device.id, arguments, tables)
 
 
 def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:

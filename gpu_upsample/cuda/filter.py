@@ -264,7 +264,7 @@ def filter_lanes(step: FilterStep, x: int, out: int) -> int:
 def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), extent(step)
-    blocks, *place = grid(step, lanes, device)
+    threads, *place = grid(step, lanes, device)
     span = _columns_of(step, lanes).span
     rows, columns = _row_width(step.rows), _column_pitch(step)
     tables = _filter_tables(step, device)
@@ -274,7 +274,7 @@ def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
         *place, rows_in, rows_out, width_in, width_out, inner, *table[:3], rows, *table[3:7], columns, table[7],
         *limits, *lines_of(step), *table[8:], np.dtype(step.result.accumulator).type(step.fill),
     )  # fmt: skip
-    return Launch(filter_spec(step, lanes, is_wide(step, lanes), x), blocks, tables, arguments)
+    return Launch(filter_spec(step, lanes, is_wide(step, lanes), x), threads, tables, arguments)
 
 
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.filter_spec import FilterSpec
 from gpu_upsample.cuda.kernels import THREADS
-from gpu_upsample.cuda.run import NARROW, run_kernel
+from gpu_upsample.cuda.run import NARROW, queue
 from gpu_upsample.cuda.select_kernels import SelectSpec
 from gpu_upsample.cuda.volumes import VolumeStep
 from gpu_upsample.plan.steps import FilterStep, SelectStep
@@ -47,7 +47,7 @@ def strip_rows(rows_read: int, rows_out: int, depth: int, threads: float) -> int
 
 
 def grid(step: FilterStep | SelectStep, lanes: int, device: int) -> tuple[int, int, int, int, int]:
-    """Return (blocks, planes, threads across a row, strips of a plane, rows of a strip)."""
+    """Return (threads, planes, threads across a row, strips of a plane, rows of a strip)."""
     planes, (rows_in, rows_out, _, width, _) = step.shape[0], extent(step)
     across = -(-width // lanes) * lines_of(step)[1]
     if isinstance(step, SelectStep):  # rows between those selected are not read
@@ -57,7 +57,7 @@ def grid(step: FilterStep | SelectStep, lanes: int, device: int) -> tuple[int, i
     busy = _BUSY * memory.multiprocessors(device)
     strip = strip_rows(rows_read, rows_out, depth, planes * rows_out * across / busy)
     strips = -(-rows_out // strip)
-    return -(-planes * strips * across // THREADS), planes, across, strips, strip
+    return planes * strips * across, planes, across, strips, strip
 
 
 def fits(lanes: int, *arrays: tuple[int, int, int]) -> bool:
@@ -78,13 +78,14 @@ class Launch:
     """All of a launch but the arrays."""
 
     spec: FilterSpec | SelectSpec
-    blocks: int
+    threads: int
     tables: memory.Tables
     arguments: tuple[Any, ...]
 
     def run(self, x: Any, out: Any) -> None:
         """Queue the kernel for flat arrays."""
-        run_kernel(self.spec, self.blocks, x, out, self.tables, self.arguments)
+        arguments = (x.data.ptr, out.data.ptr, *self.arguments)
+        queue(self.spec, self.threads, x.device.id, arguments, self.tables)
 
 
 def extent(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:

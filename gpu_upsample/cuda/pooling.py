@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.cuda import launch, memory
+from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.pooling_kernels import PoolSpec
-from gpu_upsample.cuda.run import NARROW
+from gpu_upsample.cuda.run import NARROW, queue
 from gpu_upsample.plan.pooling import PoolStep
 
 # A window along a row up to this length is unrolled.
@@ -26,12 +26,6 @@ def lanes_of_row(length: int, *arrays: Any) -> int:
     for array in arrays:
         lanes = min(gcd(lanes, int(array.data.ptr) // array.itemsize), max(1, 16 // array.itemsize))
     return lanes
-
-
-def queue(spec: Any, threads: int, arguments: tuple[Any, ...], device: int) -> None:
-    """Queue a kernel for that many threads at least."""
-    stream = memory.cupy().cuda.get_current_stream()
-    launch.launch(spec, device, int(stream.ptr), -(-threads // THREADS), arguments)
 
 
 @lru_cache(maxsize=16)
@@ -66,4 +60,4 @@ def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
         int(x.data.ptr), int(out.data.ptr), where, out.size, *step.size_in, *step.size_out, *step.kernel, *step.stride,
         *step.padding, *step.dilation, *(step.numbering or (0, 0, 0, 0)),
     )  # fmt: skip
-    queue(spec, out.size // lanes, arguments, device)
+    queue(spec, out.size // lanes, device, arguments)

@@ -10,9 +10,9 @@ import numpy as np
 
 from gpu_upsample.cuda import flags, memory
 from gpu_upsample.cuda.kernels import THREADS
-from gpu_upsample.cuda.pooling import furthest_place, lanes_of_row, queue
+from gpu_upsample.cuda.pooling import furthest_place, lanes_of_row
 from gpu_upsample.cuda.pooling_backward_kernels import PoolBackwardSpec, UnpoolBackwardSpec, WindowsSpec
-from gpu_upsample.cuda.run import NARROW, run_kernel
+from gpu_upsample.cuda.run import NARROW, queue
 from gpu_upsample.cuda.unpooling import check_indices, elections
 from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep, window_error
 
@@ -30,7 +30,7 @@ def _queue_check(step: PoolBackwardStep, indices: Any, flag: int) -> None:
         int(indices.data.ptr), flag, indices.size, *pool.size_in, *pool.size_out, *pool.kernel, *pool.stride,
         *pool.padding, *pool.dilation,
     )  # fmt: skip
-    queue(spec, indices.size, arguments, indices.device.id)
+    queue(spec, indices.size, indices.device.id, arguments)
 
 
 def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
@@ -63,8 +63,8 @@ def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any)
     columns = most if most <= _UNROLLED else 0
     spec = PoolBackwardSpec(pool.storage.name, str(indices.dtype), columns, lanes, wide)
     sizes = (out.size, *pool.size_in, *pool.size_out, *steps)
-    blocks = -(-out.size // (lanes * THREADS))
-    run_kernel(spec, blocks, grad, out, tables, (int(indices.data.ptr), *sizes, *tables.addresses))
+    pointers = (int(array.data.ptr) for array in (grad, out, indices))
+    queue(spec, out.size // lanes, out.device.id, (*pointers, *sizes, *tables.addresses), tables)
 
 
 # ---- unpooling ----------------------------------------------------------------------------------------------
@@ -78,4 +78,4 @@ def run_unpool_backward(step: UnpoolBackwardStep, grad: Any, indices: Any, out: 
         chosen = indices[sources]
         pointers = (int(array.data.ptr) for array in (grad[places], out[sources], chosen, votes))
         spec = UnpoolBackwardSpec(unpool.storage.itemsize, unpool.parts, str(indices.dtype), wide)
-        queue(spec, chosen.size, (*pointers, chosen.size, unpool.n_in, unpool.n_out), out.device.id)
+        queue(spec, chosen.size, out.device.id, (*pointers, chosen.size, unpool.n_in, unpool.n_out))

@@ -11,7 +11,7 @@ import numpy as np
 from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.rearrange_kernels import FoldSpec, ShuffleSpec, UnfoldSpec
-from gpu_upsample.cuda.run import NARROW, run_kernel
+from gpu_upsample.cuda.run import NARROW, queue
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
 from gpu_upsample.plan.windows import Reach
 
@@ -34,10 +34,6 @@ def _lanes(most: int, width: int, arrays: tuple[Any, ...]) -> tuple[int, int]:
 def _wide(x: Any, out: Any, lanes: int) -> bool:
     """Say whether flat indices need 64 bits."""
     return bool(max(x.size, out.size) + THREADS * lanes >= NARROW)
-
-
-def _blocks(rows: int, groups: int) -> int:
-    return -(-rows * groups // THREADS)
 
 
 # ---- shuffle ------------------------------------------------------------------------------------------------
@@ -64,7 +60,8 @@ def run_shuffle(step: ShuffleStep, x: Any, out: Any) -> None:
     spec = ShuffleSpec(step.itemsize, step.words, factor, step.enlarge, lanes, access, _wide(x, out, lanes * factor))
     sizes = (rows, groups, len(step.rows), len(step.rows) * step.factor, width, step.apart, step.factor)
     tables = _shuffle_tables(step, x.device.id)
-    run_kernel(spec, _blocks(rows, groups), x, out, tables, (*sizes, *tables.addresses))
+    arguments = (int(x.data.ptr), int(out.data.ptr), *sizes, *tables.addresses)
+    queue(spec, rows * groups, x.device.id, arguments, tables)
 
 
 # ---- unfold -------------------------------------------------------------------------------------------------
@@ -83,7 +80,8 @@ def run_unfold(step: UnfoldStep, x: Any, out: Any) -> None:
     spec = UnfoldSpec(step.itemsize, step.words, lanes, access, _wide(x, out, lanes))
     sizes = (rows, groups, len(step.rows), step.rows_in, width, step.width_in, step.stride)
     tables = _unfold_tables(step, x.device.id)
-    run_kernel(spec, _blocks(rows, groups), x, out, tables, (*sizes, *tables.addresses))
+    arguments = (int(x.data.ptr), int(out.data.ptr), *sizes, *tables.addresses)
+    queue(spec, rows * groups, x.device.id, arguments, tables)
 
 
 # ---- fold ---------------------------------------------------------------------------------------------------
@@ -108,9 +106,9 @@ def run_fold(step: FoldStep, columns: Any, *arrays: Any) -> None:
         step.source.name, step.result.name, step.bias.name if step.bias else "", step.parts,
         wide.most if wide.most <= _TAPS else -1, lanes, access, _wide(columns, out, lanes),
     )  # fmt: skip
-    held = int((bias[0] if bias else columns).data.ptr)
+    pointers = (int(array.data.ptr) for array in (columns, out, bias[0] if bias else columns))
     sizes = (rows, groups, step.channels, deep.n_out, high.n_out, width)
     tables = _fold_tables(step, columns.device.id)
     axes = (_axis(axis, tables.addresses[3 * i : 3 * i + 3]) for i, axis in enumerate(step.axes))
-    arguments = (held, *sizes, *(part for axis in axes for part in axis))
-    run_kernel(spec, _blocks(rows, groups), columns, out, tables, arguments)
+    arguments = (*pointers, *sizes, *(part for axis in axes for part in axis))
+    queue(spec, rows * groups, columns.device.id, arguments, tables)

@@ -67,13 +67,13 @@ def select_lanes(step: SelectStep, x: int, out: int) -> int:
 def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = select_lanes(step, x, out), extent(step)
-    blocks, *place = grid(step, lanes, device)
+    threads, *place = grid(step, lanes, device)
     span, tables = select_span(step, lanes), _select_tables(step, device)
     arguments = (
         *place, rows_in, rows_out, width_in, width_out, inner, *tables.addresses,
         span.start * inner, span.stop * inner, lanes, step.source.bits(step.fill),
     )  # fmt: skip
-    return Launch(select_spec(step, lanes, is_wide(step, lanes)), blocks, tables, arguments)
+    return Launch(select_spec(step, lanes, is_wide(step, lanes)), threads, tables, arguments)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:

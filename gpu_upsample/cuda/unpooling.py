@@ -10,8 +10,8 @@ import numpy as np
 
 from gpu_upsample.cuda import flags, memory
 from gpu_upsample.cuda.kernels import THREADS
-from gpu_upsample.cuda.pooling import lanes_of_row, queue
-from gpu_upsample.cuda.run import NARROW
+from gpu_upsample.cuda.pooling import lanes_of_row
+from gpu_upsample.cuda.run import NARROW, queue
 from gpu_upsample.cuda.unpooling_kernels import SOURCES, FetchSpec, FillSpec, PlaceSpec, VoteSpec
 from gpu_upsample.plan.pooling import UnpoolStep, index_error
 
@@ -34,7 +34,7 @@ def check_indices(step: UnpoolStep, indices: Any) -> None:
         raise index_error(step, position, int(indices[position]))
 
 
-def _batches(step: UnpoolStep, indices: Any, size: int) -> Iterator[tuple[slice, slice, Any, bool]]:
+def _batches(step: UnpoolStep, size: int) -> Iterator[tuple[slice, slice, Any, bool]]:
     """Yield the sources and the places of some planes after others, memory for votes of that size, and its width."""
     n_in, n_out = step.n_in, step.n_out
     planes = min(step.planes, max(1, size // (4 * n_out)))
@@ -53,7 +53,7 @@ def _batches(step: UnpoolStep, indices: Any, size: int) -> Iterator[tuple[slice,
 def _vote(step: UnpoolStep, chosen: Any, votes: Any, spec: VoteSpec) -> None:
     device = chosen.device.id
     arguments = (int(chosen.data.ptr), int(votes.data.ptr), flags.address(device), chosen.size, step.n_in, step.n_out)
-    queue(spec, -(-chosen.size // SOURCES), arguments, device)
+    queue(spec, -(-chosen.size // SOURCES), device, arguments)
 
 
 def elections(step: UnpoolStep, indices: Any) -> Iterator[tuple[slice, slice, Any, bool]]:
@@ -68,7 +68,7 @@ def elections(step: UnpoolStep, indices: Any) -> Iterator[tuple[slice, slice, An
     wide : bool
         Whether flat indices need 64 bits.
     """
-    for sources, places, votes, wide in _batches(step, indices, _VOTE_BYTES):
+    for sources, places, votes, wide in _batches(step, _VOTE_BYTES):
         votes.fill(0)
         _vote(step, indices[sources], votes, VoteSpec(str(indices.dtype), wide))
         yield sources, places, votes, wide
@@ -111,19 +111,19 @@ def _fetch(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
         lanes = lanes_of_row(target.size, target, votes)
         pointers = (int(array.data.ptr) for array in (source, target, votes))
         spec = FetchSpec(step.storage.itemsize, step.parts, lanes, wide)
-        queue(spec, target.size // lanes, (*pointers, target.size), out.device.id)
+        queue(spec, target.size // lanes, out.device.id, (*pointers, target.size))
 
 
 def _fill_windows(step: UnpoolStep, x: Any, indices: Any, out: Any, windows: int) -> None:
     assert step.windows is not None
     size, (depth_taps, row_taps, length) = step.windows
     device, word, kind = out.device.id, step.storage.itemsize, str(indices.dtype)
-    for sources, places, votes, wide in _batches(step, indices, _STRAY_BYTES):
+    for sources, places, votes, wide in _batches(step, _STRAY_BYTES):
         source, chosen, target = x[sources], indices[sources], out[places]
         pointers = tuple(int(array.data.ptr) for array in (source, target, chosen, votes))
         pointers = (*pointers, flags.address(device))
         fill = FillSpec(word, step.parts, kind, length, windows, wide)
-        queue(fill, chosen.size // windows, (*pointers, chosen.size, *size, depth_taps, row_taps), device)
+        queue(fill, chosen.size // windows, device, (*pointers, chosen.size, *size, depth_taps, row_taps))
         _vote(step, chosen, votes, VoteSpec(kind, wide, only_if_strayed=True))
         place = PlaceSpec(word, step.parts, kind, wide)
-        queue(place, -(-chosen.size // SOURCES), (*pointers, chosen.size, step.n_in, step.n_out), device)
+        queue(place, -(-chosen.size // SOURCES), device, (*pointers, chosen.size, step.n_in, step.n_out))

@@ -13,8 +13,8 @@ from gpu_upsample.plan.dtypes import Storage, check_floating, scalars
 from gpu_upsample.plan.steps import Output, Plan
 from gpu_upsample.plan.windows import Comb, Pairs, Reach, Triple, integers, reach, three
 
-RANKS = {1: "conv_transpose1d", 2: "conv_transpose2d", 3: "conv_transpose3d"}
-LAYOUTS = ("channels_first", "channels_last")
+KERNELS = {1: "k", 2: "kH, kW", 3: "kD, kH, kW"}
+"""Rank -> the lengths of a kernel, as messages name them."""
 PRECISIONS = ("float32", "tf32")
 
 
@@ -178,17 +178,15 @@ def conv_transpose_step(
     deterministic: Any,
 ) -> tuple[Output, ConvTransposeStep]:
     """Check a transposed convolution of `rank` spatial axes, of arrays of these shapes; a bias may be absent."""
-    shapes.as_choice("data_format", data_format, LAYOUTS)
+    shapes.as_choice("data_format", data_format, shapes.SPATIAL)
     shapes.as_choice("precision", precision, PRECISIONS)
     _check_dtypes(dtype, weight=weight_dtype, bias=bias_dtype)
     if len(shape) not in (rank + 1, rank + 2):
         raise ValueError(
-            f"x of {RANKS[rank]} must have {rank + 2} axes, or {rank + 1} without a batch; got shape {shape}"
+            f"x of conv_transpose{rank}d must have {rank + 2} axes, or {rank + 1} without a batch; got shape {shape}"
         )
     if len(weight_shape) != rank + 2:
-        raise ValueError(
-            f"weight must have shape (channels in, channels out / groups, {'kernel, ' * rank}); got {weight_shape}"
-        )
+        raise ValueError(f"weight must have shape (C_in, C_out / groups, {KERNELS[rank]}); got {weight_shape}")
     last = data_format == "channels_last"
     batch = shape[: len(shape) - rank - 1]
     n_channels, size_in = (shape[-1], shape[-rank - 1 : -1]) if last else (shape[-rank - 1], shape[-rank:])
@@ -238,7 +236,7 @@ def conv_transpose_step(
         bias=bias_shape is not None,
         channels_last=last,
         precision=precision,
-        deterministic=bool(deterministic),
+        deterministic=shapes.as_flag("deterministic", deterministic),
     )
     return Output(shape_out, dtype), step
 

@@ -8,9 +8,9 @@ from math import prod
 from typing import Any
 
 from gpu_upsample.plan.conv_transpose import LONG_SUM, ConvTransposeStep, conv_transpose_step
-from gpu_upsample.plan.dtypes import STORAGE, Storage
-from gpu_upsample.plan.pooling import as_flag
+from gpu_upsample.plan.dtypes import STORAGE, Storage, words
 from gpu_upsample.plan.rearrange import FoldStep, UnfoldStep, Windows, fold_axes, unfolded_rows
+from gpu_upsample.plan.shapes import as_flag
 from gpu_upsample.plan.steps import Output, Plan
 from gpu_upsample.plan.windows import Ints, Spans, Triple, reach, spans
 
@@ -190,10 +190,9 @@ class ConvTransposeBackwardStep:
         """Return the step that makes columns of one group of some arrays, for a part of the rows of windows."""
         conv = self.forward
         rows, shift = (table[:, part].ravel() for table in self._rows)
-        size = STORAGE[conv.storage.accumulator].itemsize * conv.parts
         return UnfoldStep(
             images * conv.channels_out, prod(conv.size_out[:2]), conv.size_out[2], rows, shift, conv.size_in[2],
-            conv.axes[2].stride, min(size, 8), max(1, size // 8),
+            conv.axes[2].stride, *words(STORAGE[conv.storage.accumulator], conv.parts),
         )  # fmt: skip
 
 

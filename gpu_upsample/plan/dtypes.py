@@ -23,18 +23,14 @@ class Storage:
         dtype in which weights are held and sums are formed: ``"float32"``, ``"float64"``, or an integer for weights
         in fixed point.
     fraction : int
-        Bits behind the binary point of weights in fixed point: an integer sum starts at half of the last place
-        that stays, and is shifted right by them.
-    floor : bool
-        Whether an integer sum starts at zero instead, and the shift rounds it down.
-    balanced : bool
-        Whether it starts at zero, and halfway is rounded to the even result, as a floating-point sum is.
-    cut : int
-        Bits that each product of an integer sum loses before it is added, rounded down.
+        Bits behind the binary point of weights in fixed point, by which an integer sum is shifted right in the end.
     fused : bool
         Whether a product is added with one rounding, or rounded first.
-    ties : {"even", "away"}
-        How a number halfway between two integers is rounded: to the even one, or away from zero.
+    rounding : {"even", "away", "up", "down"}
+        How a sum becomes an integer: to the nearest one, and from halfway between two to the even one, away from zero
+        or up; or always down. Only sums of floating-point numbers know ``"away"``, only those of integers the last two.
+    cut : int
+        Bits that each product of an integer sum loses before it is added, rounded down.
     """
 
     name: str
@@ -42,9 +38,7 @@ class Storage:
     accumulator: str
     fraction: int = 0
     fused: bool = True
-    ties: str = "even"
-    floor: bool = False
-    balanced: bool = False
+    rounding: str = "even"
     cut: int = 0
 
     @property
@@ -56,7 +50,7 @@ class Storage:
     def start(self) -> float:
         """What a sum starts at; to add the first fused product to -0.0 is to round it once."""
         if "int" in self.accumulator:
-            return 0 if self.floor or self.balanced else 1 << self.fraction >> 1
+            return 1 << self.fraction >> 1 if self.rounding == "up" else 0
         return -0.0 if self.fused else 0.0
 
     def bits(self, value: float) -> int:
@@ -100,26 +94,26 @@ STORAGE: dict[str, Storage] = _table()
 FOREIGN: dict[str, Storage] = {
     storage.name: storage
     for storage in (
-        Storage("uint8 fixed", "uint8", "int32", fraction=22),
+        Storage("uint8 fixed", "uint8", "int32", fraction=22, rounding="up"),
         Storage("int32 fixed", "int32", "int32"),
-        Storage("uint16 fixed", "uint16", "int64", fraction=32),
-        Storage("int16 fixed", "int16", "int64", fraction=32),
+        Storage("uint16 fixed", "uint16", "int64", fraction=32, rounding="up"),
+        Storage("int16 fixed", "int16", "int64", fraction=32, rounding="up"),
         Storage("int64 fixed", "int64", "int64"),
         Storage("float32 double", "float32", "float64", fused=False),
-        Storage("int32 double", "int32", "float64", fused=False, ties="away"),
-        Storage("uint16 double", "uint16", "float64", fused=False, ties="away"),
-        Storage("uint8 wide", "uint8", "int64", fraction=24),
-        Storage("int8 fixed", "int8", "int64", fraction=32),
-        Storage("int16 sixteenth", "int16", "int32", fraction=4, floor=True),
-        Storage("uint8 truncated", "uint8", "int32", fraction=2, cut=16),
+        Storage("int32 double", "int32", "float64", fused=False, rounding="away"),
+        Storage("uint16 double", "uint16", "float64", fused=False, rounding="away"),
+        Storage("uint8 wide", "uint8", "int64", fraction=24, rounding="up"),
+        Storage("int8 fixed", "int8", "int64", fraction=32, rounding="up"),
+        Storage("int16 sixteenth", "int16", "int32", fraction=4, rounding="down"),
+        Storage("uint8 truncated", "uint8", "int32", fraction=2, rounding="up", cut=16),
         Storage("uint8 plain", "uint8", "float32", fused=False),
         Storage("uint16 plain", "uint16", "float32", fused=False),
         Storage("int16 plain", "int16", "float32", fused=False),
         Storage("float32 plain", "float32", "float32", fused=False),
         Storage("float64 plain", "float64", "float64", fused=False),
-        Storage("uint8 sixteenth", "uint8", "int16", fraction=4, balanced=True),
+        Storage("uint8 sixteenth", "uint8", "int16", fraction=4),
         Storage("int16 short", "int16", "int16"),
-        Storage("uint8 short", "uint8", "int16", fraction=2, cut=16),
+        Storage("uint8 short", "uint8", "int16", fraction=2, rounding="up", cut=16),
     )
 }
 """Name -> storage whose sums are formed in another way: as another library does, for `gpu_upsample.compat`, or, the
@@ -148,6 +142,18 @@ def scalars(dtype: Any) -> tuple[Storage, int]:
     if name not in STORAGE:
         raise TypeError(f"dtype {dtype} is not supported; supported are {', '.join([*STORAGE, *PARTS])}")
     return STORAGE[name], parts
+
+
+def words(storage: Storage, parts: int) -> tuple[int, int]:
+    """Return an element of so many scalars as (bytes of a word, words): what only moves goes in words of up to 8 bytes.
+
+    Examples
+    --------
+    >>> words(STORAGE["float16"], 1), words(STORAGE["float64"], 2)
+    ((2, 1), (8, 2))
+    """
+    size = storage.itemsize * parts
+    return min(size, 8), max(1, size // 8)
 
 
 def check_floating(name: str, dtype: str) -> None:

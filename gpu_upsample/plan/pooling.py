@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.plan.dtypes import PARTS, Storage, scalars
-from gpu_upsample.plan.shapes import LONGEST_AXIS
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_flag
 from gpu_upsample.plan.steps import Output, Plan
 from gpu_upsample.plan.windows import Triple, count_windows, integers, three
 
@@ -113,13 +113,6 @@ def check_index_dtype(dtype: str) -> None:
     """Refuse indices of a dtype that counts nothing."""
     if dtype not in _INDEX_DTYPES:
         raise TypeError(f"indices must have dtype {' or '.join(_INDEX_DTYPES)}, got {dtype}")
-
-
-def as_flag(name: str, value: Any) -> bool:
-    """Return `value` as a bool, or say that it is none."""
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
 
 
 def _bounded(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:

@@ -14,12 +14,11 @@ from gpu_upsample.plan.pooling import (
     AXES,
     PoolStep,
     UnpoolStep,
-    as_flag,
     check_index_dtype,
     named_index,
     plan_max_pool,
 )
-from gpu_upsample.plan.shapes import as_shape
+from gpu_upsample.plan.shapes import as_flag, as_shape
 from gpu_upsample.plan.steps import Output, Plan
 from gpu_upsample.plan.windows import Ints, reach
 
@@ -146,7 +145,7 @@ def plan_max_pool_backward(
     (array([0, 0, 1, 1, 2, 2]), array([1, 2, 1, 2, 1, 1]))
     """
     if dtype not in _REAL:
-        raise TypeError(f"grad_output must have dtype {', '.join(_REAL[:-1])} or {_REAL[-1]}; got {dtype}")
+        raise TypeError(f"grad_output must have one of the dtypes {', '.join(_REAL)}; got {dtype}")
     check_index_dtype(indices_dtype)
     size = _checked_size("max_pool", rank, input_size)
     checked = as_flag("validate", validate)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.plan.dtypes import Storage, scalars
+from gpu_upsample.plan.dtypes import Storage, scalars, words
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer
 from gpu_upsample.plan.steps import Index, Output, Plan
 from gpu_upsample.plan.windows import Ints, Reach, count_windows, integers, reach
@@ -140,13 +140,6 @@ def fold_axes(axes: Sequence[Reach]) -> tuple[Reach, Reach, Reach]:
 
 
 # ---- what the arguments mean --------------------------------------------------------------------------------
-def _words(dtype: str) -> tuple[int, int]:
-    """Return an element as (bytes of a word, words)."""
-    storage, parts = scalars(dtype)
-    size = storage.itemsize * parts
-    return min(size, 8), max(1, size // 8)
-
-
 def _rank(ndim: Any, arguments: dict[str, Any], most: int | None) -> int:
     """Return the number of spatial axes: `ndim`, or the length of an argument that has one value per axis, or 2."""
     lengths = {name: len(value) for name, value in arguments.items() if isinstance(value, tuple)}
@@ -188,7 +181,7 @@ def plan_shuffle(shape: tuple[int, ...], dtype: str, factor: Any, ndim: Any, enl
     >>> plan.outputs[0].shape, plan.steps[0].rows
     ((1, 1, 6, 10), array([0, 6, 1, 7, 2, 8]))
     """
-    itemsize, words = _words(dtype)
+    word = words(*scalars(dtype))
     name = "upscale_factor" if enlarge else "downscale_factor"
     rank = _rank(ndim, {name: factor}, None)
     factors = integers(name, factor, rank, least=1)
@@ -223,7 +216,7 @@ def plan_shuffle(shape: tuple[int, ...], dtype: str, factor: Any, ndim: Any, enl
         pixel = np.arange(small[axis])[:, None] * prod(small[axis + 1 : -1])
         channel = np.arange(factors[axis]) * (prod(factors[axis + 1 :]) * apart)
         rows = (rows[:, None] + (pixel + channel).ravel()).ravel()
-    step = ShuffleStep(prod(before) * few, rows, factors[-1], apart, small[-1], enlarge, itemsize, words)
+    step = ShuffleStep(prod(before) * few, rows, factors[-1], apart, small[-1], enlarge, *word)
     return Plan(outputs, (step,))
 
 
@@ -252,8 +245,8 @@ def _windows(n: Sequence[int], kernel_size: Any, dilation: Any, padding: Any, st
     count = tuple(map(count_windows, n, kernel, stride, padding, dilation))
     if any(windows < 1 for windows in count):
         raise ValueError(
-            f"kernel_size={kernel_size!r} with dilation={dilation} spans {extents} samples, more than the {padded} "
-            f"of the spatial axes {tuple(n)} with padding={padding}"
+            f"kernel_size={kernel_size!r} with dilation={dilation} spans {extents} samples, more than the spatial axes "
+            f"have with padding={padding}, {padded}"
         )
     if max(padded + stride) > LONGEST_AXIS:
         raise ValueError(f"padded axes and stride must not exceed {LONGEST_AXIS}; got {padded} and {stride}")
@@ -271,7 +264,7 @@ def plan_unfold(
     >>> plan.outputs[0].shape, plan.steps[0].rows, plan.steps[0].shift
     ((1, 4, 2), array([0, 0, 1, 1]), array([0, 1, 0, 1]))
     """
-    itemsize, words = _words(dtype)
+    word = words(*scalars(dtype))
     given = {"kernel_size": kernel_size, "dilation": dilation, "padding": padding, "stride": stride}
     rank = _rank(ndim, given, 3)
     _check_axes("x", shape, 1, rank, rank)
@@ -279,9 +272,7 @@ def plan_unfold(
     _check_lengths("x", spatial)
     w = _windows(spatial, **given)
     rows, shift = unfolded_rows(w)
-    step = UnfoldStep(
-        prod(before), prod(spatial[:-1]), spatial[-1], rows, shift, w.count[-1], w.stride[-1], itemsize, words
-    )
+    step = UnfoldStep(prod(before), prod(spatial[:-1]), spatial[-1], rows, shift, w.count[-1], w.stride[-1], *word)
     after = (*before[:-1], before[-1] * prod(w.kernel), prod(w.count))
     return Plan((Output(after, dtype),), (step,))
 

@@ -38,11 +38,15 @@ class Sampling:
     nearest_rounding: str = "round_prefer_floor"
 
 
+def rounded(coordinate: NDArray[np.float64], rounding: str) -> NDArray[np.float64]:
+    """Return coordinates as whole numbers; what misses a half by rounding errors alone is one."""
+    return ROUNDINGS[rounding](settled(2 * coordinate, 2 * np.abs(coordinate) + 1) / 2)
+
+
 # ---- methods: name -> the map of one axis -------------------------------------------------------------------
 def _nearest(axis: Axis, how: Sampling) -> Index:
     coordinate, _ = source_coordinates(how.coordinates, axis)
-    coordinate = settled(2 * coordinate, 2 * np.abs(coordinate) + 1) / 2  # ties are exact
-    index = ROUNDINGS[how.nearest_rounding](coordinate).astype(np.int64)
+    index = rounded(coordinate, how.nearest_rounding).astype(np.int64)
     if how.border == "constant":
         return np.where((index < 0) | (index >= axis.n_in), -1, index)
     return np.clip(index, 0, axis.n_in - 1)
@@ -133,12 +137,6 @@ MODES: dict[str, Mode] = {
 }
 """Mode name of `interpolate` -> what it means."""
 
-LAYOUTS: dict[str, Callable[[int], tuple[int, ...]]] = {
-    "channels_first": lambda ndim: tuple(range(2, ndim)),
-    "channels_last": lambda ndim: tuple(range(1, ndim - 1)),
-}
-"""Data format -> the spatial axes of an array of that many axes."""
-
 
 def _sampling(mode: str, align_corners: bool, antialias: bool) -> Sampling:
     """Return the sampling that torch means by a mode and its switches."""
@@ -162,31 +160,34 @@ def _interpolate_maps(
 ) -> Maps:
     """Return the maps of `interpolate` for an array `name` of that shape; the other arguments are its own."""
     shapes.as_choice("mode", mode, MODES)
-    shapes.as_choice("data_format", data_format, LAYOUTS)
+    shapes.as_choice("data_format", data_format, shapes.SPATIAL)
     if not 3 <= len(shape) <= 5:
         raise ValueError(
             f"{name} must have 3, 4 or 5 axes (batch, channels and 1 to 3 spatial ones); got shape {shape}. "
             "resize() takes any rank"
         )
-    spec, axes = MODES[mode], LAYOUTS[data_format](len(shape))
+    spec, axes = MODES[mode], tuple(range(len(shape))[shapes.SPATIAL[data_format]])
     if len(axes) not in spec.ranks:
         fitting = [name for name, other in MODES.items() if len(axes) in other.ranks]
+        axis = "axis" if len(axes) == 1 else "axes"
         raise ValueError(
-            f"mode {mode!r} is for {' or '.join(map(str, spec.ranks))} spatial axes, {name} of shape {shape} has "
-            f"{len(axes)}; modes that fit are {', '.join(map(repr, fitting))}"
+            f"mode must be one of {', '.join(map(repr, fitting))} for {len(axes)} spatial {axis}; got {mode!r}, "
+            f"and {name} of shape {shape}"
         )
     if align_corners is not None and not spec.align_corners:
         raise ValueError(f"align_corners has no meaning for mode {mode!r}; got align_corners={align_corners!r}")
-    if antialias and not spec.antialias:
+    if shapes.as_flag("antialias", antialias) and not spec.antialias:
         fitting = [name for name, other in MODES.items() if other.antialias]
         raise ValueError(f"antialias=True needs one of the modes {', '.join(map(repr, fitting))}; got {mode!r}")
-    if recompute_scale_factor and size is not None:
+    recomputed = recompute_scale_factor is not None and shapes.as_flag("recompute_scale_factor", recompute_scale_factor)
+    if recomputed and size is not None:
         raise ValueError("recompute_scale_factor=True needs scale_factor, not size")
     n_in = tuple(shape[a] for a in axes)
     sizes, scales = shapes.output_sizes(n_in, size, scale_factor, "scale_factor")
-    if recompute_scale_factor:
+    if recomputed:
         scales = (None,) * len(axes)
-    how = _sampling(mode, bool(align_corners), bool(antialias))
+    aligned = align_corners is not None and shapes.as_flag("align_corners", align_corners)
+    how = _sampling(mode, aligned, bool(antialias))
     return {a: axis_map(Axis(n, m, s), how) for a, n, m, s in zip(axes, n_in, sizes, scales, strict=True)}
 
 
@@ -232,7 +233,7 @@ def _resize_maps(
         Sampling(
             shapes.as_choice("method", m, METHODS),
             shapes.as_choice("coordinates", coordinates, COORDINATES),
-            bool(antialias),
+            shapes.as_flag("antialias", antialias),
             shapes.as_choice("border", border, BORDERS),
             shapes.as_number("cubic_coeff", cubic_coeff),
             shapes.as_choice("nearest_rounding", nearest_rounding, ROUNDINGS),

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+SPATIAL = {"channels_first": slice(2, None), "channels_last": slice(1, -1)}
+"""Data format -> which axes of a batch are the spatial ones."""
+
 
 def as_integer(name: str, value: Any) -> int:
     """Return `value` as an int, or say why it is none."""
@@ -40,6 +43,13 @@ def as_real(name: str, value: Any) -> float:
         return math.inf if value > 0 else -math.inf
 
 
+def as_flag(name: str, value: Any) -> bool:
+    """Return `value` as a bool, or say that it is none."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def as_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     """Return `value` if it is one of `choices`, or list them."""
     choices = tuple(choices)
@@ -54,7 +64,7 @@ def per_axis(name: str, value: Any, rank: int) -> tuple[Any, ...]:
         return (value,) * rank
     values = tuple(value)
     if len(values) != rank:
-        raise ValueError(f"{name} must be one value or {rank}, one per resized axis; got {values!r}")
+        raise ValueError(f"{name} must be one value or {rank}, one per axis; got {values!r}")
     return values
 
 
@@ -150,5 +160,5 @@ def default_axes(ndim: int, size: Any, scale: Any) -> tuple[int, ...]:
         return tuple(range(ndim))
     raise ValueError(
         f"axes must be given: with an array of rank {ndim} and size={size!r}, scale={scale!r} it is not "
-        "clear which axes are meant"
+        "clear which axes are meant, as for example axes=(-2, -1) says it"
     )

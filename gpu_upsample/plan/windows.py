@@ -116,9 +116,19 @@ def spans(n_windows: int, n_samples: int, kernel: int, stride: int, padding: int
     (array([-1,  0,  1]), array([1, 0, 0]), array([3, 3, 2]))
     """
     shift = np.arange(kernel) * dilation - padding
+    return Spans(shift, *windows_inside(shift, stride, n_windows, n_samples), stride)
+
+
+def windows_inside(shift: Ints, stride: int, n_windows: int, n_samples: int) -> tuple[Ints, Ints]:
+    """Return the first and the end of the windows whose sample ``window * stride + shift`` lies on the axis.
+
+    Examples
+    --------
+    >>> windows_inside(np.array([-1, 4]), stride=2, n_windows=3, n_samples=5)
+    (array([1, 0]), array([3, 1]))
+    """
     begin = np.clip(-(shift // stride), 0, n_windows)
-    end = np.clip((n_samples - 1 - shift) // stride + 1, begin, n_windows)
-    return Spans(shift, begin, end, stride)
+    return begin, np.clip((n_samples - 1 - shift) // stride + 1, begin, n_windows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,30 +268,3 @@ def reach(n_windows: int, n_out: int, kernel: int, stride: int, padding: int, di
     reached = count > 0
     window, tap = np.where(reached, window - first * window_step, 0), np.where(reached, tap + first * tap_step, 0)
     return Reach(n_windows, kernel, stride, padding, dilation, window, tap, count)
-
-
-def reaching_pairs(
-    n_windows: int, n_out: int, kernel: int, stride: int, padding: int, dilation: int
-) -> tuple[Ints, Ints, Ints]:
-    """Return `reach` written out: where the pairs of each sample begin, how many there are, and all pairs.
-
-    Returns
-    -------
-    first, count : ndarray of int64, shape (n_out,)
-        The pairs of sample ``o`` are ``pairs[first[o] : first[o] + count[o]]``, ascending by tap.
-    pairs : ndarray of int64, shape (number of pairs, 2)
-        Each a (window, kernel tap).
-
-    Examples
-    --------
-    >>> first, count, pairs = reaching_pairs(3, 5, kernel=3, stride=2, padding=1, dilation=1)
-    >>> pairs[first[1] : first[1] + count[1]]
-    array([[1, 0],
-           [0, 2]])
-    """
-    table = reach(n_windows, n_out, kernel, stride, padding, dilation)
-    first = np.cumsum(table.count) - table.count
-    sample = np.repeat(np.arange(n_out), table.count)
-    t = np.arange(len(sample)) - first[sample]
-    window = table.window[sample] - t * table.window_step
-    return first, table.count, np.stack([window, table.tap[sample] + t * table.tap_step], axis=1)
