@@ -9,21 +9,19 @@ import numpy as np
 
 from gpu_upsample.call import apply
 from gpu_upsample.plan.cache import cached
-from gpu_upsample.plan.conv_transpose import plan_conv_transpose, without_bias
+from gpu_upsample.plan.conv_transpose import plan_conv_transpose
 from gpu_upsample.plan.shapes import as_integer
 from gpu_upsample.plan.windows import integers
 
 Integers = int | Sequence[int]
 
-_plan, _plan_without_bias = cached(plan_conv_transpose), cached(without_bias(plan_conv_transpose))
+_plan = cached(plan_conv_transpose, inputs=3)
 
 
 def _conv_transpose(x: Any, weight: Any, bias: Any, arguments: tuple[Any, ...], out: Any, backend: str | None) -> Any:
     """Run a transposed convolution; `arguments` are those of its plan."""
-    inputs = {"x": x, "weight": weight}
-    if bias is None:
-        return apply(_plan_without_bias, arguments, inputs, out, backend)
-    return apply(_plan, arguments, {**inputs, "bias": bias}, out, backend)
+    inputs = {"x": x, "weight": weight} | ({} if bias is None else {"bias": bias})
+    return apply(_plan, arguments, inputs, out, backend)
 
 
 def conv_transpose1d(

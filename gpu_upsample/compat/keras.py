@@ -19,7 +19,7 @@ from gpu_upsample.call import apply
 from gpu_upsample.compat import jax
 from gpu_upsample.nn import Learned
 from gpu_upsample.plan.cache import cached
-from gpu_upsample.plan.conv_transpose import conv_transpose_step, without_bias
+from gpu_upsample.plan.conv_transpose import conv_transpose_step
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS, SPATIAL, as_choice, as_integer
 from gpu_upsample.plan.steps import Output, Plan, plan_steps
@@ -214,8 +214,7 @@ def _plan_conv_transpose(
     return Plan((Output(tuple(shape_out), dtype),), (step,))
 
 
-_cached_conv_transpose = cached(_plan_conv_transpose)
-_cached_without_bias = cached(without_bias(_plan_conv_transpose))
+_cached_conv_transpose = cached(_plan_conv_transpose, inputs=3)
 
 
 class _ConvTranspose(Learned):
@@ -326,11 +325,8 @@ class _ConvTranspose(Learned):
         weight, bias = self._parameters(x)
         extra = self.output_padding or (None,) * self.rank
         arguments = (self.strides, self.dilation_rate, self.padding, extra, self.data_format)
-        inputs = {"x": x, "kernel": weight}
-        if bias is None:
-            result = apply(_cached_without_bias, arguments, inputs, out, backend)
-        else:
-            result = apply(_cached_conv_transpose, arguments, {**inputs, "bias": bias}, out, backend)
+        inputs = {"x": x, "kernel": weight} | ({} if bias is None else {"bias": bias})
+        result = apply(_cached_conv_transpose, arguments, inputs, out, backend)
         return result if self.activation is None else self.activation(result)
 
     def __repr__(self) -> str:

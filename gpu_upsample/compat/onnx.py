@@ -15,15 +15,13 @@ from gpu_upsample.call import apply
 from gpu_upsample.compat import onnx_plan as plans
 from gpu_upsample.compat.onnx_resize import plan_onnx_resize
 from gpu_upsample.plan.cache import cached
-from gpu_upsample.plan.conv_transpose import without_bias
 
 Integers = Sequence[int]
 
 _plan_resize = cached(plan_onnx_resize)
 _plan_max_pool = cached(plans.plan_onnx_max_pool)
 _plan_max_unpool = cached(plans.plan_onnx_max_unpool)
-_plan_conv_transpose = cached(plans.plan_onnx_conv_transpose)
-_plan_without_bias = cached(without_bias(plans.plan_onnx_conv_transpose))
+_plan_conv_transpose = cached(plans.plan_onnx_conv_transpose, inputs=3)
 _plan_shuffle = cached(plans.plan_onnx_shuffle)
 _plan_col2im = cached(plans.plan_onnx_col2im)
 
@@ -325,9 +323,8 @@ def conv_transpose(
     array([[[1., 1., 3., 2.]]])
     """
     arguments = (auto_pad, dilations, group, kernel_shape, output_padding, output_shape, pads, strides)
-    if B is None:
-        return apply(_plan_without_bias, arguments, {"X": X, "W": W}, None, backend)
-    return apply(_plan_conv_transpose, arguments, {"X": X, "W": W, "B": B}, None, backend)
+    inputs = {"X": X, "W": W} | ({} if B is None else {"B": B})
+    return apply(_plan_conv_transpose, arguments, inputs, None, backend)
 
 
 def depth_to_space(

@@ -9,7 +9,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS, index_of
+from gpu_upsample.cuda.kernels import THREADS, build_split, index_of
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,8 @@ def build_reduction(machine: Any, spec: ReductionSpec) -> Callable[..., None]:
     SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
     real, carrier = arithmetic.accumulator_of(SOURCE), arithmetic.carrier_of(RESULT)
     index, short = index_of(spec), types.uint32
+    split = build_split(machine, index)
     PARTS, FACTORS = spec.parts, spec.factors
-
-    @machine.inline
-    def split(place, length):
-        """Return the quotient and the remainder of a flat index."""
-        whole = quotient(place, length)
-        return whole, index(place - index(whole * length))
 
     @machine.inline
     def sample(window, stride, shift):

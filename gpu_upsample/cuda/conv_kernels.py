@@ -9,7 +9,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS, index_of
+from gpu_upsample.cuda.kernels import THREADS, build_split, index_of
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,15 @@ class ConvTransposeSpec:
 def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[..., None]:
     """Return the kernel that forms every sum directly, in the order that the plan's step names."""
     fma, widen, narrow = machine.fma, machine.widen, machine.narrow
-    plus, mad, quotient = machine.plus, machine.mad, machine.quotient
+    plus, mad = machine.plus, machine.mad
     block, thread, memory = machine.block, machine.thread, machine.memory
     load, store_lanes = machine.load, machine.store_lanes
 
     KIND = arithmetic.kind_of(spec.scalar)
     real, carrier = arithmetic.accumulator_of(KIND), arithmetic.carrier_of(KIND)
     index, short = index_of(spec), types.uint32
+    split = build_split(machine, index)
     PARTS, BIAS, LAST, CONJUGATE = spec.parts, spec.bias, spec.channels_last, spec.conjugate
-
-    @machine.inline
-    def split(place, length):
-        """Return the quotient and the remainder of a flat index."""
-        whole = quotient(place, length)
-        return whole, index(place - index(whole * length))
 
     @machine.inline
     def advanced(place, steps, step):

@@ -9,6 +9,7 @@ from numba import types
 
 from gpu_upsample import arithmetic
 from gpu_upsample.cuda.filter_spec import GROUP, FilterSpec
+from gpu_upsample.cuda.kernels import build_split
 
 
 def build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[..., Any], Callable[..., None]]:
@@ -17,6 +18,7 @@ def build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[
         machine.add_product, machine.widen, machine.plus, machine.mad, machine.quotient,
     )  # fmt: skip
     memory, load, load_near, load_lanes = machine.memory, machine.load, machine.load_near, machine.load_lanes
+    split = build_split(machine, index)
 
     SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
     real, carrier = arithmetic.accumulator_of(RESULT), arithmetic.carrier_of(SOURCE)
@@ -32,8 +34,8 @@ def build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[
         """Return the column of a place in a row, and where its window begins in a source row."""
         if INNER == 1:
             return place, index(load(column_start, place))
-        column = quotient(place, inner)
-        return column, mad(index(load(column_start, column)), inner, index(place - index(column * inner)))
+        column, channel = split(place, inner)
+        return column, mad(index(load(column_start, column)), inner, channel)
 
     @machine.inline
     def prepare_span(j, between, width_out, inner, tables, limits, known):
@@ -169,8 +171,7 @@ def build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[
         """Return the sum of the window of a place in an output row, tap by tap, in loops that are not unrolled."""
         column_start, column_count, column_weight, column_pitch, column_outside = tables
         factors = memory.local.array(GROUP, real)
-        column = quotient(place, inner)
-        channel = index(place - index(column * inner))
+        column, channel = split(place, inner)
         near = plus(begin, mad(index(load(column_start, column)), inner, channel))
         taps = index(load(column_count, column))
         stop = mad(taps, inner, near)

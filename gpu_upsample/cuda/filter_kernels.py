@@ -10,7 +10,7 @@ from numba import types
 from gpu_upsample import arithmetic
 from gpu_upsample.cuda.filter_columns import build_columns
 from gpu_upsample.cuda.filter_spec import FilterSpec, row_record
-from gpu_upsample.cuda.kernels import build_place, index_of
+from gpu_upsample.cuda.kernels import build_place, build_split, index_of
 
 
 def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
@@ -22,6 +22,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     RESULT = arithmetic.kind_of(spec.result)
     carrier_out = arithmetic.carrier_of(RESULT)
     real, index = arithmetic.accumulator_of(RESULT), index_of(spec)
+    split = build_split(machine, index)
     ROWS, RING, SUMS = spec.rows != "none", spec.rows == "ring", spec.rows == "sums"
     DIRECT, FEWER = spec.rows == "direct", spec.fewer
     DEPTH, LANES, FILL, INNER = max(1, spec.depth), spec.lanes, spec.fill, spec.inner
@@ -169,8 +170,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         if LINES:
             row_in, row_out = index(row_in * index(lines_in)), index(row_out * index(lines_out))
             threads = quotient(threads, index(lines_out))
-            line = quotient(number, threads)
-            number = index(number - index(line * threads))
+            line, number = split(number, threads)
             load_lanes(line_window, record(line, 2), pair, 2)
             first_line, count = index(pair[0]), types.uint32(pair[1] - pair[0])
             if FILL:

@@ -30,9 +30,23 @@ def word_of(spec: Any) -> Any:
     return getattr(types, f"uint{8 * spec.itemsize}")
 
 
+def build_split(machine: Any, index: Any) -> Callable[..., Any]:
+    """Return the function that takes a flat index apart."""
+    quotient = machine.quotient
+
+    @machine.inline
+    def split(place, length):
+        """Return the quotient and the remainder of a flat index."""
+        whole = quotient(place, length)
+        return whole, index(place - index(whole * length))
+
+    return split
+
+
 def build_place(machine: Any, index: Any) -> Callable[..., Any]:
     """Return the function that says which part of the output a thread owns."""
-    plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
+    plus, mad, block, thread = machine.plus, machine.mad, machine.block, machine.thread
+    split = build_split(machine, index)
 
     @machine.inline
     def place(across, strips, strip, rows_out):
@@ -42,10 +56,9 @@ def build_place(machine: Any, index: Any) -> Callable[..., Any]:
         the end of a short row. The plane of a thread behind the last one is none.
         """
         number = mad(index(block()), index(THREADS), index(thread()))
-        unit = quotient(number, index(across))
-        plane = quotient(unit, index(strips))
-        first = index(index(unit - index(plane * index(strips))) * index(strip))
-        last, along = min(index(rows_out), plus(first, index(strip))), index(number - index(unit * index(across)))
-        return plane, first, last, along
+        unit, along = split(number, index(across))
+        plane, above = split(unit, index(strips))
+        first = index(above * index(strip))
+        return plane, first, min(index(rows_out), plus(first, index(strip))), along
 
     return place

@@ -14,7 +14,7 @@ from numba import types
 
 from gpu_upsample import arithmetic
 from gpu_upsample.cuda.flags import OUT_OF_RANGE
-from gpu_upsample.cuda.kernels import THREADS, index_of, word_of
+from gpu_upsample.cuda.kernels import THREADS, build_split, index_of, word_of
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,9 @@ class UnpoolBackwardSpec:
 # ---- pooling ------------------------------------------------------------------------------------------------
 def build_windows(machine: Any, spec: WindowsSpec) -> Callable[..., None]:
     """Return the kernel that leaves word if the index of a window names no sample of it."""
-    plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
+    plus, mad, block, thread = machine.plus, machine.mad, machine.block, machine.thread
     load, atomic_max, index, DILATED = machine.load, machine.atomic_max, index_of(spec), spec.dilated
-
-    @machine.inline
-    def split(place, length):
-        """Return the quotient and the remainder of a flat index."""
-        whole = quotient(place, length)
-        return whole, index(place - index(whole * length))
+    split = build_split(machine, index)
 
     @machine.inline
     def meets(place, window, taps, stride, padding, dilation):
@@ -140,11 +135,12 @@ def windows_signature(spec: WindowsSpec) -> Any:
 def build_pool_backward(machine: Any, spec: PoolBackwardSpec) -> Callable[..., None]:
     """Return the kernel that adds up the gradients of the windows that chose each sample."""
     fma, widen, narrow = machine.fma, machine.widen, machine.narrow
-    plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
+    plus, mad, block, thread = machine.plus, machine.mad, machine.block, machine.thread
     memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
 
     KIND = arithmetic.kind_of(spec.scalar)
     real, carrier, index = arithmetic.accumulator_of(KIND), arithmetic.carrier_of(KIND), index_of(spec)
+    split = build_split(machine, index)
     COLUMNS, LANES = spec.columns, spec.lanes
 
     @machine.inline
@@ -163,12 +159,9 @@ def build_pool_backward(machine: Any, spec: PoolBackwardSpec) -> Callable[..., N
         q = index(unit * index(LANES))
         if q >= index(total):
             return
-        row = quotient(q, index(width_in))
-        j = index(q - index(row * index(width_in)))
-        slab = quotient(row, index(rows_in))
-        o = index(row - index(slab * index(rows_in)))
-        plane = quotient(slab, index(depth_in))
-        d = index(slab - index(plane * index(depth_in)))
+        row, j = split(q, index(width_in))
+        slab, o = split(row, index(rows_in))
+        plane, d = split(slab, index(depth_in))
         position = mad(mad(d, index(rows_in), o), index(width_in), j)
 
         sums = memory.local.array(LANES, real)

@@ -10,7 +10,7 @@ import numpy as np
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS, index_of
+from gpu_upsample.cuda.kernels import THREADS, build_split, index_of
 from gpu_upsample.plan.dtypes import STORAGE
 
 
@@ -55,11 +55,12 @@ def _lowest(source: str) -> float:
 
 def build_pool(machine: Any, spec: PoolSpec) -> Callable[..., None]:
     """Return the kernel that finds the largest sample of every window."""
-    plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
+    plus, mad, block, thread = machine.plus, machine.mad, machine.block, machine.thread
     memory, load, store_lanes, widen = machine.memory, machine.load, machine.store_lanes, machine.widen
 
     KIND, LOWEST = arithmetic.kind_of(spec.source), _lowest(spec.source)
     carrier, index = arithmetic.carrier_of(KIND), index_of(spec)
+    split = build_split(machine, index)
     HALF, FLOAT = spec.source.endswith("float16"), "float" in spec.source
     compared = arithmetic.accumulator_of(KIND) if HALF else carrier
     INDICES, COLUMNS, EDGES, LANES = spec.indices, spec.columns, spec.edges, spec.lanes
@@ -101,12 +102,9 @@ def build_pool(machine: Any, spec: PoolSpec) -> Callable[..., None]:
         q = index(unit * index(LANES))
         if q >= index(total):
             return
-        row = quotient(q, index(width_out))
-        j = index(q - index(row * index(width_out)))
-        slab = quotient(row, index(rows_out))
-        o = index(row - index(slab * index(rows_out)))
-        plane = quotient(slab, index(depth_out))
-        level = index(slab - index(plane * index(depth_out)))
+        row, j = split(q, index(width_out))
+        slab, o = split(row, index(rows_out))
+        plane, level = split(slab, index(depth_out))
         base = index(plane * index(index(depth_in) * index(index(rows_in) * index(width_in))))
 
         values, best = memory.local.array(LANES, carrier), memory.local.array(LANES, compared)
@@ -151,11 +149,10 @@ def build_pool(machine: Any, spec: PoolSpec) -> Callable[..., None]:
                 for lane in range(PAIR):
                     position = at[half * PAIR + lane]
                     if NUMBERED:
-                        line = quotient(position, index(width_in))
-                        slice_in = quotient(line, index(rows_in))
+                        line, column_in = split(position, index(width_in))
+                        slice_in, row_in = split(line, index(rows_in))
                         number = mad(plane, index(plane_step), index(slice_in * index(depth_step)))
-                        number = mad(index(line - index(slice_in * index(rows_in))), index(row_step), number)
-                        position = mad(index(position - index(line * index(width_in))), index(column_step), number)
+                        position = mad(column_in, index(column_step), mad(row_in, index(row_step), number))
                     pair[lane] = types.int64(position)
                 store_lanes(where, plus(q, index(half * PAIR)), pair, PAIR)
 

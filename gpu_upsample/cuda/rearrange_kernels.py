@@ -14,7 +14,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS, index_of, word_of
+from gpu_upsample.cuda.kernels import THREADS, build_split, index_of, word_of
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ class FoldSpec:
 
 def _build_place(machine: Any, index: Any) -> Callable[..., Any]:
     """Return the function that says which row a thread works on, and which of the row's groups of lanes it owns."""
-    mad, quotient, block, thread = machine.mad, machine.quotient, machine.block, machine.thread
+    mad, block, thread = machine.mad, machine.block, machine.thread
+    split = build_split(machine, index)
 
     @machine.inline
     def place(groups):
         unit = mad(index(block()), index(THREADS), index(thread()))
-        row = quotient(unit, index(groups))
-        return row, index(unit - index(row * index(groups)))
+        return split(unit, index(groups))
 
     return place
 
@@ -99,10 +99,11 @@ def _build_place(machine: Any, index: Any) -> Callable[..., Any]:
 # ---- shuffle ------------------------------------------------------------------------------------------------
 def build_shuffle(machine: Any, spec: ShuffleSpec) -> Callable[..., None]:
     """Return the kernel that moves pixels between one large row and its small ones."""
-    plus, mad, quotient = machine.plus, machine.mad, machine.quotient
+    plus, mad = machine.plus, machine.mad
     memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
 
     word, index = word_of(spec), index_of(spec)
+    split = build_split(machine, index)
     WORDS, FACTOR, ENLARGE, LANES, ACCESS = spec.words, spec.factor, spec.enlarge, spec.lanes, spec.access
     OWNED, PARTS = max(1, FACTOR) * LANES, LANES // ACCESS
     place = _build_place(machine, index)
@@ -112,8 +113,7 @@ def build_shuffle(machine: Any, spec: ShuffleSpec) -> Callable[..., None]:
         if row >= index(total):
             return
         width, apart, count = index(width), index(apart), index(factor)
-        plane = quotient(row, index(rows_large))
-        o = index(row - index(plane * index(rows_large)))
+        plane, o = split(row, index(rows_large))
         first = mad(plane, index(rows_small), index(load(rows, o)))
         j = index(group * index(LANES))
         short = mad(first, width, j)
@@ -169,10 +169,11 @@ def shuffle_signature(spec: ShuffleSpec) -> Any:
 # ---- unfold -------------------------------------------------------------------------------------------------
 def build_unfold(machine: Any, spec: UnfoldSpec) -> Callable[..., None]:
     """Return the kernel that copies the samples under one tap."""
-    plus, mad, quotient = machine.plus, machine.mad, machine.quotient
+    plus, mad = machine.plus, machine.mad
     memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
 
     word, index, narrow = word_of(spec), index_of(spec), types.uint32
+    split = build_split(machine, index)
     WORDS, LANES, ACCESS = spec.words, spec.lanes, spec.access
     PARTS = LANES // ACCESS
     place = _build_place(machine, index)
@@ -182,8 +183,7 @@ def build_unfold(machine: Any, spec: UnfoldSpec) -> Callable[..., None]:
         row, group = place(groups)
         if row >= index(total):
             return
-        plane = quotient(row, index(rows_out))
-        o = index(row - index(plane * index(rows_out)))
+        plane, o = split(row, index(rows_out))
         source, shifted = load(rows, o), load(shift, o)
         j = index(group * index(LANES))
         begin = index(mad(plane, index(rows_in), index(source)) * index(width_in))
@@ -191,12 +191,11 @@ def build_unfold(machine: Any, spec: UnfoldSpec) -> Callable[..., None]:
         for a in range(PARTS):
             for i in range(ACCESS):
                 at = plus(j, index(a * ACCESS + i))
-                window = quotient(at, index(WORDS))
+                window, extra = split(at, index(WORDS))
                 # Before the first sample, the place wraps to one far beyond the last.
                 sample = mad(narrow(window), narrow(stride), shifted)
                 part[i] = word(0)
                 if source != narrow(NOWHERE) and sample < narrow(width_in):
-                    extra = index(at - index(window * index(WORDS)))
                     part[i] = load(x, mad(plus(begin, index(sample)), index(WORDS), extra))
             store_lanes(y, plus(mad(row, index(width_out), j), index(a * ACCESS)), part, ACCESS)
 
@@ -214,7 +213,7 @@ def unfold_signature(spec: UnfoldSpec) -> Any:
 def build_fold(machine: Any, spec: FoldSpec) -> Callable[..., None]:
     """Return the kernel that adds up the columns that reach a sample."""
     fma, widen, narrow = machine.fma, machine.widen, machine.narrow
-    plus, mad, quotient = machine.plus, machine.mad, machine.quotient
+    plus, mad = machine.plus, machine.mad
     memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
 
     SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
@@ -222,6 +221,7 @@ def build_fold(machine: Any, spec: FoldSpec) -> Callable[..., None]:
     HAS_BIAS, PARTS, TAPS, LANES, ACCESS = bool(spec.bias), spec.parts, spec.taps, spec.lanes, spec.access
     real, carrier_out = arithmetic.accumulator_of(RESULT), arithmetic.carrier_of(RESULT)
     index = index_of(spec)
+    split = build_split(machine, index)
     place = _build_place(machine, index)
 
     def kernel(
@@ -234,10 +234,8 @@ def build_fold(machine: Any, spec: FoldSpec) -> Callable[..., None]:
         if row >= index(total):
             return
         one, unit = index(1), real(1.0)
-        above = quotient(row, index(samples_high))
-        h = index(row - index(above * index(samples_high)))
-        image = quotient(above, index(samples_deep))
-        d = index(above - index(image * index(samples_deep)))
+        above, h = split(row, index(samples_high))
+        image, d = split(above, index(samples_deep))
         j = index(group * index(LANES))
 
         # Within the columns, a tap of the row lies `length` scalars behind the one before it.
@@ -246,8 +244,7 @@ def build_fold(machine: Any, spec: FoldSpec) -> Callable[..., None]:
         at, count = memory.local.array(LANES, index), memory.local.array(LANES, types.uint32)
         sums = memory.local.array(LANES, real)
         for lane in range(LANES):
-            sample = quotient(plus(j, index(lane)), index(PARTS))
-            extra = index(plus(j, index(lane)) - index(sample * index(PARTS)))
+            sample, extra = split(plus(j, index(lane)), index(PARTS))
             inside = mad(index(load(wide_window, sample)), index(PARTS), extra)
             at[lane] = mad(index(load(wide_tap, sample)), length, inside)
             count[lane] = load(wide_count, sample)
@@ -284,13 +281,12 @@ def build_fold(machine: Any, spec: FoldSpec) -> Callable[..., None]:
             a = plus(a, one)
 
         part = memory.local.array(ACCESS, carrier_out)
-        channel = index(image - index(quotient(image, index(channels)) * index(channels)))
+        _, channel = split(image, index(channels))
         for lane in range(LANES):
             if pairs_deep == index(0) or pairs_high == index(0) or count[lane] == types.uint32(0):
                 sums[lane] = real(0.0)
             if HAS_BIAS:
-                sample = quotient(plus(j, index(lane)), index(PARTS))
-                extra = index(plus(j, index(lane)) - index(sample * index(PARTS)))
+                sample, extra = split(plus(j, index(lane)), index(PARTS))
                 value = load(bias, mad(channel, index(PARTS), extra))
                 sums[lane] = fma(unit, widen(BIAS, value), sums[lane])
             part[lane % ACCESS] = narrow(RESULT, sums[lane])

@@ -8,7 +8,7 @@ from typing import Any
 
 from numba import types
 
-from gpu_upsample.cuda.kernels import build_place, index_of, word_of
+from gpu_upsample.cuda.kernels import build_place, build_split, index_of, word_of
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class SelectSpec:
 
 def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
     """Return the kernel that copies selected samples."""
-    plus, mad, quotient = machine.plus, machine.mad, machine.quotient
+    plus, mad = machine.plus, machine.mad
     memory, load, load_near, load_lanes = machine.memory, machine.load, machine.load_near, machine.load_lanes
     store_lanes = machine.store_lanes
 
@@ -51,7 +51,7 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
     PIXEL, SPAN, PHASES, STEP, SHIFT = max(1, INNER), spec.phases > 0, max(1, spec.phases), spec.step, spec.shift
     REACH = (((LANES - 1) // PIXEL * STEP + SHIFT) // PHASES + 1) * PIXEL
     OWN = 1 if SPAN else LANES
-    place = build_place(machine, index)
+    place, split = build_place(machine, index), build_split(machine, index)
     NOWHERE = 2**32 - 1
 
     @machine.inline
@@ -60,10 +60,9 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
         if INNER == 1:
             chosen = load(columns, here)
             return index(chosen), chosen != types.uint32(NOWHERE)
-        column = quotient(here, inner)
+        column, channel = split(here, inner)
         chosen = load(columns, column)
-        first = mad(index(chosen), inner, index(here - index(column * inner)))
-        return first, chosen != types.uint32(NOWHERE)
+        return mad(index(chosen), inner, channel), chosen != types.uint32(NOWHERE)
 
     def kernel(
         x, y, planes, across, strips, strip, rows_in, rows_out, width_in, width_out, inner, rows, columns,

@@ -18,7 +18,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample.cuda.flags import OUT_OF_RANGE, STRAYED
-from gpu_upsample.cuda.kernels import THREADS, index_of, word_of
+from gpu_upsample.cuda.kernels import THREADS, build_split, index_of, word_of
 
 SOURCES = 8
 """Sources of a thread that votes or places."""
@@ -104,11 +104,12 @@ def build_fill(machine: Any, spec: FillSpec) -> Callable[..., None]:
 
     A sample whose index lies elsewhere leaves its window empty and clears the vote for its place.
     """
-    plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
+    plus, mad, block, thread = machine.plus, machine.mad, machine.block, machine.thread
     memory, load_lanes, store_lanes, atomic_max = (
         machine.memory, machine.load_lanes, machine.store_lanes, machine.atomic_max,
     )  # fmt: skip
     word, index, chosen_type = word_of(spec), index_of(spec), getattr(types, spec.indices)
+    split = build_split(machine, index)
     LENGTH, WINDOWS, PARTS, NOWHERE = spec.length, spec.windows, spec.parts, 2**64 - 1 if spec.wide else 2**32 - 1
     TAKEN, FILLED = WINDOWS * PARTS, WINDOWS * LENGTH * PARTS
 
@@ -116,12 +117,9 @@ def build_fill(machine: Any, spec: FillSpec) -> Callable[..., None]:
         q = index(mad(index(block()), index(THREADS), index(thread())) * index(WINDOWS))
         if q >= index(total):
             return
-        row = quotient(q, index(width_in))
-        column = index(q - index(row * index(width_in)))
-        slab = quotient(row, index(rows_in))
-        r = index(row - index(slab * index(rows_in)))
-        plane = quotient(slab, index(depth_in))
-        level = index(slab - index(plane * index(depth_in)))
+        row, column = split(q, index(width_in))
+        slab, r = split(row, index(rows_in))
+        plane, level = split(slab, index(depth_in))
         width, rows = index(index(width_in) * index(LENGTH)), index(index(rows_in) * index(row_taps))
         n_out = index(index(index(depth_in) * index(depth_taps)) * index(rows * width))
         base = index(plane * n_out)
@@ -243,9 +241,10 @@ def place_signature(spec: PlaceSpec) -> Any:
 
 def build_fetch(machine: Any, spec: FetchSpec) -> Callable[..., None]:
     """Return the kernel in which every output fetches its winner, or is zero."""
-    mad, quotient, plus, block, thread = machine.mad, machine.quotient, machine.plus, machine.block, machine.thread
+    mad, plus, block, thread = machine.mad, machine.plus, machine.block, machine.thread
     memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
     word, index = word_of(spec), index_of(spec)
+    split = build_split(machine, index)
     LANES, PARTS, VECTOR = spec.lanes, spec.parts, spec.parts == 1
 
     def kernel(x, y, winners, total):
@@ -260,8 +259,7 @@ def build_fetch(machine: Any, spec: FetchSpec) -> Callable[..., None]:
             part = index(0)
             if not VECTOR:
                 place = plus(q, index(lane))
-                sample = quotient(place, index(PARTS))
-                part = index(place - index(sample * index(PARTS)))
+                sample, part = split(place, index(PARTS))
                 votes[lane] = load(winners, sample)
             values[lane] = word(0)
             if votes[lane] > index(0):

@@ -45,12 +45,16 @@ Planner = Callable[[tuple[tuple[Any, Any], ...], bytes], "Plan"]
 """Returns the plan for the (shape, dtype) of every input and the written arguments of a call."""
 
 
-def cached(plan: Callable[..., Plan]) -> Planner:
-    """Return the planner that calls `plan` with shape and dtype of every input and the arguments, and remembers it."""
+def cached(plan: Callable[..., Plan], inputs: int = 0) -> Planner:
+    """Return the planner that calls `plan` with shape and dtype of every input and the arguments, and remembers it.
+
+    Where `inputs` are more than a call has, those that it lacks, the last ones, are None.
+    """
 
     @lru_cache(maxsize=256)
-    def remembered(inputs: tuple[tuple[Any, Any], ...], call: bytes) -> Plan:
+    def remembered(given: tuple[tuple[Any, Any], ...], call: bytes) -> Plan:
         arguments = call.arguments if isinstance(call, _Unwritten) else marshal.loads(call)
-        return plan(*chain.from_iterable(inputs), *arguments)
+        absent = (None, None) * (inputs - len(given))
+        return plan(*chain.from_iterable(given), *absent, *arguments)
 
     return remembered

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -153,11 +152,6 @@ def plan_conv_transpose(*arguments: Any) -> Plan:
     """Plan a transposed convolution; the arguments are those of `conv_transpose_step`."""
     output, step = conv_transpose_step(*arguments)
     return Plan((output,), (step,))
-
-
-def without_bias(plan: Callable[..., Plan]) -> Callable[..., Plan]:
-    """Return the plan of a transposed convolution of two arrays alone: the bias is absent."""
-    return lambda *call: plan(*call[:4], None, None, *call[4:])
 
 
 def conv_transpose_step(
