@@ -15,7 +15,7 @@ from gpu_upsample import cpu
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu import resample
 from gpu_upsample.cpu.bands import Bands, joined
-from gpu_upsample.cpu.vectors import interleave
+from gpu_upsample.cpu.vectors import transpose
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.resample import plan_resize
 from gpu_upsample.plan.steps import FilterStep
@@ -325,7 +325,7 @@ import os; os._exit(0)  # the mappings cannot be closed while arrays look at the
 def test_rows_are_interleaved(rows):
     @njit
     def run(array, target):
-        interleave(ROWS, LANES, array, 3, 20, target, 5)
+        transpose(ROWS, LANES, array, 3, 20, target, 5)
 
     ROWS, LANES = rows, 16
     array, target = np.arange(200, dtype=np.float32), np.zeros(150, np.float32)

@@ -1,4 +1,4 @@
-"""The CPU kernels of the transposed convolution: written as those of `kernels.py` are.
+"""The CPU kernels of the transposed convolution.
 
 There are two, for short sums and for long ones; both add the same terms in the same order.
 """
@@ -10,9 +10,9 @@ from typing import Any
 
 from gpu_upsample.arithmetic import carrier_of
 from gpu_upsample.cpu.compiled import compiled
-from gpu_upsample.cpu.kernels import fma, narrow, widen
+from gpu_upsample.cpu.scalars import fma, narrow, widen
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
-from gpu_upsample.cpu.vectors import BYTES, announce, collect, entry, interleave, load, splat, store
+from gpu_upsample.cpu.vectors import BYTES, entry, gather, load, prefetch, splat, store, transpose
 
 CHANNELS_IN, BLOCKS = 8, 8
 """Channels of the input and blocks of sums of which the weight is brought into the order of the products at once."""
@@ -152,7 +152,7 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
                                 for k in range(name, name + taps // PAIRS):
                                     base = src + entry(bases, k)
                                     if NEAR and base + REACH <= weight.size:  # none is read beyond the end
-                                        factor = collect(2, weight, base, load(TURN, offsets, k * TURN))
+                                        factor = gather(2, weight, base, load(TURN, offsets, k * TURN))
                                         store(panels, at, widen(KIND, factor))
                                         at += TURN
                                         continue
@@ -194,7 +194,7 @@ def turned_panel_kernel(KIND: int, ROWS: int) -> Any:  # noqa: N803
                     there = min(ROWS, height - block * ROWS)
                     if there == ROWS and src + (ROWS - 1) * apart + pitch <= weight.size:  # none is read beyond the end
                         for tap in range(0, pitch, LANES):
-                            interleave(ROWS, LANES, weight, src + tap, apart, turned, dst + tap * ROWS)
+                            transpose(ROWS, LANES, weight, src + tap, apart, turned, dst + tap * ROWS)
                     else:
                         for i in range(ROWS):
                             for tap in range(window):
@@ -344,9 +344,9 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                                     while True:
                                         for lane in range(lanes):
                                             src = (load_alone(places, begun_at + lane) + at) * PARTS + j
-                                            announce(x, src + LANES)
+                                            prefetch(x, src + LANES)
                                             store(turned, lane * LANES, widen(KIND, load(LANES, x, src)))
-                                        interleave(LANES, LANES, turned, 0, LANES, turned, LANES * LANES)
+                                        transpose(LANES, LANES, turned, 0, LANES, turned, LANES * LANES)
                                         for lane in range(lanes):
                                             c, of = (j + lane) // PARTS, (j + lane) % PARTS
                                             value = load(LANES, turned, (LANES + lane) * LANES)
@@ -397,7 +397,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                                     away = outputs[names + block * ROWS + i, 1]
                                     away += group * out_group * between_out * PARTS
                                     for v in range(vectors):
-                                        interleave(RUN, LANES, totals, i * tile + v * LANES, tile, turned, 0)
+                                        transpose(RUN, LANES, totals, i * tile + v * LANES, tile, turned, 0)
                                         if even[t, v]:
                                             dst = target[t, v * LANES] * PARTS + away
                                             for j in range(0, RUN * LANES, LANES):

@@ -1,4 +1,4 @@
-"""The CPU kernels of max pooling and unpooling, compiled by Numba without the GIL (see `kernels.py`)."""
+"""The CPU kernels of max pooling and unpooling (see `scalars.py`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.cpu.compiled import compiled
-from gpu_upsample.cpu.kernels import widen
+from gpu_upsample.cpu.scalars import widen
 
 KERNELS, STRIDES = (2, 3), (1, 2)
 """The lengths of windows along a row and their strides that get a loop of their own."""

@@ -1,4 +1,4 @@
-"""The CPU kernels that move samples about; written as those of `kernels.py` are."""
+"""The CPU kernels that move samples about."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from gpu_upsample.cpu.compiled import compiled
-from gpu_upsample.cpu.kernels import fma, narrow, widen
+from gpu_upsample.cpu.scalars import fma, narrow, widen
 
 UNROLLED = 4
 """The largest factor or stride that gets a loop of its own; larger ones share one with a run-time factor."""

@@ -199,7 +199,7 @@ def stream_line(typingctx: Any, array: Any, at: Any, source: Any, start: Any) ->
 
 
 @primitive
-def announce(typingctx: Any, array: Any, at: Any) -> Any:
+def prefetch(typingctx: Any, array: Any, at: Any) -> Any:
     """Fetch the cache line of an element that will be written soon, without waiting; there may be no such element."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -283,7 +283,7 @@ def entry(typingctx: Any, table: Any, at: Any) -> Any:
 
 
 @primitive
-def spread(typingctx: Any, lanes: Any, table: Any, at: Any) -> Any:
+def broadcast(typingctx: Any, lanes: Any, table: Any, at: Any) -> Any:
     """Return a vector of one element of an array that nobody writes to."""
     number = _literal(lanes)
     if number is None:
@@ -390,7 +390,7 @@ def _bits(scalar: Any) -> int:
     return scalar.width if isinstance(scalar, ir.IntType) else 32 if isinstance(scalar, ir.FloatType) else 64
 
 
-def _gather(builder: Any, base: Any, kind: Any, index: Any) -> Any:
+def _gather_singly(builder: Any, base: Any, kind: Any, index: Any) -> Any:
     """Return the elements one by one: LLVM knows no generic permutation, and its gather no more than this."""
     result = ir.Constant(kind, ir.Undefined)
     for lane in range(kind.count):
@@ -405,7 +405,7 @@ def _has(context: Any, feature: str) -> bool:
 
 
 @primitive
-def collect(typingctx: Any, spread: Any, array: Any, at: Any, index: Any) -> Any:
+def gather(typingctx: Any, spread: Any, array: Any, at: Any, index: Any) -> Any:
     """Return the elements ``array[at + index]``, one per lane.
 
     They all lie in the `spread` registers from `at` on, which may be read as a whole; where that is 0, anywhere. A
@@ -418,7 +418,7 @@ def collect(typingctx: Any, spread: Any, array: Any, at: Any, index: Any) -> Any
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         base, bits = _place(context, builder, array, args[1], args[2]), array.dtype.bitwidth
         if number == 0 or not _has(context, _PERMUTATIONS[bits][0]):
-            return _gather(builder, base, ir.VectorType(base.type.pointee, index.lanes), args[3])
+            return _gather_singly(builder, base, ir.VectorType(base.type.pointee, index.lanes), args[3])
         held = ir.VectorType(base.type.pointee, BYTES * 8 // bits)
         parts = []
         for part in range(number):
@@ -454,7 +454,7 @@ def _interleaved(builder: Any, a: Any, b: Any, first: int) -> Any:
 
 
 @primitive
-def interleave(typingctx: Any, rows: Any, lanes: Any, array: Any, at: Any, pitch: Any, target: Any, to: Any) -> Any:
+def transpose(typingctx: Any, rows: Any, lanes: Any, array: Any, at: Any, pitch: Any, target: Any, to: Any) -> Any:
     """Write the columns of `rows` vectors, which begin `pitch` elements apart, one after another."""
     number, width = _literal(rows), _literal(lanes)
     if number is None or width is None:

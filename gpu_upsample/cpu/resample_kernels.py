@@ -1,38 +1,33 @@
-"""The CPU kernels: strips of output rows, compiled by Numba without the GIL.
-
-Compile-time integers in capitals select a specialisation. They come in through a closure, which Numba can cache
-on disk as long as it holds nothing but integers; the arithmetic is therefore a module global.
-"""
+"""The CPU kernels of resampling, on strips of output rows."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
-from numba.extending import intrinsic
-
 from gpu_upsample import arithmetic
 from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.compiled import compiled
+from gpu_upsample.cpu.scalars import add_product, lanes_of, widen
 from gpu_upsample.cpu.vectors import (
-    announce,
     at_line,
-    collect,
+    broadcast,
     copy,
     entry,
     fence,
-    interleave,
+    gather,
     keep,
     load,
     load_first,
     pointer,
+    prefetch,
     splat,
-    spread,
     store,
     store_first,
     stream,
     stream_line,
     table,
+    transpose,
     unless_zero,
 )
 
@@ -41,14 +36,6 @@ STRIP_LINES = 64
 
 TOGETHER = 4
 """Rows of the result at most that are formed together."""
-
-_scalar = arithmetic.build(intrinsic)
-fma, add_product, widen, narrow = _scalar.fma, _scalar.add_product, _scalar.widen, _scalar.narrow
-
-
-def lanes_of(kind: int) -> int:
-    """Return how many accumulators of a stored scalar fill a vector."""
-    return vectors.BYTES * 8 // arithmetic.accumulator_of(kind).bitwidth
 
 
 @compiled
@@ -180,10 +167,10 @@ def filter_kernel(
                                     total = splat(DEEP, column_zero)
                                     for k in range(entry(column_count, b)):
                                         value = widen(SOURCE, load(DEEP, x, at + k * inner + i))
-                                        factor = spread(DEEP, column_weight, b * taps + k)
+                                        factor = broadcast(DEEP, column_weight, b * taps + k)
                                         total = add_product(RESULT, factor, value, total)
                                     if FILL and entry(column_outside, b) != 0:
-                                        factor = spread(DEEP, column_outside, b)
+                                        factor = broadcast(DEEP, column_outside, b)
                                         total = add_product(RESULT, factor, splat(DEEP, fill), total)
                                     store(ring, dst + b * stride + i, total)
                                     if i + DEEP >= inner:
@@ -200,10 +187,10 @@ def filter_kernel(
                                 for k in range(length):
                                     if JOINT > 1:  # they are loaded once, and the loop is unrolled
                                         index = table(LANES, column_index, form * JOINT + k * LANES)
-                                        value = collect(SPREAD, samples, at, index)
+                                        value = gather(SPREAD, samples, at, index)
                                     else:
                                         index = table(LANES, column_index, form)
-                                        value = collect(SPREAD, samples, at + k * inner, index)
+                                        value = gather(SPREAD, samples, at + k * inner, index)
                                     if RAW:
                                         value = widen(SOURCE, value)
                                     factor = table(LANES, column_weight, form * length + k * LANES)
@@ -222,7 +209,7 @@ def filter_kernel(
                         ahead = -(lead + to) & (LINE - 1) if streams else 0
                         at, end = j + ahead if j else 0, min(width, j + ahead + chunk)
                         if streams and not j and (lead + to + width) & (LINE - 1):
-                            announce(out, to + width)
+                            prefetch(out, to + width)
                         while at < end:
                             n = min(end - at, WIDE, ahead - at if at < ahead else WIDE)
                             total = splat(WIDE, row_zero)
@@ -233,9 +220,9 @@ def filter_kernel(
                                     value = widen(SOURCE, load(WIDE, x, (begin + k) * width_in + at))
                                 else:
                                     value = widen(SOURCE, load_first(WIDE, x, (begin + k) * width_in + at, n))
-                                total = add_product(RESULT, spread(WIDE, row_weight, weights + k), value, total)
+                                total = add_product(RESULT, broadcast(WIDE, row_weight, weights + k), value, total)
                             if FILL and entry(row_outside, row - r + o) != 0:
-                                factor = spread(WIDE, row_outside, row - r + o)
+                                factor = broadcast(WIDE, row_outside, row - r + o)
                                 total = add_product(RESULT, factor, splat(WIDE, fill), total)
                             packed = vectors.narrow(RESULT, total)
                             if (n < WIDE or at < ahead) and not collects:
@@ -283,20 +270,20 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
                     at = min(r + lane, rows - 1) * width_in + i
                     value = load(LANES, x, at) if n == LANES else load_first(LANES, x, at, n)
                     store(square, lane * LANES, widen(SOURCE, value))
-                interleave(LANES, LANES, square, 0, LANES, turned, i * LANES)
+                transpose(LANES, LANES, square, 0, LANES, turned, i * LANES)
             for c in range(column_start.size):
                 for i in range(inner):
                     at = (entry(column_start, c) * inner + i) * LANES
                     total = splat(LANES, zero)
                     for k in range(entry(column_count, c)):
                         value = load(LANES, turned, at + k * inner * LANES)
-                        total = add_product(RESULT, spread(LANES, column_weight, c * taps + k), value, total)
+                        total = add_product(RESULT, broadcast(LANES, column_weight, c * taps + k), value, total)
                     if FILL and entry(column_outside, c) != 0:
-                        total = add_product(RESULT, spread(LANES, column_outside, c), splat(LANES, fill), total)
+                        total = add_product(RESULT, broadcast(LANES, column_outside, c), splat(LANES, fill), total)
                     store(sums, (c * inner + i) * LANES, total)
             for i in range(0, width, LANES):
                 n = min(LANES, width - i)
-                interleave(LANES, LANES, sums, i * LANES, LANES, square, 0)
+                transpose(LANES, LANES, sums, i * LANES, LANES, square, 0)
                 for lane in range(min(LANES, rows - r)):
                     value = vectors.narrow(RESULT, load(LANES, square, lane * LANES))
                     if n == LANES:
@@ -365,7 +352,7 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
                     for b in range(column_start.size):
                         form = entry(column_form, b) * LANES
                         index = load(LANES, column_index, form)
-                        value = collect(SPREAD, samples, entry(column_start, b), index)
+                        value = gather(SPREAD, samples, entry(column_start, b), index)
                         if FILL:
                             value = unless_zero(load(LANES, column_inside, form), value, splat(LANES, fill))
                         store(row, b * stride, value)
