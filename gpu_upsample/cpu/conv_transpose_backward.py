@@ -23,7 +23,6 @@ from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep, ReductionStep, rounding
 from gpu_upsample.plan.dtypes import STORAGE
 from gpu_upsample.plan.rearrange import UnfoldStep
-from gpu_upsample.plan.windows import Triple
 
 # Columns of one matrix product, in bytes: they should still be in the cache when they are multiplied.
 COLUMN_BYTES = 1 << 21
@@ -150,40 +149,14 @@ def _columns(step: ConvTransposeBackwardStep, planes: Any) -> Iterator[tuple[sli
 def _weight_by_product(step: ConvTransposeBackwardStep, grad_output: Any, x: Any, grad_weight: Any) -> None:
     """Multiply the input by the columns, and add up."""
     conv = step.forward
-    gradient = _planes(conv, _numbers(conv, grad_output), conv.size_out)
-    source = np.conj(_planes(conv, _numbers(conv, x), conv.size_in))
+    gradient = conv.planes(conv.numbers(grad_output), conv.size_out)
+    source = np.conj(conv.planes(conv.numbers(x), conv.size_in))
     sums = np.zeros((conv.groups, conv.channels_in, conv.channels_out * prod(conv.kernel)), source.dtype)
     for image in range(conv.batch):
         for group in range(conv.groups):
             for part, columns in _columns(step, np.ascontiguousarray(gradient[image, group])):
                 sums[group] += source[image, group, :, part] @ columns.T
-    _elements(conv, grad_weight)[:] = _rounded(conv, sums.reshape(sums.shape[0], -1)).reshape(-1)
-
-
-def _numbers(step: ConvTransposeStep, x: Any) -> Any:
-    """Return stored words as numbers that BLAS can multiply."""
-    if step.storage.name == "bfloat16":
-        return (x.astype(np.uint32) << 16).view(np.float32)
-    if step.storage.name == "float16":
-        return x.view(np.float16).astype(np.float32)
-    return x if step.parts == 1 else x.view(np.result_type(x.dtype, np.complex64))
-
-
-def _planes(step: ConvTransposeStep, x: Any, size: Triple) -> Any:
-    """Return a view of the shape (batch, groups, channels of a group, samples), whatever the layout."""
-    if step.channels_last:
-        return x.reshape(step.batch, prod(size), step.groups, -1).transpose(0, 2, 3, 1)
-    return x.reshape(step.batch, step.groups, -1, prod(size))
-
-
-def _elements(step: ConvTransposeStep, out: Any) -> Any:
-    """Return flat scalars as elements."""
-    return out if step.parts == 1 else out.view(np.result_type(out.dtype, np.complex64))
-
-
-@lru_cache(maxsize=64)
-def _rounding(step: ConvTransposeStep, rows: int, width: int) -> Any:
-    return rounding(rows, width, step.storage)
+    conv.elements(grad_weight)[:] = _rounded(conv, sums.reshape(sums.shape[0], -1)).reshape(-1)
 
 
 def _rounded(step: ConvTransposeStep, values: Any) -> Any:
@@ -191,7 +164,7 @@ def _rounded(step: ConvTransposeStep, values: Any) -> Any:
     if step.storage.name == step.storage.accumulator:
         return values
     out = np.empty(values.shape, step.storage.carrier)
-    run_fold(_rounding(step, *values.shape), values.reshape(-1), out.reshape(-1))
+    run_fold(rounding(*values.shape, step.storage), values.reshape(-1), out.reshape(-1))
     return out
 
 

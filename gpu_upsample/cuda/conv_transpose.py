@@ -62,15 +62,6 @@ def matrix_precision(name: str) -> Iterator[None]:
         linalg.set_compute_type(np.float32, before)
 
 
-def numbers(step: ConvTransposeStep, x: Any) -> Any:
-    """Return stored words as numbers that cuBLAS can multiply."""
-    if step.storage.name == "bfloat16":
-        return (x.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    if step.storage.name == "float16":
-        return x.view(np.float16).astype(np.float32)
-    return x if step.parts == 1 else x.view(np.result_type(x.dtype, np.complex64))
-
-
 @cache
 def has_matrix_product() -> bool:
     """Return whether CuPy finds cuBLAS here; without it every sum is formed directly."""
@@ -97,9 +88,8 @@ def _fold_step(step: ConvTransposeStep, images: int) -> FoldStep:
 def _run_by_product(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
     """Multiply the channels by all taps of the weight at once, then sum the products that reach each output."""
     cupy, inner = memory.cupy(), prod(step.size_in)
-    element = out.dtype if step.parts == 1 else np.result_type(out.dtype, np.complex64)
-    source, target = planes(step, numbers(step, x), step.size_in), planes(step, out.view(element), step.size_out)
-    factors = numbers(step, weight).reshape(step.groups, step.channels_in, -1)
+    source, target = step.planes(step.numbers(x), step.size_in), step.planes(step.elements(out), step.size_out)
+    factors = step.numbers(weight).reshape(step.groups, step.channels_in, -1)
     image_bytes = factors.shape[2] * inner * STORAGE[step.storage.accumulator].itemsize * step.parts
     images = 1 if inner >= _ALONE else max(1, min(step.batch, COLUMN_BYTES // image_bytes))
     for first in range(0, step.batch, images):
@@ -110,19 +100,12 @@ def _run_by_product(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out
                 columns = cupy.matmul(factors[group].T, source[alone, group])
             goal = target[alone, group]
             direct = goal.flags.c_contiguous
-            sums = goal if direct else cupy.empty(goal.shape, element)
+            sums = goal if direct else cupy.empty(goal.shape, goal.dtype)
             products = cupy.ascontiguousarray(columns).reshape(-1).view(step.storage.accumulator)
             biases = () if bias is None else (bias.reshape(step.groups, -1)[group],)
             run_fold(_fold_step(step, last - first), products, *biases, sums.reshape(-1).view(out.dtype))
             if not direct:
                 target[alone, group] = sums
-
-
-def planes(step: ConvTransposeStep, x: Any, size: tuple[int, int, int]) -> Any:
-    """Return a view of the shape (batch, groups, channels of a group, samples), whatever the layout."""
-    if step.channels_last:
-        return x.reshape(step.batch, prod(size), step.groups, -1).transpose(0, 2, 3, 1)
-    return x.reshape(step.batch, step.groups, -1, prod(size))
 
 
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:

@@ -14,8 +14,6 @@ from gpu_upsample.cuda.conv_transpose import (
     COLUMN_BYTES,
     by_product,
     matrix_precision,
-    numbers,
-    planes,
     run_conv_transpose,
 )
 from gpu_upsample.cuda.kernels import THREADS
@@ -24,7 +22,7 @@ from gpu_upsample.cuda.run import NARROW, queue
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep, ReductionStep, rounding
 from gpu_upsample.plan.dtypes import STORAGE
-from gpu_upsample.plan.rearrange import FoldStep, UnfoldStep
+from gpu_upsample.plan.rearrange import UnfoldStep
 
 
 # ---- sums formed directly -----------------------------------------------------------------------------------
@@ -100,9 +98,9 @@ def _run_by_product(
 ) -> None:
     """Multiply the columns by the weight, and the input by the columns."""
     conv, matmul = step.forward, memory.cupy().matmul
-    gradient = planes(conv, numbers(conv, grad_output), conv.size_out)
-    source = planes(conv, numbers(conv, x), conv.size_in).conj()
-    factors = numbers(conv, weight).reshape(conv.groups, conv.channels_in, -1).conj()
+    gradient = conv.planes(conv.numbers(grad_output), conv.size_out)
+    source = conv.planes(conv.numbers(x), conv.size_in).conj()
+    factors = conv.numbers(weight).reshape(conv.groups, conv.channels_in, -1).conj()
     sums = memory.empty(factors.shape, factors.dtype)
     sums.fill(0)
     image_bytes = factors.shape[2] * prod(conv.size_in) * factors.dtype.itemsize
@@ -116,20 +114,10 @@ def _run_by_product(
                     for image in range(first, last):
                         sums[group] += matmul(source[image, group], columns[image - first].T)
                 if grad_x is not None:
-                    target = planes(conv, _elements(conv, grad_x), conv.size_in)
+                    target = conv.planes(conv.elements(grad_x), conv.size_in)
                     target[first:last, group] = _rounded(conv, matmul(factors[group], columns))
     if grad_weight is not None:
-        _elements(conv, grad_weight)[:] = _rounded(conv, sums).reshape(-1)
-
-
-def _elements(step: ConvTransposeStep, out: Any) -> Any:
-    """Return flat scalars as elements."""
-    return out if step.parts == 1 else out.view(np.result_type(out.dtype, np.complex64))
-
-
-@lru_cache(maxsize=64)
-def _rounding(step: ConvTransposeStep, rows: int, width: int) -> FoldStep:
-    return rounding(rows, width, step.storage)
+        conv.elements(grad_weight)[:] = _rounded(conv, sums).reshape(-1)
 
 
 def _rounded(step: ConvTransposeStep, values: Any) -> Any:
@@ -137,7 +125,7 @@ def _rounded(step: ConvTransposeStep, values: Any) -> Any:
     if step.storage.name == step.storage.accumulator:
         return values
     out = memory.empty(values.shape, step.storage.carrier)
-    fold = _rounding(step, prod(values.shape[:-1]), values.shape[-1])
+    fold = rounding(prod(values.shape[:-1]), values.shape[-1], step.storage)
     run_fold(fold, memory.cupy().ascontiguousarray(values).reshape(-1), out.reshape(-1))
     return out
 

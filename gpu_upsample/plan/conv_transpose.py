@@ -7,6 +7,8 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from gpu_upsample.plan import shapes
 from gpu_upsample.plan.dtypes import Storage, check_floating, scalars
 from gpu_upsample.plan.steps import Output, Plan
@@ -109,6 +111,25 @@ class ConvTransposeStep:
         """Return the distance of arrays, channels and samples of the input or the output, in elements."""
         whole = prod(size) * channels * self.groups
         return (whole, 1, channels * self.groups) if self.channels_last else (whole, prod(size), 1)
+
+    # ---- flat arrays of NumPy or CuPy, for matrix products ----
+    def numbers(self, x: Any) -> Any:
+        """Return stored words as numbers that BLAS can multiply."""
+        if self.storage.name == "bfloat16":
+            return (x.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        if self.storage.name == "float16":
+            return x.view(np.float16).astype(np.float32)
+        return self.elements(x)
+
+    def elements(self, x: Any) -> Any:
+        """Return scalars as elements: the parts of a complex number as one."""
+        return x if self.parts == 1 else x.view(np.result_type(x.dtype, np.complex64))
+
+    def planes(self, x: Any, size: Triple) -> Any:
+        """Return a view of the shape (batch, groups, channels of a group, samples), whatever the layout."""
+        if self.channels_last:
+            return x.reshape(self.batch, prod(size), self.groups, -1).transpose(0, 2, 3, 1)
+        return x.reshape(self.batch, self.groups, -1, prod(size))
 
 
 # From this many products per output on, a matrix product outweighs the pass over its columns.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -196,6 +196,7 @@ class ConvTransposeBackwardStep:
         )  # fmt: skip
 
 
+@lru_cache(maxsize=64)
 def rounding(rows: int, width: int, storage: Storage) -> FoldStep:
     """Return the step that rounds rows of numbers from the accumulator to a storage: a fold with nothing to add."""
     axes = fold_axes([reach(width, width, 1, 1, 0, 1)])
