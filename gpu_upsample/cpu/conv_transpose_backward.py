@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.arithmetic import fma, narrow, widen
 from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.conv_transpose import run_conv_transpose
 from gpu_upsample.cpu.rearrange import run_fold, run_unfold
-from gpu_upsample.cpu.scalars import fma, narrow, widen
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep, ReductionStep, rounding

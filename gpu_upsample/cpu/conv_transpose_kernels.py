@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 
 from gpu_upsample.arithmetic import carrier_of
+from gpu_upsample.cpu.arithmetic import fma, narrow, widen
 from gpu_upsample.cpu.compiled import compiled
-from gpu_upsample.cpu.scalars import fma, narrow, widen
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
 from gpu_upsample.cpu.vectors import BYTES, entry, gather, load, prefetch, splat, store, transpose
 

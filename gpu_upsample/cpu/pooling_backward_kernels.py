@@ -1,4 +1,4 @@
-"""The CPU kernels of the gradients of max pooling and unpooling (see `scalars.py`)."""
+"""The CPU kernels of the gradients of max pooling and unpooling (see `arithmetic.py`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gpu_upsample.cpu.arithmetic import fma, narrow, widen
 from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.pooling_kernels import taps_inside
-from gpu_upsample.cpu.scalars import fma, narrow, widen
 
 
 @cache

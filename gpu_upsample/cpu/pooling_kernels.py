@@ -1,4 +1,4 @@
-"""The CPU kernels of max pooling and unpooling (see `scalars.py`)."""
+"""The CPU kernels of max pooling and unpooling (see `arithmetic.py`)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from gpu_upsample.cpu.arithmetic import widen
 from gpu_upsample.cpu.compiled import compiled
-from gpu_upsample.cpu.scalars import widen
 
 KERNELS, STRIDES = (2, 3), (1, 2)
 """The lengths of windows along a row and their strides that get a loop of their own."""

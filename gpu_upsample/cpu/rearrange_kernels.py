@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from gpu_upsample.cpu.arithmetic import fma, narrow, widen
 from gpu_upsample.cpu.compiled import compiled
-from gpu_upsample.cpu.scalars import fma, narrow, widen
 
 UNROLLED = 4
 """The largest factor or stride that gets a loop of its own; larger ones share one with a run-time factor."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.arithmetic import lanes_of
 from gpu_upsample.cpu.bands import Bands
 from gpu_upsample.cpu.resample_kernels import STRIP_LINES, TOGETHER, filter_kernel, select_kernel, turned_kernel
-from gpu_upsample.cpu.scalars import lanes_of
 from gpu_upsample.cpu.tables import Blocks, blocks_of, distinct
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.vectors import BYTES, aligned_copy

@@ -7,8 +7,8 @@ from typing import Any
 
 from gpu_upsample import arithmetic
 from gpu_upsample.cpu import vectors
+from gpu_upsample.cpu.arithmetic import add_product, lanes_of, widen
 from gpu_upsample.cpu.compiled import compiled
-from gpu_upsample.cpu.scalars import add_product, lanes_of, widen
 from gpu_upsample.cpu.vectors import (
     at_line,
     broadcast,
