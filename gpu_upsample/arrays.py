@@ -34,6 +34,8 @@ class Kind(NamedTuple):
         object that says where.
     give_back : callable
         Turns a result (a NumPy array, or a device array of the backend) of a dtype into the caller's kind.
+    writable : bool
+        Whether a result may be put into it. Of a NumPy array, only the array itself tells.
     """
 
     shape: tuple[int, ...]
@@ -42,6 +44,7 @@ class Kind(NamedTuple):
     library: str
     take: Callable[[Any], Any]
     give_back: Callable[[Any, str], Any]
+    writable: bool = True
 
 
 def kind_of(name: str, x: Any) -> Kind:
@@ -66,8 +69,7 @@ def kind_of(name: str, x: Any) -> Kind:
     if library == "torch" and hasattr(x, "detach"):
         return _torch(name, x)
     if hasattr(x, "__cuda_array_interface__"):
-        give_back = _numba if library == "numba" else _unchanged
-        return Kind(tuple(map(int, x.shape)), _name(np.dtype(x.dtype)), True, library, _same, give_back)
+        return _on_device(x, library)
     if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
         return _dlpack(x, library)
     raise TypeError(f"{name} must be {_ACCEPTED}; got {type(x).__module__}.{type(x).__qualname__}")
@@ -97,6 +99,20 @@ def _unchanged(result: Any, dtype: str) -> Any:
 
 def _numba(result: Any, dtype: str) -> Any:
     return sys.modules["numba"].cuda.as_cuda_array(result)
+
+
+def _on_device(x: Any, library: str) -> Kind:
+    interface = x.__cuda_array_interface__
+    try:
+        dtype = np.dtype(x.dtype)
+    except (AttributeError, TypeError):  # it has a type of its own, or does not tell
+        dtype = np.dtype(interface["typestr"])
+    give_back: Callable[[Any, str], Any] = _numba if library == "numba" else _unchanged
+    if hasattr(x, "__array_namespace__"):
+        give_back = _Namespace(x.__array_namespace__())
+    _, read_only = interface["data"]
+    shape = tuple(map(int, interface["shape"]))
+    return Kind(shape, _name(dtype), True, library, _same, give_back, writable=not read_only)
 
 
 def _torch(name: str, x: Any) -> Kind:

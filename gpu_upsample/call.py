@@ -206,6 +206,8 @@ def _check_goals(names: tuple[str, ...], first: Kind, plan: Plan, goals: tuple[K
         wanted = f"a tuple of {number} arrays" if number > 1 else "one array"
         raise TypeError(f"{out_name} must be {wanted}, got {f'a tuple of {len(goals)}' if several else 'one array'}")
     for goal, expected in zip(goals, plan.outputs, strict=True):
+        if not goal.writable:
+            raise ValueError(f"{out_name} must be writable, got a read-only array")
         if (goal.library, goal.on_device) != (first.library, first.on_device):
             raise TypeError(f"{name} and {out_name} must be arrays of one kind; got {first.library} and {goal.library}")
         if goal.dtype != expected.dtype:

@@ -28,7 +28,7 @@ def cupy(count: Any = device_count) -> ModuleType:
         runtime=SimpleNamespace(
             CUDARuntimeError=CUDARuntimeError,
             getDeviceCount=count,
-            getDeviceProperties=lambda device: {"name": b"NVIDIA Something"},
+            getDeviceProperties=lambda device: {"name": b"NVIDIA Something", "major": 9, "minor": 0},
             driverGetVersion=lambda: 13000,
         )
     )
@@ -87,3 +87,12 @@ def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setitem(sys.modules, "cupy", cupy(refused))
     assert availability.state() == (False, "the CUDA driver does not answer (cudaErrorInsufficientDriver)")
+
+
+def test_a_gpu_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    importing(monkeypatch, None)
+    old = {"name": b"NVIDIA Something", "major": 7, "minor": 2}
+    monkeypatch.setattr(sys.modules["cupy"].cuda.runtime, "getDeviceProperties", lambda device: old)
+    usable, detail = availability.state()
+    assert not usable
+    assert detail == "NVIDIA Something has compute capability 7.2; 7.5 or later is needed"

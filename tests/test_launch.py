@@ -88,6 +88,12 @@ def test_a_cubin_is_compiled_once_and_kept_on_disk(monkeypatch, tmp_path):
     assert name.encode() in code
     (file,) = (tmp_path / "deep" / "cache").iterdir()
     assert file.suffix == ".cubin"
+    if os.name != "nt":
+        umask = os.umask(0)
+        os.umask(umask)
+        assert file.stat().st_mode & 0o777 == 0o666 & ~umask  # others may use it, too
+    file.write_bytes(file.read_bytes()[:10])  # torn: compiled again
+    assert compiling.cubin_of(SPEC, (9, 0)) == (code, name)
     monkeypatch.setattr(compiling, "ptx_of", lambda *_: pytest.fail("compiled again"))
     assert compiling.cubin_of(SPEC, (9, 0)) == (code, name)
     with pytest.raises(pytest.fail.Exception):

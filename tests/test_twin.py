@@ -313,12 +313,29 @@ def test_arrays_between_the_places_of_their_items_are_refused(size):
         return np.zeros(4 * np.prod(shape) + 2, np.uint8)[2:].view(np.float32).reshape(shape).view(twin.TwinArray)
 
     x = twin.to_twin(sample((3, 70), "float32"))
+    fields = np.zeros((3, 70), np.dtype({"names": ["x"], "formats": ["f4"], "offsets": [0], "itemsize": 5}))["x"]
     with twin.installed():
         twin.launched.clear()
-        for given, out in ((beside((3, 70)), None), (x, beside(size))):
-            with pytest.raises(ValueError, match="begin at a multiple of their item size"):
+        for given, out in ((beside((3, 70)), None), (x, beside(size)), (fields.view(twin.TwinArray), None)):
+            with pytest.raises(ValueError, match="items of an array must lie at multiples of their size"):
                 gu.resize(given, size, out=out)
         assert not twin.launched
+
+
+UNALIGNED = {
+    "rows as they are": (lambda x: gu.resize(x, 18, axes=0), (9, 64)),
+    "channels of a pixel": (lambda x: gu.resize(x, (10, 72), axes=(0, 1)), (5, 36, 16)),
+    "a span in vectors": (lambda x: gu.resize(x, (6, 560), axes=(1, 2), antialias=True), (2, 12, 1120)),
+    "rows that are copied": (lambda x: gu.resize(x, 18, axes=0, method="nearest"), (9, 64)),
+}
+
+
+@pytest.mark.parametrize(("call", "shape"), UNALIGNED.values(), ids=UNALIGNED)
+def test_inputs_may_begin_between_the_places_of_vectors(call, shape):
+    x = sample(shape, "float32")
+    with twin.installed():
+        for items in (1, 2, 3):
+            np.testing.assert_array_equal(np.asarray(call(twin_memory.at_offset(x, items))), call(x))
 
 
 def test_device_out_is_checked():
@@ -409,15 +426,52 @@ def test_a_call_runs_on_the_device_of_its_arrays(monkeypatch):
     assert entered == [1]
 
 
+def test_arrays_of_other_libraries_are_taken_where_they_lie(monkeypatch):
+    current = [0]
+
+    @contextmanager
+    def device(number):
+        before, current[0] = current[0], number
+        yield
+        current[0] = before
+
+    def asarray(x):  # as CuPy does it: what lies on another device is copied
+        taken = np.asarray(x).view(twin.TwinArray)
+        taken = taken if current[0] == 1 or not isinstance(x, twin_memory.Foreign) else twin.to_twin(np.asarray(x))
+        taken.device = SimpleNamespace(id=current[0])
+        return taken
+
+    monkeypatch.setattr(memory, "device_count", lambda: 2)
+    monkeypatch.setattr(twin_memory.CUPY.cuda, "Device", device)
+    monkeypatch.setattr(twin_memory.CUPY.cuda.runtime, "pointerGetAttributes", lambda at: SimpleNamespace(device=1))
+    monkeypatch.setattr(twin_memory.CUPY, "asarray", asarray)
+    monkeypatch.setattr(memory, "empty", lambda shape, dtype: asarray(np.empty(shape, dtype)))
+    x, goal = sample((6, 8), "float32"), twin.to_twin(np.zeros((12, 16), np.float32))
+    with twin.installed():
+        given, out = twin_memory.Foreign(twin.to_twin(x)), twin_memory.Foreign(goal)
+        assert gu.resize(given, scale=2.0, out=out) is out
+    np.testing.assert_array_equal(np.asarray(goal), gu.resize(x, scale=2.0))
+
+
+def test_a_read_only_array_of_another_library_is_no_output():
+    x, goal = twin.to_twin(sample((6, 8), "float32")), twin.to_twin(np.zeros((12, 16), np.float32))
+    with twin.installed(), pytest.raises(ValueError, match="out must be writable"):
+        gu.resize(twin_memory.Foreign(x), scale=2.0, out=twin_memory.Foreign(goal, read_only=True))
+    assert not np.asarray(goal).any()
+
+
 def test_what_a_cuda_graph_uses_stays(monkeypatch):
     monkeypatch.setattr(twin_memory._STREAM, "is_capturing", lambda: True)
     monkeypatch.setattr(memory, "_captured", {})
     with twin.installed():
         x = twin.to_twin(sample((64, 90), "float32"))
         gu.resize(x[:, ::2], size=(4, 5), antialias=True, method="lanczos3")  # a copy of the input, and two steps
-    kept = [held for held in memory._captured.values() if not isinstance(held, memory.Tables)]
-    assert [held.size for held in kept] == [64 * 45, 4 * 45]
-    assert sum(isinstance(held, memory.Tables) for held in memory._captured.values()) == 2
+        kept = [held for held in memory._captured.values() if not isinstance(held, memory.Tables)]
+        assert [held.size for held in kept] == [4 * 5, 64 * 45, 4 * 45]  # the result, too
+        assert sum(isinstance(held, memory.Tables) for held in memory._captured.values()) == 2
+        memory._captured.clear()
+        gu.max_unpool1d(twin.to_twin(sample((3, 8), "float32")), twin.to_twin(np.arange(24).reshape(3, 8) * 2 % 16), 2)
+        assert [held.dtype.name for held in memory._captured.values()] == ["float32", "uint32"]  # the votes
 
 
 # ---- the twin itself ----------------------------------------------------------------------------------------

@@ -48,6 +48,25 @@ class TwinArray(np.ndarray):
         return {**self.__array_interface__, "version": 3, "stream": 1}
 
 
+class Foreign:
+    """An array of another library: nothing but an interface, over a device array."""
+
+    def __init__(self, array, read_only=False):
+        self.__array_interface__ = array.__array_interface__  # CUPY.asarray reads this one
+        address, _ = self.__array_interface__["data"]
+        self.__cuda_array_interface__ = {**array.__array_interface__, "data": (address, read_only)}
+        self._owner = array
+
+
+def at_offset(x, items):
+    """Return a copy of a NumPy array as a device array that begins so many items behind the place of a vector."""
+    room = np.zeros(x.size * x.itemsize + 128, np.uint8)
+    begin = -room.ctypes.data % 64 + items * x.itemsize
+    placed = room[begin : begin + x.nbytes].view(x.dtype).reshape(x.shape)
+    placed[...] = x
+    return placed.view(TwinArray)
+
+
 def to_twin(x):
     """Return a copy of a NumPy array, with its strides, as a device array."""
     copied = np.empty_like(np.lib.stride_tricks.as_strided(x, x.shape, x.strides), subok=False)
@@ -91,7 +110,9 @@ CUPY = SimpleNamespace(
     ),
     cuda=SimpleNamespace(
         runtime=SimpleNamespace(
-            getDeviceCount=lambda: 1, getDeviceProperties=lambda device: {"multiProcessorCount": 132}
+            getDeviceCount=lambda: 1,
+            getDeviceProperties=lambda device: {"multiProcessorCount": 132},
+            pointerGetAttributes=lambda address: SimpleNamespace(device=0),
         ),
         get_current_stream=lambda: _STREAM,
         using_allocator=_using_allocator,

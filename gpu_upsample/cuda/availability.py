@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib.util import find_spec
 
+OLDEST = (7, 5)
+"""The compute capability from which on a GPU has all instructions that the kernels use."""
+
 
 @lru_cache(maxsize=1)
 def state() -> tuple[bool, str]:
@@ -26,7 +29,11 @@ def state() -> tuple[bool, str]:
     except Exception as error:  # noqa: BLE001 - whatever it lacks, it cannot be used
         return False, f"numba-cuda cannot be imported ({type(error).__name__}: {error})"
     properties = cupy.cuda.runtime.getDeviceProperties(0)
-    return True, f"{properties['name'].decode()}, driver {cupy.cuda.runtime.driverGetVersion()}"
+    name, capability = properties["name"].decode(), (properties["major"], properties["minor"])
+    if capability < OLDEST:
+        have, need = (".".join(map(str, numbers)) for numbers in (capability, OLDEST))
+        return False, f"{name} has compute capability {have}; {need} or later is needed"
+    return True, f"{name}, driver {cupy.cuda.runtime.driverGetVersion()}"
 
 
 def _installed(module: str) -> bool:

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,9 +62,10 @@ def cubin_of(spec: Any, capability: Capability) -> tuple[bytes, str]:
     path = cache_directory() / f"{_fingerprint()}-sm_{capability[0]}{capability[1]}-{digest(repr(spec).encode())}.cubin"
     try:
         name, _, code = path.read_bytes().partition(b"\0")
-        return code, name.decode()
     except OSError:
-        pass
+        code = b""
+    if code.startswith(b"\x7fELF"):
+        return code, name.decode()
     ptx = ptx_of(spec, capability)
     code = assembled(ptx, capability)
     _write(path, entry_of(ptx).encode() + b"\0" + code)
@@ -81,13 +83,12 @@ def cache_directory() -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     """Put a file in place as a whole, or not at all: a cache that cannot be written is no error."""
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(content)
-        Path(file.name).replace(path)
-    except OSError:
-        pass
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            file = Path(folder) / path.name
+            file.write_bytes(content)  # others may read it, as the user's umask says: a temporary file is private
+            file.replace(path)
 
 
 @lru_cache(maxsize=1)

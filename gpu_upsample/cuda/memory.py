@@ -21,6 +21,7 @@ def cupy() -> Any:
     return cupy
 
 
+_HERE = nullcontext()
 _captured: dict[int, Any] = {}
 
 
@@ -41,8 +42,19 @@ def as_array(x: Any) -> Any:
     if isinstance(x, cupy().ndarray):
         return x
     if hasattr(x, "__cuda_array_interface__"):
-        return cupy().asarray(x)
+        with _home_of(x):
+            return cupy().asarray(x)
     return cupy().from_dlpack(x)
+
+
+def _home_of(x: Any) -> AbstractContextManager[Any]:
+    """Return the context of the device where an array lies: to any other one, CuPy would copy it."""
+    address, _ = x.__cuda_array_interface__["data"]
+    if device_count() == 1 or not address:
+        return _HERE
+    cuda = cupy().cuda
+    context: AbstractContextManager[Any] = cuda.Device(cuda.runtime.pointerGetAttributes(address).device)
+    return context
 
 
 @lru_cache(maxsize=1)
@@ -57,9 +69,6 @@ def multiprocessors(device: int) -> int:
     return int(cupy().cuda.runtime.getDeviceProperties(device)["multiProcessorCount"])
 
 
-_HERE = nullcontext()
-
-
 def placed(arrays: Sequence[Any]) -> AbstractContextManager[Any]:
     """Return the context in which the device of some arrays is the current one.
 
@@ -69,9 +78,10 @@ def placed(arrays: Sequence[Any]) -> AbstractContextManager[Any]:
         If they lie on different devices, or one where a GPU cannot read its items.
     """
     for array in arrays:
-        if array.data.ptr % array.itemsize:
-            place = f"{array.dtype} at {array.data.ptr:#x}"
-            raise ValueError(f"all arrays of a call must begin at a multiple of their item size; got {place}")
+        apart = () if array.flags.c_contiguous else array.strides
+        if any(number % array.itemsize for number in (array.data.ptr, *apart)):
+            place = f"{array.dtype} at {array.data.ptr:#x} with strides {array.strides}"
+            raise ValueError(f"all items of an array must lie at multiples of their size; got {place}")
     if device_count() == 1:
         return _HERE
     devices = {array.device.id for array in arrays}
@@ -94,7 +104,7 @@ def to_host(x: Any) -> Any:
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     """Return a new array."""
-    return cupy().empty(shape, dtype)
+    return held(cupy().empty(shape, dtype))
 
 
 def words(x: Any, dtype: str) -> Any:
