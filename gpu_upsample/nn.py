@@ -393,13 +393,16 @@ class Learned:
         held, copies = kind_of("x", x), self._elsewhere
         if held.library == "numpy":
             return self._weight, self._bias
-        place = (held.library, str(getattr(x, "device", "")))
+        home = load("cuda" if held.on_device else "cpu")
+        array = home.as_array(held.take(x))
+        place = (held.library, array.device.id if held.on_device else None)
         if place not in copies:
-            move = load("cuda").from_host if held.on_device else np.array
-            weight, bias = (
-                None if array is None else held.give_back(move(array), str(array.dtype))
-                for array in (self._weight, self._bias)
-            )
+            move = home.from_host if held.on_device else np.array
+            with home.placed((array,)):
+                weight, bias = (
+                    None if parameter is None else held.give_back(move(parameter), str(parameter.dtype))
+                    for parameter in (self._weight, self._bias)
+                )
             copies[place] = weight, bias
         return copies[place]
 
