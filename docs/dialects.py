@@ -141,22 +141,22 @@ SHRINK = (
     ),
     _dialect(
         "torch, antialias", "torch", 'torch: interpolate(x, size, mode="bilinear", antialias=True)',
-        "as Pillow, with weights of 16 bits",
+        "like Pillow, with weights of 16 bits",
         torch, our_torch, mode="bilinear", antialias=True,
     ),
     _dialect(
         "JAX", "jax", 'jax: image.resize(x, shape, "bilinear")',
-        "widened, unless antialias=False; float32, never rounded",
+        "widened unless antialias=False; float32, never rounded",
         jax, our_jax, method="bilinear",
     ),
     _dialect(
         "OpenCV, area", _CV, "opencv: resize(x, size, interpolation=INTER_AREA)",
-        "the mean of the pixels that an output covers: a box, not a triangle",
+        "the mean of the pixels that an output pixel covers: a box instead of a triangle",
         opencv, our_opencv, interpolation="INTER_AREA",
     ),
     _dialect(
         "torch", "torch", 'torch: interpolate(x, size, mode="bilinear")',
-        "not widened: between two samples along each axis, whatever lies beside them; weights of 16 bits",
+        "not widened: only the two nearest samples along each axis count; weights of 16 bits",
         torch, our_torch, mode="bilinear",
     ),
     _dialect(
@@ -166,34 +166,35 @@ SHRINK = (
     ),
     _dialect(
         "ONNX", "onnx", 'onnx: resize(X, sizes=size, mode="linear")',
-        "not widened, unless antialias=1; floating point, never rounded",
+        "not widened unless antialias=1; floating point, never rounded",
         onnx, our_onnx, mode="linear",
     ),
 )  # fmt: skip
 ENLARGE = (
     _dialect(
         "Pillow", "pillow", "pillow: resize(image, size, BICUBIC)",
-        "coefficient -0.5; nothing beyond the border, the weights inside are scaled up; rounded in between",
+        "coefficient -0.5; samples beyond the border have no weight, the others are scaled up; rounded between the "
+        "axes",
         pillow, our_pillow, filter="BICUBIC",
     ),
     _dialect(
         "JAX", "jax", 'jax: image.resize(x, shape, "bicubic")',
-        "coefficient -0.5; the border as Pillow; float32, never rounded",
+        "coefficient -0.5; the border like Pillow; float32, never rounded",
         jax, our_jax, method="bicubic",
     ),
     _dialect(
         "torch", "torch", 'torch: interpolate(x, size, mode="bicubic")',
-        "coefficient -0.75; beyond the border its last pixel; rounded in between",
+        "coefficient -0.75; the border pixel is repeated; rounded between the axes",
         torch, our_torch, mode="bicubic",
     ),
     _dialect(
         "OpenCV", _CV, "opencv: resize(x, size, interpolation=INTER_CUBIC)",
-        "coefficient -0.75; beyond the border its last pixel; weights of 11 bits; rounded once",
+        "coefficient -0.75; the border pixel is repeated; weights of 11 bits; rounded once",
         opencv, our_opencv, interpolation="INTER_CUBIC",
     ),
     _dialect(
         "ONNX", "onnx", 'onnx: resize(X, sizes=size, mode="cubic")',
-        "coefficient -0.75; beyond the border its last pixel; floating point",
+        "coefficient -0.75; the border pixel is repeated; floating point",
         onnx, our_onnx, mode="cubic",
     ),
 )  # fmt: skip
@@ -257,10 +258,10 @@ def levels(image: Image) -> Image:
 def _reproduced(theirs: Image, ours: Image) -> str:
     """Return how far our result is from the library's."""
     if np.array_equal(theirs, ours):
-        return "every bit"
+        return "bit for bit"
     difference = np.abs(theirs.astype(float) - ours)
     if theirs.dtype.kind == "f":
-        return f"to {difference.max():.0e} levels"
+        return f"within {difference.max():.0e} levels"
     return f"{100 * np.mean(difference > 0):.2g} % of the values differ, by {difference.max():.0f}"
 
 
@@ -269,9 +270,9 @@ def _section(task: Task, picture: str) -> list[str]:
     lines = [
         f"## {task.title}",
         "",
-        f"![a part of every library's result, and how it differs from the first]({picture})",
+        f"![part of every library's result, and its difference from the first]({picture})",
         "",
-        "| library | what it does | in `gpu_upsample.compat` | equal to the library's result |",
+        "| library | what it does | in `gpu_upsample.compat` | agreement with the library |",
         "|---|---|---|---|",
     ]
     for dialect, (theirs, ours) in zip(task.dialects, results, strict=True):
@@ -279,7 +280,7 @@ def _section(task: Task, picture: str) -> list[str]:
         lines.append(f"| {name} | {dialect.rule} | `{dialect.call}` | {_reproduced(theirs, ours)} |")
     lines += [
         "",
-        "The libraries among each other: the largest and the mean difference of a value, in levels of 255.",
+        "Between the libraries: the largest and the mean difference of a value, in levels of 255.",
         "",
         "| | " + " | ".join(dialect.library for dialect in task.dialects) + " |",
         "|---" * (len(results) + 1) + "|",
@@ -294,26 +295,26 @@ def _section(task: Task, picture: str) -> list[str]:
 HEAD = """\
 # Dialects
 
-Libraries that resize the same photograph, to the same size, by a filter of the same name, return different pixels, and
-a model that was trained on the pixels of one loses accuracy on those of another. `gpu_upsample.compat` has their
-functions, with their arguments and their numbers, on the CPU and on the GPU, and imports none of them. `make docs`
-writes this page, from what the installed libraries return.
+When libraries resize the same photograph, to the same size, with a filter of the same name, they return different
+pixels. A model that was trained on the pixels of one library loses accuracy on those of another. `gpu_upsample.compat`
+has functions of these libraries, with their arguments and numerics, on the CPU and on the GPU. It imports none of them,
+except torch for torch tensors. `make docs` writes this page from the results of the installed libraries.
 """
 
 TAIL = """\
 ## All modules
 
-| to reproduce | module | equal to |
+| library | module | agreement |
 |---|---|---|
-| Pillow | `compat.pillow` | the last bit: all filters, 12 modes, boxes, `reduce`, `thumbnail` |
-| torch, bytes | `compat.torch`, `compat.torch_uint8` | the last bit of its CPU kernels (bilinear, bicubic) |
-| torch, floats | `compat.torch`, `gu.interpolate` | rounding; and differentiable |
-| OpenCV | `compat.opencv` | the last bit for nearest, exact linear, and area by whole factors; else integers within 1 |
-| ONNX | `compat.onnx` | rounding: Resize, MaxPool, MaxUnpool, ConvTranspose, DepthToSpace, SpaceToDepth, Col2Im |
-| JAX, TensorFlow, Keras, Paddle | `compat.jax`, `.tensorflow`, `.keras`, `.paddle` | rounding |
+| Pillow | `compat.pillow` | bit for bit: all filters, 12 modes, boxes, `reduce`, `thumbnail` |
+| torch, uint8 | `compat.torch`, `compat.torch_uint8` | bit for bit with its CPU kernels (bilinear, bicubic) |
+| torch, floating point | `compat.torch`, `gu.interpolate` | up to rounding; `compat.torch` is differentiable |
+| OpenCV | `compat.opencv` | bit for bit for nearest, exact linear, and area by whole factors; other integers within 1 |
+| ONNX | `compat.onnx` | up to rounding: Resize, MaxPool, MaxUnpool, ConvTranspose, DepthToSpace, SpaceToDepth, Col2Im |
+| JAX, TensorFlow, Keras, Paddle | `compat.jax`, `.tensorflow`, `.keras`, `.paddle` | up to rounding |
 
-The tests compare each with its library on thousands of random calls. TensorFlow and Paddle are too large for that:
-there, the tests hold results that the libraries themselves returned, recorded by the scripts in `tests/data`.
+The tests compare each module with its library on thousands of random calls. TensorFlow and Paddle are too large to
+install for that; the tests compare with results of theirs, recorded by the scripts in `tests/data`.
 """
 
 
@@ -324,7 +325,7 @@ def page() -> str:
 
 
 def draw(task: Task, path: Path) -> None:
-    """Draw a part of every library's result, and how it differs from the first."""
+    """Draw part of every library's result, and its difference from the first."""
     import matplotlib as mpl
 
     mpl.use("Agg")

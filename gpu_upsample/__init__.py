@@ -1,4 +1,4 @@
-"""Every way of making an array larger or smaller, on the GPU and on the CPU.
+"""Upsampling and resampling of NumPy and CuPy arrays, with gradients, on the CPU and on CUDA GPUs.
 
 Importing the package imports neither Numba nor CuPy; a name is loaded when it is first used.
 """
@@ -34,39 +34,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "BackendUnavailableError": "errors",
-    "available_backends": "dispatch",
-    "bilinear_weight": "conv_transpose",
-    "check_errors": "dispatch",
-    "conv_transpose1d": "conv_transpose",
-    "conv_transpose1d_backward": "conv_transpose_backward",
-    "conv_transpose2d": "conv_transpose",
-    "conv_transpose2d_backward": "conv_transpose_backward",
-    "conv_transpose3d": "conv_transpose",
-    "conv_transpose3d_backward": "conv_transpose_backward",
-    "fold": "rearrange",
-    "interpolate": "resample",
-    "interpolate_backward": "resample_backward",
-    "max_pool1d": "pooling",
-    "max_pool1d_backward": "pooling_backward",
-    "max_pool2d": "pooling",
-    "max_pool2d_backward": "pooling_backward",
-    "max_pool3d": "pooling",
-    "max_pool3d_backward": "pooling_backward",
-    "max_unpool1d": "pooling",
-    "max_unpool1d_backward": "pooling_backward",
-    "max_unpool2d": "pooling",
-    "max_unpool2d_backward": "pooling_backward",
-    "max_unpool3d": "pooling",
-    "max_unpool3d_backward": "pooling_backward",
-    "pixel_shuffle": "rearrange",
-    "pixel_unshuffle": "rearrange",
-    "resize": "resample",
-    "resize_backward": "resample_backward",
-    "show_info": "dispatch",
-    "unfold": "rearrange",
-    "use_backend": "dispatch",
-}
+    "conv_transpose": ("bilinear_weight", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+    "conv_transpose_backward": (
+        "conv_transpose1d_backward", "conv_transpose2d_backward", "conv_transpose3d_backward",
+    ),
+    "dispatch": ("available_backends", "check_errors", "show_info", "use_backend"),
+    "errors": ("BackendUnavailableError",),
+    "pooling": ("max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d"),
+    "pooling_backward": (
+        "max_pool1d_backward", "max_pool2d_backward", "max_pool3d_backward",
+        "max_unpool1d_backward", "max_unpool2d_backward", "max_unpool3d_backward",
+    ),
+    "rearrange": ("fold", "pixel_shuffle", "pixel_unshuffle", "unfold"),
+    "resample": ("interpolate", "resize"),
+    "resample_backward": ("interpolate_backward", "resize_backward"),
+}  # fmt: skip
+"""Module -> the public names that it defines."""
 
 _ROOMS = ("compat", "nn")
 
@@ -111,12 +94,12 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    for home, names in _HOME.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, *_ROOMS})
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from gpu_upsample.arrays import Kind, kind_of
 from gpu_upsample.dispatch import chosen_backend, load
-from gpu_upsample.plan.cache import Planner, written
+from gpu_upsample.plan.cache import Planner, remembered, written
 
 if TYPE_CHECKING:
     from gpu_upsample.plan.steps import Plan
@@ -65,7 +65,7 @@ def apply(
     return route.run(tuple(inputs.values()), goals, out)
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def _route(
     planner: Planner,
     call: bytes,
@@ -184,7 +184,7 @@ class Route:
             engine.copy(arrays[0], results[0])
             return
         current = [*map(engine.words, arrays, self.dtypes)]
-        *steps, last = engine.joined(plan.steps)
+        *steps, last = engine.joined(plan)
         for step in steps:
             between = [engine.scratch(step.shape_out, step.result)]
             engine.run_step(step, current, between)

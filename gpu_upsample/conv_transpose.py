@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from gpu_upsample.call import apply
-from gpu_upsample.plan.cache import cached
+from gpu_upsample.plan.cache import cached, plain
 from gpu_upsample.plan.conv_transpose import plan_conv_transpose
 from gpu_upsample.plan.shapes import as_integer
 from gpu_upsample.plan.windows import integers
-
-Integers = int | Sequence[int]
+from gpu_upsample.typing import Array, Backend, DataFormat, Integers, Precision
 
 _plan = cached(plan_conv_transpose, inputs=3)
 
 
-def _conv_transpose(x: Any, weight: Any, bias: Any, arguments: tuple[Any, ...], out: Any, backend: str | None) -> Any:
+def _conv_transpose(
+    x: Array, weight: Any, bias: Any, arguments: tuple[Any, ...], out: Array | None, backend: Backend | None
+) -> Array:
     """Run a transposed convolution; `arguments` are those of its plan."""
     inputs = {"x": x, "weight": weight} | ({} if bias is None else {"bias": bias})
-    return apply(_plan, arguments, inputs, out, backend)
+    result: Array = apply(_plan, arguments, inputs, out, backend)
+    return result
 
 
 def conv_transpose1d(
-    x: Any,
+    x: Array,
     weight: Any,
     bias: Any = None,
     stride: Integers = 1,
     padding: Integers = 0,
     output_padding: Integers = 0,
-    groups: int = 1,
+    groups: SupportsIndex = 1,
     dilation: Integers = 1,
     *,
-    data_format: str = "channels_first",
-    precision: str = "float32",
+    data_format: DataFormat = "channels_first",
+    precision: Precision = "float32",
     deterministic: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
-    """Spread every input sample over the output by a learned kernel: transposed convolution in 1-D.
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
+    """Compute a transposed convolution in 1-D: spread every input sample over the output with a learned kernel.
 
     Arguments, results and errors are those of `conv_transpose2d`, with `x` of shape (N, C_in, L) or (C_in, L),
     and `weight` of shape (C_in, C_out / groups, k).
@@ -56,53 +58,60 @@ def conv_transpose1d(
 
 
 def conv_transpose2d(
-    x: Any,
+    x: Array,
     weight: Any,
     bias: Any = None,
     stride: Integers = 1,
     padding: Integers = 0,
     output_padding: Integers = 0,
-    groups: int = 1,
+    groups: SupportsIndex = 1,
     dilation: Integers = 1,
     *,
-    data_format: str = "channels_first",
-    precision: str = "float32",
+    data_format: DataFormat = "channels_first",
+    precision: Precision = "float32",
     deterministic: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
-    """Spread every input pixel over the output by a learned kernel: transposed convolution in 2-D.
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
+    """Compute a transposed convolution in 2-D: spread every input pixel over the output with a learned kernel.
 
     Parameters
     ----------
     x : array, shape (N, C_in, H, W) or (C_in, H, W)
-        The input; with ``data_format="channels_last"`` its channels are the last axis. float16, bfloat16, float32,
+        The input. With ``data_format="channels_last"``, the channels are its last axis. float16, bfloat16, float32,
         float64 or complex.
     weight : array, shape (C_in, C_out / groups, kH, kW)
-        The kernels, in torch's layout whatever the data format; dtype and kind of `x`.
+        The kernels, in torch's layout whatever the data format, with the array type and dtype of `x`.
     bias : array, shape (C_out,), optional
-        Added to every output of a channel.
-    stride, padding, output_padding, dilation : int or sequence of int
-        Distance of the outputs of neighbouring inputs; rows cut off at both ends; rows added at the end; distance
-        of the taps of a kernel. In samples, one for all axes or one per axis.
+        Added to every output of a channel; array type and dtype as `x`.
+    stride : int or sequence of int
+        Distance between the outputs of neighbouring inputs, for all axes or per axis.
+    padding : int or sequence of int
+        Number of samples removed from each end of the output.
+    output_padding : int or sequence of int
+        Number of samples added at the end of the output, less than `stride` or `dilation`.
     groups : int
-        Number of groups of channels that do not mix.
+        Number of groups into which the channels are divided; channels of different groups do not mix.
+    dilation : int or sequence of int
+        Distance between the taps of a kernel.
     data_format : {"channels_first", "channels_last"}
-        Where the channels of input and output are.
+        Where the channel axis of input and output is.
     precision : {"float32", "tf32"}
-        How a GPU may round the factors of a float32 matrix product.
+        Whether cuBLAS may round the factors of float32 products to TF32.
     deterministic : bool
-        Whether to form every sum in one fixed order, so that both backends give the same bits. The CPU always
-        does; on a GPU short sums (few channels, depthwise) are, while long ones go through a matrix product, whose
-        order belongs to cuBLAS.
-    out, backend
+        Form every sum in one fixed order, so that both backends give the same bits. The CPU always does, and so do
+        short sums (few channels, depthwise) on a GPU; on a GPU, long sums otherwise use cuBLAS, whose summation order
+        is unspecified.
+    out : array, optional
+        Array for the result, with the type and dtype of `x` and the result's shape; must not overlap an input.
+    backend : {"auto", "cpu", "cuda"}, optional
         As in `interpolate`.
 
     Returns
     -------
-    array
-        Of shape ``(in - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1`` per spatial axis,
-        and of the kind, dtype and place of `x`.
+    array, shape (N, C_out, H_out, W_out) or (C_out, H_out, W_out)
+        Same array type, dtype and device as `x`. The length of a spatial axis is ``(in - 1) * stride - 2 * padding +
+        dilation * (kernel - 1) + output_padding + 1``.
 
     Raises
     ------
@@ -111,7 +120,7 @@ def conv_transpose2d(
 
     Notes
     -----
-    Sums are formed in float32 for float16, bfloat16 and float32. Conventions are PyTorch 2.13's.
+    float16 and bfloat16 accumulate in float32. The conventions are those of PyTorch 2.13.
 
     Examples
     --------
@@ -128,22 +137,22 @@ def conv_transpose2d(
 
 
 def conv_transpose3d(
-    x: Any,
+    x: Array,
     weight: Any,
     bias: Any = None,
     stride: Integers = 1,
     padding: Integers = 0,
     output_padding: Integers = 0,
-    groups: int = 1,
+    groups: SupportsIndex = 1,
     dilation: Integers = 1,
     *,
-    data_format: str = "channels_first",
-    precision: str = "float32",
+    data_format: DataFormat = "channels_first",
+    precision: Precision = "float32",
     deterministic: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
-    """Spread every input voxel over the output by a learned kernel: transposed convolution in 3-D.
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
+    """Compute a transposed convolution in 3-D: spread every input voxel over the output with a learned kernel.
 
     Arguments, results and errors are those of `conv_transpose2d`, with `x` of shape (N, C_in, D, H, W) or
     (C_in, D, H, W), and `weight` of shape (C_in, C_out / groups, kD, kH, kW).
@@ -158,30 +167,38 @@ def conv_transpose3d(
     return _conv_transpose(x, weight, bias, arguments, out, backend)
 
 
-def bilinear_weight(channels: int, scale: Any, dtype: Any = np.float32) -> Any:
-    """Return the weight with which a depthwise transposed convolution is linear interpolation.
+def bilinear_weight(channels: SupportsIndex, scale: Integers, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Return weights that make a depthwise transposed convolution interpolate linearly.
 
-    Use it with ``stride=scale, padding=(kernel - scale + 1) // 2, groups=channels``; for an even scale the kernel
-    is ``2 * scale`` and the padding ``scale // 2``.
+    Use them with ``stride=scale, padding=(kernel - scale + 1) // 2, groups=channels``. For an even scale, the kernel
+    has ``2 * scale`` taps and the padding is ``scale // 2``.
 
     Parameters
     ----------
     channels : int
         Number of channels.
     scale : int or sequence of int
-        Enlargement per spatial axis; one number means two axes.
+        Enlargement per spatial axis. A single integer means two axes.
     dtype : dtype
-        Of the weight.
+        The dtype of the weights.
 
     Returns
     -------
     ndarray, shape (channels, 1, kernel...)
-        The kernel of every channel, of length ``2 * scale - scale % 2`` per axis.
+        The kernel of every channel, with ``2 * scale - scale % 2`` taps per axis.
+
+    Raises
+    ------
+    ValueError
+        If `channels` or a scale is less than 1.
+    TypeError
+        If `channels` or a scale is not an integer.
 
     Notes
     -----
-    The initialisation of Long, Shelhamer and Darrell, "Fully convolutional networks for semantic segmentation",
-    CVPR 2015. Away from the border the result is that of ``interpolate(mode="bilinear")``.
+    This is the initialisation of Long, Shelhamer and Darrell, "Fully convolutional networks for semantic
+    segmentation", CVPR 2015. Away from the border, the result equals that of ``interpolate(mode="bilinear")`` up
+    to rounding.
 
     Examples
     --------
@@ -191,13 +208,13 @@ def bilinear_weight(channels: int, scale: Any, dtype: Any = np.float32) -> Any:
            [0.1875, 0.5625, 0.5625, 0.1875],
            [0.0625, 0.1875, 0.1875, 0.0625]], dtype=float32)
     """
-    channels = as_integer("channels", channels)
-    scales = integers("scale", scale, 2 if isinstance(scale, int) else len(tuple(scale)), least=1)
-    if channels < 1:
-        raise ValueError(f"channels must be positive, got {channels}")
+    n_channels, given = as_integer("channels", channels), plain(scale)
+    scales = integers("scale", given, len(given) if np.ndim(given) else 2, least=1)
+    if n_channels < 1:
+        raise ValueError(f"channels must be positive, got {channels!r}")
     kernel = np.ones(())
     for s in scales:
         size = 2 * s - s % 2
         axis = 1 - np.abs(np.arange(size) - (size - 1) / 2) / s
         kernel = kernel[..., None] * axis
-    return np.broadcast_to(kernel, (channels, 1, *kernel.shape)).astype(dtype)
+    return np.broadcast_to(kernel, (n_channels, 1, *kernel.shape)).astype(dtype)

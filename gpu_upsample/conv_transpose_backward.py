@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from gpu_upsample.call import apply
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.conv_transpose_backward import as_needs, plan_conv_transpose_backward
+from gpu_upsample.typing import Backend, DataFormat, Integers, Precision
 
-Integers = int | Sequence[int]
 Gradients = tuple[Any, Any, Any]
 
 _plan = cached(plan_conv_transpose_backward)
 
 
 def _backward(
-    grad_output: Any, x: Any, weight: Any, needs: Any, arguments: tuple[Any, ...], backend: str | None
+    grad_output: Any, x: Any, weight: Any, needs: Any, arguments: tuple[Any, ...], backend: Backend | None
 ) -> Gradients:
     """Compute the gradients that are needed; `arguments` are those of the transposed convolution's plan."""
     wanted = as_needs(needs)
@@ -36,16 +36,16 @@ def conv_transpose1d_backward(
     stride: Integers = 1,
     padding: Integers = 0,
     output_padding: Integers = 0,
-    groups: int = 1,
+    groups: SupportsIndex = 1,
     dilation: Integers = 1,
     *,
     needs: Sequence[bool] = (True, True, True),
-    data_format: str = "channels_first",
-    precision: str = "float32",
+    data_format: DataFormat = "channels_first",
+    precision: Precision = "float32",
     deterministic: bool = False,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Gradients:
-    """Return the gradients of `conv_transpose1d` for its input, weight and bias.
+    """Return the gradients of `conv_transpose1d` with respect to its input, weight and bias.
 
     Arguments, results and errors are those of `conv_transpose2d_backward`, with the shapes of `conv_transpose1d`.
 
@@ -68,49 +68,49 @@ def conv_transpose2d_backward(
     stride: Integers = 1,
     padding: Integers = 0,
     output_padding: Integers = 0,
-    groups: int = 1,
+    groups: SupportsIndex = 1,
     dilation: Integers = 1,
     *,
     needs: Sequence[bool] = (True, True, True),
-    data_format: str = "channels_first",
-    precision: str = "float32",
+    data_format: DataFormat = "channels_first",
+    precision: Precision = "float32",
     deterministic: bool = False,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Gradients:
-    """Return the gradients of `conv_transpose2d` for its input, weight and bias.
+    """Return the gradients of `conv_transpose2d` with respect to its input, weight and bias.
 
     Parameters
     ----------
     grad_output : array
-        Gradient of some number for the output of the transposed convolution: of its shape, kind and dtype.
+        Gradient of a scalar loss with respect to the output, with the output's shape, array type and dtype.
     x, weight, stride, padding, output_padding, groups, dilation, data_format, precision
-        What the transposed convolution was given.
+        As given to `conv_transpose2d`.
     needs : sequence of 3 bool
-        Which gradients to compute: for the input, the weight, the bias.
+        Whether to compute the gradients with respect to the input, the weight and the bias.
     deterministic : bool
-        Whether to form every sum in one fixed order, so that all backends and numbers of threads give the same
-        bits. The gradient for the bias always is, on the CPU that for the input, and so are all of short sums (few
-        channels, depthwise).
-    backend
+        Form every sum in one fixed order, so that both backends give the same bits. The bias gradient, short sums (few
+        channels, depthwise) and the input gradient on the CPU always have it. Other sums are otherwise matrix products
+        by cuBLAS or, for the weight gradient on the CPU, NumPy's BLAS, whose summation order is unspecified.
+    backend : {"auto", "cpu", "cuda"}, optional
         As in `interpolate`.
 
     Returns
     -------
     grad_x, grad_weight, grad_bias : array or None
-        Of the shapes of `x`, of `weight` and (C_out,), and of the kind, dtype and place of `grad_output`; None
-        for those that are not needed.
+        With the shapes of `x`, of `weight` and (C_out,); same array type, dtype and device as `grad_output`. None for
+        those that are not needed.
 
     Raises
     ------
     ValueError, TypeError, BackendUnavailableError
-        As in `conv_transpose2d`; also if `grad_output` has not the shape and dtype of the output, or `needs` is not
-        three booleans.
+        As in `conv_transpose2d`; also if the shape or dtype of `grad_output` differs from the output's, or if `needs`
+        is not three booleans.
 
     Notes
     -----
-    Sums are formed in float32 for float16, bfloat16 and float32, the long ones over batch and space block by block.
-    Gradients of complex arrays follow PyTorch 2.13's convention: those for the input and for the weight take the
-    conjugate of the other.
+    float16 and bfloat16 accumulate in float32. Long sums over batch and space are formed block by block. Gradients of
+    complex arrays follow the convention of PyTorch 2.13: the input gradient uses the conjugate of the weight, and the
+    weight gradient that of the input.
 
     Examples
     --------
@@ -137,16 +137,16 @@ def conv_transpose3d_backward(
     stride: Integers = 1,
     padding: Integers = 0,
     output_padding: Integers = 0,
-    groups: int = 1,
+    groups: SupportsIndex = 1,
     dilation: Integers = 1,
     *,
     needs: Sequence[bool] = (True, True, True),
-    data_format: str = "channels_first",
-    precision: str = "float32",
+    data_format: DataFormat = "channels_first",
+    precision: Precision = "float32",
     deterministic: bool = False,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Gradients:
-    """Return the gradients of `conv_transpose3d` for its input, weight and bias.
+    """Return the gradients of `conv_transpose3d` with respect to its input, weight and bias.
 
     Arguments, results and errors are those of `conv_transpose2d_backward`, with the shapes of `conv_transpose3d`.
 

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-BACKENDS = ("cpu", "cuda")
+if TYPE_CHECKING:
+    from gpu_upsample.typing import Backend
+
+BACKENDS: tuple[Backend, ...] = ("cpu", "cuda")
 """The backends by name; each is the subpackage of that name."""
 
 _CHOICES = ("auto", *BACKENDS)
@@ -25,14 +28,19 @@ def _checked(source: str, name: Any) -> str:
 
 
 @contextmanager
-def use_backend(name: str) -> Iterator[None]:
+def use_backend(name: Backend) -> Iterator[None]:
     """Set the backend of all calls in a ``with`` block.
 
     Parameters
     ----------
     name : {"auto", "cpu", "cuda"}
-        ``"auto"`` follows the data. A call's own ``backend=`` overrules the block, and the block overrules the
-        environment variable ``GPU_UPSAMPLE_BACKEND``.
+        ``"auto"`` follows the data. The argument ``backend=`` of a call takes precedence over the block, and the block
+        over the environment variable ``GPU_UPSAMPLE_BACKEND``.
+
+    Raises
+    ------
+    ValueError
+        If there is no backend of this name. Whether the backend can run here is checked by the calls.
 
     Examples
     --------
@@ -67,8 +75,13 @@ def load(name: str) -> Any:
 
 
 # ---- what this machine can run ------------------------------------------------------------------------------
-def available_backends() -> tuple[str, ...]:
+def available_backends() -> tuple[Backend, ...]:
     """Return the names of the backends that this machine can run.
+
+    Returns
+    -------
+    tuple of str
+        ``"cpu"``, and ``"cuda"`` if the packages, a driver and a device for it are present.
 
     Examples
     --------
@@ -85,15 +98,16 @@ def _cuda_state() -> tuple[bool, str]:
 
 
 def check_errors() -> None:
-    """Wait for the GPUs, and raise what they could not raise while they worked.
+    """Wait for the GPUs and raise errors that GPU kernels have recorded.
 
-    `max_unpool2d` and its kin pass over an index out of range on a GPU, since to look first would mean to wait; so do
-    the gradients of pooling and unpooling, which also pass over an index outside of its window.
+    On a GPU, unpooling and the gradients of pooling and unpooling do not wait for their indices to be checked. They
+    skip an index that is out of range or outside its window, and record it; this function reports it. With
+    ``validate=True`` a call checks the indices first.
 
     Raises
     ------
     ValueError
-        If that happened since the last check.
+        If a kernel has skipped an index since the last check.
 
     Examples
     --------
@@ -103,7 +117,15 @@ def check_errors() -> None:
 
 
 def show_info() -> None:
-    """Print the backends, and the versions, driver and device that decide whether they run."""
+    """Print the backends, with the package versions, driver and device that they depend on.
+
+    Examples
+    --------
+    >>> show_info()  # doctest: +ELLIPSIS
+    gpu_upsample ...
+    backend cpu   available, ... threads
+    backend cuda  ...
+    """
     from importlib.metadata import PackageNotFoundError, version
 
     def found(package: str) -> str:

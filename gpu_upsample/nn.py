@@ -1,33 +1,102 @@
 """Layers: the operators with their arguments bound, as in ``torch.nn``.
 
-A layer is called with arrays of any kind that the operators take. Every call also takes their ``out=`` and
-``backend=``.
+A layer is built with the arguments of ``torch.nn``, which are checked at once, and called with arrays of any type that
+the operators take. Every call also takes their ``out=`` and ``backend=``. A layer is pickled with its parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from math import prod, sqrt
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsIndex
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import gpu_upsample as gu
 from gpu_upsample.arrays import kind_of
 from gpu_upsample.dispatch import load
-from gpu_upsample.plan.shapes import as_integer, as_number
+from gpu_upsample.plan.cache import plain
+from gpu_upsample.plan.shapes import as_choice, as_integer, as_number, check_exactly_one, per_axis
 from gpu_upsample.plan.windows import integers
+from gpu_upsample.typing import Array, Backend, Integers, Mode, Numbers, Shape
 
-Integers = int | Sequence[int]
-Numbers = float | Sequence[float]
+__all__ = [
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "Fold",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "Unfold",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+]
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]
+
+
+# ---- arguments ----------------------------------------------------------------------------------------------
+class _Layer:
+    """A layer whose arguments are its fields.
+
+    Its text shows what torch's shows, and the other arguments (fields without `repr`) where they are not the default.
+    """
+
+    _IMPLIED: ClassVar[tuple[str, ...]] = ()
+    """Arguments that the class itself decides."""
+
+    def __repr__(self) -> str:
+        values = {f: getattr(self, f.name) for f in fields(self) if f.name not in self._IMPLIED}  # type: ignore[arg-type]
+        text = ", ".join(f"{f.name}={value!r}" for f, value in values.items() if f.repr or value != f.default)
+        return f"{type(self).__name__}({text})"
+
+    def _set(self, **arguments: Any) -> None:
+        for name, value in arguments.items():
+            object.__setattr__(self, name, value)
+
+
+def _given(value: Any) -> Any:
+    """Return an argument in Python's own types: something single, or a tuple."""
+    value = plain(value)
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else value
+
+
+def _checked(name: str, value: Any, rank: int | None, least: int) -> Any:
+    """Return one integer if it was one, or a tuple of `rank` integers (None: of any number), none below `least`."""
+    given = _given(value)
+    if not isinstance(given, tuple):
+        return integers(name, given, 1, least)[0]
+    return integers(name, given, len(given) if rank is None else rank, least)
+
+
+def _check_rank(ndim: Any, arguments: dict[str, Any], most: int | None) -> Any:
+    """Return `ndim` as an int or None, if it and the arguments agree in the number of spatial axes."""
+    from gpu_upsample.plan.rearrange import rank_of
+
+    rank_of(ndim, arguments, most)
+    return None if ndim is None else as_integer("ndim", ndim)
 
 
 # ---- interpolation ------------------------------------------------------------------------------------------
 @dataclass(frozen=True, repr=False)
-class Upsample:
-    """Resize the spatial axes of a batch; the arguments are those of `interpolate`.
+class Upsample(_Layer):
+    """Resize the spatial axes of a batch.
+
+    Parameters
+    ----------
+    size, scale_factor, mode, align_corners, recompute_scale_factor
+        As in `interpolate`.
 
     Examples
     --------
@@ -39,21 +108,27 @@ class Upsample:
            [1.  , 1.25, 1.75, 2.  ]])
     """
 
-    size: Integers | None = None
-    scale_factor: Numbers | None = None
-    mode: str = "nearest"
-    align_corners: bool | None = None
-    recompute_scale_factor: bool | None = None
+    size: Integers | None = field(default=None, repr=False)
+    scale_factor: Numbers | None = field(default=None, repr=False)
+    mode: Mode = "nearest"
+    align_corners: bool | None = field(default=None, repr=False)
+    recompute_scale_factor: bool | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        factor: Any = self.scale_factor
-        if isinstance(factor, Iterable) and not isinstance(factor, str):
-            factor = tuple(as_number("scale_factor", number) for number in factor)
-        elif factor is not None:
-            factor = as_number("scale_factor", factor)
-        object.__setattr__(self, "scale_factor", factor)
+        from gpu_upsample.plan.resample import MODES
 
-    def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+        as_choice("mode", self.mode, MODES)
+        size, factor = self.size, _given(self.scale_factor)
+        check_exactly_one(size, factor, "scale_factor")
+        if size is not None:
+            size = _checked("size", size, None, 1)
+        elif isinstance(factor, tuple):
+            factor = tuple(as_number("scale_factor", number) for number in factor)
+        else:
+            factor = as_number("scale_factor", factor)
+        self._set(size=size, scale_factor=factor)
+
+    def __call__(self, x: Array, *, out: Array | None = None, backend: Backend | None = None) -> Array:
         """Resize the spatial axes of `x`."""
         return gu.interpolate(
             x,
@@ -66,28 +141,51 @@ class Upsample:
             backend=backend,
         )
 
-    def __repr__(self) -> str:
-        given = f"size={self.size!r}" if self.scale_factor is None else f"scale_factor={self.scale_factor!r}"
-        return f"{type(self).__name__}({given}, mode={self.mode!r})"
-
 
 class UpsamplingNearest2d(Upsample):
-    """Resize images by repeating pixels."""
+    """Resize images with nearest-neighbour interpolation.
+
+    Parameters
+    ----------
+    size, scale_factor
+        As in `interpolate`.
+
+    Examples
+    --------
+    >>> UpsamplingNearest2d(scale_factor=2)(np.array([[[[1, 2]]]]))[0, 0]
+    array([[1, 1, 2, 2],
+           [1, 1, 2, 2]])
+    """
+
+    _IMPLIED = ("mode", "align_corners")
 
     def __init__(self, size: Integers | None = None, scale_factor: Numbers | None = None) -> None:
         super().__init__(size, scale_factor, "nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """Resize images bilinearly, with aligned corners."""
+    """Resize images bilinearly, with aligned corners.
+
+    Parameters
+    ----------
+    size, scale_factor
+        As in `interpolate`.
+
+    Examples
+    --------
+    >>> UpsamplingBilinear2d(size=(1, 3))(np.array([[[[1.0, 2.0]]]]))
+    array([[[[1. , 1.5, 2. ]]]])
+    """
+
+    _IMPLIED = ("mode", "align_corners")
 
     def __init__(self, size: Integers | None = None, scale_factor: Numbers | None = None) -> None:
         super().__init__(size, scale_factor, "bilinear", align_corners=True)
 
 
 # ---- pooling ------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class _MaxPool:
+@dataclass(frozen=True, repr=False)
+class _MaxPool(_Layer):
     """The arguments of max pooling in any rank."""
 
     rank: ClassVar[int]
@@ -99,10 +197,22 @@ class _MaxPool:
     ceil_mode: bool = False
 
     def __post_init__(self) -> None:
-        if self.stride is None:
-            object.__setattr__(self, "stride", self.kernel_size)
+        from gpu_upsample.plan.pooling import plan_max_pool
 
-    def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+        kernel, dilation = (
+            _checked(name, getattr(self, name), self.rank, least=1) for name in ("kernel_size", "dilation")
+        )
+        stride = kernel if self.stride is None else _checked("stride", self.stride, self.rank, least=1)
+        padding = _checked("padding", self.padding, self.rank, least=0)
+        # What depends on several arguments is checked for the smallest input, of one window.
+        pairs = zip(per_axis("kernel_size", kernel, self.rank), per_axis("dilation", dilation, self.rank), strict=True)
+        shape = (1, *(d * (k - 1) + 1 for k, d in pairs))
+        switches = (self.ceil_mode, self.return_indices)
+        plan_max_pool(shape, "float32", self.rank, kernel, stride, padding, dilation, *switches)
+        self._set(kernel_size=kernel, stride=stride, padding=padding, dilation=dilation)
+
+    def __call__(self, x: Any, *, out: Any = None, backend: Backend | None = None) -> Any:
+        """Return the maxima of `x`, and with `return_indices` a tuple of them and their positions."""
         return getattr(gu, f"max_pool{self.rank}d")(
             x,
             self.kernel_size,
@@ -117,13 +227,29 @@ class _MaxPool:
 
 
 class MaxPool1d(_MaxPool):
-    """Take the largest sample of each window along one axis; the arguments are those of `max_pool1d`."""
+    """Take the largest sample of every window along one axis.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, dilation, return_indices, ceil_mode
+        As in `max_pool1d`.
+
+    Examples
+    --------
+    >>> MaxPool1d(2)(np.array([[3, 1, 4, 1, 5, 9]]))
+    array([[3, 4, 9]])
+    """
 
     rank = 1
 
 
 class MaxPool2d(_MaxPool):
-    """Take the largest sample of each window of an image; the arguments are those of `max_pool2d`.
+    """Take the largest sample of every window of images.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, dilation, return_indices, ceil_mode
+        As in `max_pool2d`.
 
     Examples
     --------
@@ -135,13 +261,19 @@ class MaxPool2d(_MaxPool):
 
 
 class MaxPool3d(_MaxPool):
-    """Take the largest sample of each window of a volume; the arguments are those of `max_pool3d`."""
+    """Take the largest sample of every window of volumes.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, dilation, return_indices, ceil_mode
+        As in `max_pool3d`.
+    """
 
     rank = 3
 
 
-@dataclass(frozen=True)
-class _MaxUnpool:
+@dataclass(frozen=True, repr=False)
+class _MaxUnpool(_Layer):
     """The arguments of max unpooling in any rank."""
 
     rank: ClassVar[int]
@@ -156,30 +288,43 @@ class _MaxUnpool:
             ("stride", stride, 1),
             ("padding", self.padding, 0),
         ):
-            object.__setattr__(self, name, integers(name, value, self.rank, least))
+            self._set(**{name: integers(name, _given(value), self.rank, least)})
 
     def __call__(
         self,
-        x: Any,
+        x: Array,
         indices: Any,
-        output_size: Sequence[int] | None = None,
+        output_size: Shape | None = None,
         *,
-        out: Any = None,
-        backend: str | None = None,
-    ) -> Any:
-        return getattr(gu, f"max_unpool{self.rank}d")(
+        out: Array | None = None,
+        backend: Backend | None = None,
+    ) -> Array:
+        """Place the values `x` at `indices`, with zeros elsewhere; `output_size` as in `max_unpool2d`."""
+        result: Array = getattr(gu, f"max_unpool{self.rank}d")(
             x, indices, self.kernel_size, self.stride, self.padding, output_size, out=out, backend=backend
         )
+        return result
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """Put samples back where `MaxPool1d` found them; the arguments are those of `max_unpool1d`."""
+    """Put the maxima of `MaxPool1d` back in their places.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding
+        As in `max_unpool1d`.
+    """
 
     rank = 1
 
 
 class MaxUnpool2d(_MaxUnpool):
-    """Put pixels back where `MaxPool2d` found them; the arguments are those of `max_unpool2d`.
+    """Put the maxima of `MaxPool2d` back in their places.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding
+        As in `max_unpool2d`.
 
     Examples
     --------
@@ -191,42 +336,66 @@ class MaxUnpool2d(_MaxUnpool):
 
 
 class MaxUnpool3d(_MaxUnpool):
-    """Put voxels back where `MaxPool3d` found them; the arguments are those of `max_unpool3d`."""
+    """Put the maxima of `MaxPool3d` back in their places.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding
+        As in `max_unpool3d`.
+    """
 
     rank = 3
 
 
 # ---- transposed convolution ---------------------------------------------------------------------------------
 class Learned:
-    """Weight and bias of a layer, and their copies where its inputs lie."""
+    """Weight and bias of a layer, and copies of them where its inputs lie."""
+
+    _weight: NDArray[Any] | None
+    _bias: NDArray[Any] | None
 
     def __init__(self) -> None:
-        self._weight: Any = None
-        self._bias: Any = None
+        self._hold(weight=None, bias=None)
+
+    def _hold(self, **parameters: NDArray[Any] | None) -> None:
+        """Set parameters, and forget the copies of earlier ones."""
+        for name, array in parameters.items():
+            if array is not None:
+                array.flags.writeable = False  # a copy elsewhere would not follow a change
+            setattr(self, f"_{name}", array)
         self._elsewhere: dict[Any, tuple[Any, Any]] = {}
 
-    def _parameter(self, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_elsewhere"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._hold(weight=self._weight, bias=self._bias)  # which neither a deep copy nor a pickle keeps read-only
+
+    @staticmethod
+    def _parameter(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         array = np.array(value)
         if array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-        array.flags.writeable = False  # a copy elsewhere would not follow a change
-        self._elsewhere.clear()
         return array
 
     def _parameters(self, x: Any) -> tuple[Any, Any]:
         """Return weight and bias as arrays of the kind of `x` and where it lies."""
-        held = kind_of("x", x)
+        held, copies = kind_of("x", x), self._elsewhere
         if held.library == "numpy":
             return self._weight, self._bias
-        place = (held.library, str(getattr(x, "device", "")))
-        if place not in self._elsewhere:
-            move = load("cuda").from_host if held.on_device else np.array
-            weight, bias = (
-                None if array is None else held.give_back(move(array), str(array.dtype))
-                for array in (self._weight, self._bias)
-            )
-            self._elsewhere[place] = weight, bias
-        return self._elsewhere[place]
+        home = load("cuda" if held.on_device else "cpu")
+        array = home.as_array(held.take(x))
+        place = (held.library, array.device.id if held.on_device else None)
+        if place not in copies:
+            move = home.from_host if held.on_device else np.array
+            with home.placed((array,)):
+                weight, bias = (
+                    None if parameter is None else held.give_back(move(parameter), str(parameter.dtype))
+                    for parameter in (self._weight, self._bias)
+                )
+            copies[place] = weight, bias
+        return copies[place]
 
 
 class _ConvTranspose(Learned):
@@ -236,19 +405,19 @@ class _ConvTranspose(Learned):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: SupportsIndex,
+        out_channels: SupportsIndex,
         kernel_size: Integers,
         stride: Integers = 1,
         padding: Integers = 0,
         output_padding: Integers = 0,
-        groups: int = 1,
-        bias: Any = True,
+        groups: SupportsIndex = 1,
+        bias: bool | ArrayLike | None = True,
         dilation: Integers = 1,
         *,
-        weight: Any = None,
+        weight: ArrayLike | None = None,
         rng: Any = None,
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
     ) -> None:
         self.in_channels = as_integer("in_channels", in_channels)
         self.out_channels = as_integer("out_channels", out_channels)
@@ -256,11 +425,11 @@ class _ConvTranspose(Learned):
         for name, channels in (("in_channels", self.in_channels), ("out_channels", self.out_channels)):
             if self.groups < 1 or channels < 1 or channels % self.groups:
                 raise ValueError(f"{name} must be a positive multiple of groups={groups!r}, got {channels}")
-        self.kernel_size = integers("kernel_size", kernel_size, self.rank, least=1)
-        self.stride = integers("stride", stride, self.rank, least=1)
-        self.padding = integers("padding", padding, self.rank, least=0)
-        self.output_padding = integers("output_padding", output_padding, self.rank, least=0)
-        self.dilation = integers("dilation", dilation, self.rank, least=1)
+        self.kernel_size = integers("kernel_size", _given(kernel_size), self.rank, least=1)
+        self.stride = integers("stride", _given(stride), self.rank, least=1)
+        self.padding = integers("padding", _given(padding), self.rank, least=0)
+        self.output_padding = integers("output_padding", _given(output_padding), self.rank, least=0)
+        self.dilation = integers("dilation", _given(dilation), self.rank, least=1)
         super().__init__()
         rng, shape = np.random.default_rng(rng), self._weight_shape
         bound = 1 / sqrt(prod(shape[1:]))
@@ -275,29 +444,35 @@ class _ConvTranspose(Learned):
         return (self.in_channels, self.out_channels // self.groups, *self.kernel_size)
 
     @property
-    def weight(self) -> NDArray[Any]:
-        """The weight."""
-        return self._weight  # type: ignore[no-any-return]
+    def weight(self) -> Any:
+        """The weight, a read-only NumPy array."""
+        return self._weight
 
     @weight.setter
     def weight(self, value: Any) -> None:
-        self._weight = self._parameter("weight", value, self._weight_shape)
+        self._hold(weight=self._parameter("weight", value, self._weight_shape))
 
     @property
-    def bias(self) -> NDArray[Any] | None:
-        """The bias, or None."""
-        return self._bias  # type: ignore[no-any-return]
+    def bias(self) -> Any:
+        """The bias, a read-only NumPy array, or None."""
+        return self._bias
 
     @bias.setter
     def bias(self, value: Any) -> None:
-        self._bias = None if value is None else self._parameter("bias", value, (self.out_channels,))
+        self._hold(bias=None if value is None else self._parameter("bias", value, (self.out_channels,)))
 
     def __call__(
-        self, x: Any, output_size: Sequence[int] | None = None, *, out: Any = None, backend: str | None = None
-    ) -> Any:
-        extra = self.output_padding if output_size is None else self._extra(tuple(x.shape), output_size)
+        self,
+        x: Array,
+        output_size: Shape | None = None,
+        *,
+        out: Array | None = None,
+        backend: Backend | None = None,
+    ) -> Array:
+        """Return the transposed convolution of `x`; `output_size` takes the place of `output_padding`."""
+        extra = self.output_padding if output_size is None else self._extra(kind_of("x", x).shape, output_size)
         weight, bias = self._parameters(x)
-        return getattr(gu, f"conv_transpose{self.rank}d")(
+        result: Array = getattr(gu, f"conv_transpose{self.rank}d")(
             x,
             weight,
             bias,
@@ -309,11 +484,12 @@ class _ConvTranspose(Learned):
             out=out,
             backend=backend,
         )
+        return result
 
-    def _extra(self, shape: tuple[int, ...], output_size: Sequence[int]) -> tuple[int, ...]:
+    def _extra(self, shape: tuple[int, ...], output_size: Shape) -> tuple[int, ...]:
         """Return the output padding that leads to an output size, given with or without the leading axes."""
-        given = tuple(output_size)
-        if len(given) == len(shape):
+        given = _given(output_size)
+        if isinstance(given, tuple) and len(given) == len(shape):
             given = given[-self.rank :]
         wanted = integers("output_size", given, self.rank, least=1)
         geometry = zip(shape[-self.rank :], self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
@@ -334,9 +510,13 @@ class _ConvTranspose(Learned):
 
 
 class ConvTranspose1d(_ConvTranspose):
-    """Transposed convolution in 1-D.
+    """Transposed convolution in 1-D; parameters and attributes are those of `ConvTranspose2d`.
 
-    Parameters and attributes are those of `ConvTranspose2d`, with a kernel of one axis.
+    Examples
+    --------
+    >>> layer = ConvTranspose1d(1, 1, 3, stride=2, weight=np.ones((1, 1, 3)), bias=False)
+    >>> layer(np.array([[1.0, 2.0]]))
+    array([[1., 1., 3., 2., 2.]])
     """
 
     rank = 1
@@ -349,23 +529,25 @@ class ConvTranspose2d(_ConvTranspose):
     ----------
     in_channels, out_channels : int
         Numbers of channels.
-    kernel_size, stride, padding, output_padding, groups, dilation
+    kernel_size : int or sequence of int
+        Number of taps of the kernel, for all axes or per axis.
+    stride, padding, output_padding, groups, dilation
         As in `conv_transpose2d`.
     bias : bool or array
-        The bias, shape (out_channels,), or whether there is one.
+        Whether there is a bias, or the bias itself, shape (out_channels,).
     weight : array, optional
         The weight, shape (in_channels, out_channels / groups, *kernel_size).
     rng : numpy.random.Generator or seed, optional
-        Draws the parameters that are not given, as torch does: uniformly between ±1 / sqrt(fan), where fan is
+        Draws the parameters that are not given, uniformly between ±1 / sqrt(fan), as torch does. The fan is
         out_channels / groups times the number of taps.
-    dtype : str
-        dtype of the parameters that are not given.
+    dtype : dtype
+        The dtype of the parameters that are not given.
 
     Attributes
     ----------
     weight, bias : ndarray or None
-        The parameters, read-only: assign a new array to change one. For arrays of another library or on a device
-        they are copied there once.
+        The parameters. They are read-only; assign a new array to change one. For inputs of another library or on a
+        device, they are copied there once.
 
     Examples
     --------
@@ -380,18 +562,20 @@ class ConvTranspose2d(_ConvTranspose):
 
 
 class ConvTranspose3d(_ConvTranspose):
-    """Transposed convolution of volumes.
-
-    Parameters and attributes are those of `ConvTranspose2d`, with a kernel of three axes.
-    """
+    """Transposed convolution of volumes; parameters and attributes are those of `ConvTranspose2d`."""
 
     rank = 3
 
 
 # ---- rearrangement ------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class PixelShuffle:
-    """Turn channels into pixels; the arguments are those of `pixel_shuffle`.
+@dataclass(frozen=True, repr=False)
+class PixelShuffle(_Layer):
+    """Turn channels into pixels.
+
+    Parameters
+    ----------
+    upscale_factor, ndim
+        As in `pixel_shuffle`.
 
     Examples
     --------
@@ -401,28 +585,63 @@ class PixelShuffle:
     """
 
     upscale_factor: Integers
-    ndim: int | None = field(default=None, repr=False, kw_only=True)
+    ndim: SupportsIndex | None = field(default=None, repr=False, kw_only=True)
 
-    def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+    def __post_init__(self) -> None:
+        factor = _checked("upscale_factor", self.upscale_factor, None, 1)
+        self._set(upscale_factor=factor, ndim=_check_rank(self.ndim, {"upscale_factor": factor}, None))
+
+    def __call__(self, x: Array, *, out: Array | None = None, backend: Backend | None = None) -> Array:
         """Shuffle `x`."""
         return gu.pixel_shuffle(x, self.upscale_factor, ndim=self.ndim, out=out, backend=backend)
 
 
-@dataclass(frozen=True)
-class PixelUnshuffle:
-    """Turn pixels into channels; the arguments are those of `pixel_unshuffle`."""
+@dataclass(frozen=True, repr=False)
+class PixelUnshuffle(_Layer):
+    """Turn pixels into channels.
+
+    Parameters
+    ----------
+    downscale_factor, ndim
+        As in `pixel_unshuffle`.
+    """
 
     downscale_factor: Integers
-    ndim: int | None = field(default=None, repr=False, kw_only=True)
+    ndim: SupportsIndex | None = field(default=None, repr=False, kw_only=True)
 
-    def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+    def __post_init__(self) -> None:
+        factor = _checked("downscale_factor", self.downscale_factor, None, 1)
+        self._set(downscale_factor=factor, ndim=_check_rank(self.ndim, {"downscale_factor": factor}, None))
+
+    def __call__(self, x: Array, *, out: Array | None = None, backend: Backend | None = None) -> Array:
         """Unshuffle `x`."""
         return gu.pixel_unshuffle(x, self.downscale_factor, ndim=self.ndim, out=out, backend=backend)
 
 
-@dataclass(frozen=True)
-class Fold:
-    """Add up overlapping windows; the arguments are those of `fold`.
+_LEAST = {"output_size": 1, "kernel_size": 1, "dilation": 1, "padding": 0, "stride": 1}
+"""The arguments of folding, and the least value of each."""
+
+
+class _Sliding(_Layer):
+    """A layer of sliding windows."""
+
+    ndim: SupportsIndex | None
+
+    def __post_init__(self) -> None:
+        given = {
+            name: _checked(name, value, None, _LEAST[name]) for name, value in vars(self).items() if name in _LEAST
+        }
+        self._set(**given, ndim=_check_rank(self.ndim, given, 3))
+
+
+@dataclass(frozen=True, repr=False)
+class Fold(_Sliding):
+    """Sum overlapping windows (col2im).
+
+    Parameters
+    ----------
+    output_size, kernel_size, dilation, padding, stride, ndim
+        As in `fold`.
 
     Examples
     --------
@@ -435,9 +654,9 @@ class Fold:
     dilation: Integers = 1
     padding: Integers = 0
     stride: Integers = 1
-    ndim: int | None = field(default=None, repr=False, kw_only=True)
+    ndim: SupportsIndex | None = field(default=None, repr=False, kw_only=True)
 
-    def __call__(self, columns: Any, *, out: Any = None, backend: str | None = None) -> Any:
+    def __call__(self, columns: Any, *, out: Any = None, backend: Backend | None = None) -> Any:
         """Fold the columns."""
         return gu.fold(
             columns,
@@ -452,17 +671,31 @@ class Fold:
         )
 
 
-@dataclass(frozen=True)
-class Unfold:
-    """Lay the windows of an array side by side; the arguments are those of `unfold`."""
+@dataclass(frozen=True, repr=False)
+class Unfold(_Sliding):
+    """Extract sliding windows as columns (im2col).
+
+    Parameters
+    ----------
+    kernel_size, dilation, padding, stride, ndim
+        As in `unfold`.
+
+    Examples
+    --------
+    >>> Unfold(2)(np.arange(1, 7).reshape(1, 2, 3))
+    array([[1, 2],
+           [2, 3],
+           [4, 5],
+           [5, 6]])
+    """
 
     kernel_size: Integers
     dilation: Integers = 1
     padding: Integers = 0
     stride: Integers = 1
-    ndim: int | None = field(default=None, repr=False, kw_only=True)
+    ndim: SupportsIndex | None = field(default=None, repr=False, kw_only=True)
 
-    def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+    def __call__(self, x: Any, *, out: Any = None, backend: Backend | None = None) -> Any:
         """Unfold `x`."""
         return gu.unfold(
             x,

@@ -1,28 +1,47 @@
-"""The public pooling and unpooling operators."""
+"""The public operators of max pooling and unpooling."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 from gpu_upsample.call import apply
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.pooling import plan_max_pool, plan_max_unpool
-
-Integers = int | Sequence[int]
+from gpu_upsample.typing import Array, Backend, Integers, Shape
 
 _cached_pool = cached(plan_max_pool)
 _cached_unpool = cached(plan_max_unpool)
 
 
-def _max_pool(x: Any, arguments: tuple[Any, ...], out: Any, backend: str | None) -> Any:
+def _max_pool(x: Any, arguments: tuple[Any, ...], out: Any, backend: Backend | None) -> Any:
     return apply(_cached_pool, arguments, {"x": x}, out, backend)
 
 
-def _max_unpool(x: Any, indices: Any, arguments: tuple[Any, ...], out: Any, backend: str | None) -> Any:
-    return apply(_cached_unpool, arguments, {"x": x, "indices": indices}, out, backend)
+def _max_unpool(
+    x: Array, indices: Any, arguments: tuple[Any, ...], out: Array | None, backend: Backend | None
+) -> Array:
+    result: Array = apply(_cached_unpool, arguments, {"x": x, "indices": indices}, out, backend)
+    return result
 
 
+@overload
+def max_pool1d(
+    x: Array, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
+    ceil_mode: bool = ..., return_indices: Literal[False] = ..., *,
+    out: Array | None = ..., backend: Backend | None = ...,
+) -> Array: ...  # fmt: skip
+@overload
+def max_pool1d(
+    x: Array, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
+    ceil_mode: bool = ..., *, return_indices: Literal[True],
+    out: tuple[Array, Any] | None = ..., backend: Backend | None = ...,
+) -> tuple[Array, Any]: ...  # fmt: skip
+@overload
+def max_pool1d(
+    x: Any, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
+    ceil_mode: bool = ..., return_indices: bool = ..., *,
+    out: Any = ..., backend: Backend | None = ...,
+) -> Any: ...  # fmt: skip
 def max_pool1d(
     x: Any,
     kernel_size: Integers,
@@ -33,56 +52,56 @@ def max_pool1d(
     return_indices: bool = False,
     *,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Any:
     """Take the largest sample of every window along one spatial axis, as ``torch.nn.functional.max_pool1d`` does.
 
     Parameters
     ----------
     x : array, shape (N, C, L) or (C, L)
-        The batch, or one unbatched array, of any real or bool dtype.
+        The batch, or one item without a batch axis. Any real or bool dtype.
     kernel_size : int or sequence of int
-        Length of the windows, one for all spatial axes or one per axis; so are `stride`, `padding` and `dilation`.
+        Number of samples of a window, for all spatial axes or per axis; likewise the next three.
     stride : int or sequence of int, optional
-        Distance between windows, `kernel_size` by default.
+        Distance between windows. Default: `kernel_size`.
     padding : int or sequence of int
-        How far the windows reach beyond both ends, at most half of `kernel_size`. Nothing there is ever chosen.
+        How far the windows reach beyond each end, at most half of `kernel_size`. Padding is never the maximum.
     dilation : int or sequence of int
         Distance between the samples of a window.
     ceil_mode : bool
-        Whether a last window that does not fit counts, provided it begins before the end.
+        Include a last, partial window if it starts inside the input or the leading padding.
     return_indices : bool
-        Whether the position of each chosen sample is returned, too.
-    out : array or pair of arrays, optional
-        Where the result goes: of the kind and dtype of `x` and the right shape, not overlapping `x`. With
-        `return_indices` a pair, the second of dtype int64.
+        Return the position of each maximum, too.
+    out : array or tuple of 2 arrays, optional
+        Array for the result, with the type and dtype of `x` and the result's shape; must not overlap `x`. With
+        `return_indices` a tuple of two arrays, the second of dtype int64.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides: device arrays on ``"cuda"``, host arrays on ``"cpu"``.
+        Where to compute. By default device arrays are processed by ``"cuda"`` and host arrays by ``"cpu"``.
 
     Returns
     -------
     array or (array, array)
-        Of the kind, dtype and place of `x`. With `return_indices`, also the positions: int64, flat within the
-        spatial axes of one array and one channel.
+        Same array type, dtype and device as `x`. With `return_indices`, also the positions: int64, counted within one
+        channel of one item of the batch, over its flattened spatial axes.
 
     Raises
     ------
     ValueError
-        For a bad value: the message names the argument, what it was and what is accepted.
+        If an argument has an invalid value. The message names the argument, its value and what is accepted.
     TypeError
-        For a bad kind of array or dtype, such as complex numbers, which have no order.
+        If an array has an unsupported type or dtype. Complex numbers have no order.
     BackendUnavailableError
-        If the backend cannot run here.
+        If the backend cannot run on this machine.
 
     See Also
     --------
-    max_unpool1d : puts the samples back where they came from.
+    max_unpool1d : puts the maxima back in their places.
     max_pool1d_backward : the gradient.
 
     Notes
     -----
-    Of equal samples the first is chosen, and of NaNs the last, as torch does. Where torch returns a position outside
-    of the array, because dilation steps over all of it, this is an error.
+    Of equal samples the first is the maximum, and of several NaNs the last, as in torch. A window whose dilation steps
+    over the whole input is an error; torch returns a position outside the input for it.
 
     Examples
     --------
@@ -97,6 +116,24 @@ def max_pool1d(
     return _max_pool(x, arguments, out, backend)
 
 
+@overload
+def max_pool2d(
+    x: Array, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
+    ceil_mode: bool = ..., return_indices: Literal[False] = ..., *,
+    out: Array | None = ..., backend: Backend | None = ...,
+) -> Array: ...  # fmt: skip
+@overload
+def max_pool2d(
+    x: Array, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
+    ceil_mode: bool = ..., *, return_indices: Literal[True],
+    out: tuple[Array, Any] | None = ..., backend: Backend | None = ...,
+) -> tuple[Array, Any]: ...  # fmt: skip
+@overload
+def max_pool2d(
+    x: Any, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
+    ceil_mode: bool = ..., return_indices: bool = ..., *,
+    out: Any = ..., backend: Backend | None = ...,
+) -> Any: ...  # fmt: skip
 def max_pool2d(
     x: Any,
     kernel_size: Integers,
@@ -107,14 +144,14 @@ def max_pool2d(
     return_indices: bool = False,
     *,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Any:
     """Take the largest sample of every window of images, as ``torch.nn.functional.max_pool2d`` does.
 
     Parameters
     ----------
     x : array, shape (N, C, H, W) or (C, H, W)
-        The batch, or one unbatched array, of any real or bool dtype.
+        The batch, or one item without a batch axis. Any real or bool dtype.
     kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, backend
         As in `max_pool1d`.
 
@@ -130,7 +167,7 @@ def max_pool2d(
 
     See Also
     --------
-    max_unpool2d : puts the samples back where they came from.
+    max_unpool2d : puts the maxima back in their places.
     max_pool2d_backward : the gradient.
 
     Examples
@@ -149,6 +186,24 @@ def max_pool2d(
     return _max_pool(x, arguments, out, backend)
 
 
+@overload
+def max_pool3d(
+    x: Array, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
+    ceil_mode: bool = ..., return_indices: Literal[False] = ..., *,
+    out: Array | None = ..., backend: Backend | None = ...,
+) -> Array: ...  # fmt: skip
+@overload
+def max_pool3d(
+    x: Array, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
+    ceil_mode: bool = ..., *, return_indices: Literal[True],
+    out: tuple[Array, Any] | None = ..., backend: Backend | None = ...,
+) -> tuple[Array, Any]: ...  # fmt: skip
+@overload
+def max_pool3d(
+    x: Any, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
+    ceil_mode: bool = ..., return_indices: bool = ..., *,
+    out: Any = ..., backend: Backend | None = ...,
+) -> Any: ...  # fmt: skip
 def max_pool3d(
     x: Any,
     kernel_size: Integers,
@@ -159,14 +214,14 @@ def max_pool3d(
     return_indices: bool = False,
     *,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Any:
     """Take the largest sample of every window of volumes, as ``torch.nn.functional.max_pool3d`` does.
 
     Parameters
     ----------
     x : array, shape (N, C, D, H, W) or (C, D, H, W)
-        The batch, or one unbatched array, of any real or bool dtype.
+        The batch, or one item without a batch axis. Any real or bool dtype.
     kernel_size, stride, padding, dilation, ceil_mode, return_indices, out, backend
         As in `max_pool1d`.
 
@@ -182,7 +237,7 @@ def max_pool3d(
 
     See Also
     --------
-    max_unpool3d : puts the samples back where they came from.
+    max_unpool3d : puts the maxima back in their places.
     max_pool3d_backward : the gradient.
 
     Examples
@@ -197,57 +252,57 @@ def max_pool3d(
 
 
 def max_unpool1d(
-    x: Any,
+    x: Array,
     indices: Any,
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Sequence[int] | None = None,
+    output_size: Shape | None = None,
     *,
     validate: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
-    """Put pooled samples back where they came from, into zeros, as ``torch.nn.functional.max_unpool1d`` does.
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
+    """Place pooled samples at their indices, with zeros elsewhere, as ``torch.nn.functional.max_unpool1d`` does.
 
     Parameters
     ----------
     x : array, shape (N, C, L) or (C, L)
-        What `max_pool1d` returned, or anything in its place; any real, complex or bool dtype.
+        Values to place, usually the output of `max_pool1d`. Any real, complex or bool dtype.
     indices : array of int32 or int64, of the shape of `x`
-        Where each sample goes: flat within the spatial axes of one array and one channel. If several samples
-        go to one place, the last of them wins.
+        The position of each value, counted within one channel of one item of the batch, over the flattened spatial
+        axes of the result. If indices repeat, the last value wins.
     kernel_size, stride, padding : int or sequence of int
-        The windows of the pooling. They only decide the output size: ``(in - 1) * stride + kernel_size -
-        2 * padding``.
+        As given to the pooling. They determine the output size, ``(in - 1) * stride + kernel_size - 2 * padding``, and
+        nothing else.
     output_size : sequence of int, optional
-        Another output size, since several lengths pool to the same: the spatial axes alone, or the whole shape.
-        Each length differs from the above by less than one stride.
+        Output size, since inputs of several sizes pool to the same: of the spatial axes, or the whole shape. Each
+        length differs from the default by less than one stride.
     validate : bool
-        On a GPU, whether the indices are checked before anything is written, which waits for the GPU. Without it,
-        an index out of range is passed over, and `check_errors` tells. On the CPU they are always checked.
+        On a GPU, check all indices before anything is written, which waits for the GPU. Without it, an index out of
+        range is skipped and reported by `check_errors`. On the CPU, indices are always checked.
     out : array, optional
-        Where the result goes: of the kind and dtype of `x` and the right shape, not overlapping the inputs.
+        Array for the result, with the type and dtype of `x` and the result's shape; must not overlap `x` or `indices`.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides: device arrays on ``"cuda"``, host arrays on ``"cpu"``.
+        Where to compute. By default device arrays are processed by ``"cuda"`` and host arrays by ``"cpu"``.
 
     Returns
     -------
     array
-        Of the kind, dtype and place of `x`.
+        Same array type, dtype and device as `x`.
 
     Raises
     ------
     ValueError
-        For a bad value, such as an index out of range: the message names the first one and its position.
+        If an argument has an invalid value, such as an index out of range; the message names the first such index.
     TypeError
-        For a bad kind of array or dtype.
+        If an array has an unsupported type or dtype.
     BackendUnavailableError
-        If the backend cannot run here.
+        If the backend cannot run on this machine.
 
     See Also
     --------
-    max_pool1d : with ``return_indices=True`` gives the indices.
+    max_pool1d : returns the indices with ``return_indices=True``.
     max_unpool1d_backward : the gradient.
 
     Examples
@@ -264,30 +319,30 @@ def max_unpool1d(
 
 
 def max_unpool2d(
-    x: Any,
+    x: Array,
     indices: Any,
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Sequence[int] | None = None,
+    output_size: Shape | None = None,
     *,
     validate: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
-    """Put pooled samples back where they came from, into zeros, as ``torch.nn.functional.max_unpool2d`` does.
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
+    """Place pooled samples at their indices, with zeros elsewhere, as ``torch.nn.functional.max_unpool2d`` does.
 
     Parameters
     ----------
     x : array, shape (N, C, H, W) or (C, H, W)
-        What `max_pool2d` returned, or anything in its place; any real, complex or bool dtype.
+        Values to place, usually the output of `max_pool2d`. Any real, complex or bool dtype.
     indices, kernel_size, stride, padding, output_size, validate, out, backend
         As in `max_unpool1d`.
 
     Returns
     -------
     array
-        Of the kind, dtype and place of `x`.
+        Same array type, dtype and device as `x`.
 
     Raises
     ------
@@ -296,7 +351,7 @@ def max_unpool2d(
 
     See Also
     --------
-    max_pool2d : with ``return_indices=True`` gives the indices.
+    max_pool2d : returns the indices with ``return_indices=True``.
     max_unpool2d_backward : the gradient.
 
     Examples
@@ -312,30 +367,30 @@ def max_unpool2d(
 
 
 def max_unpool3d(
-    x: Any,
+    x: Array,
     indices: Any,
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Sequence[int] | None = None,
+    output_size: Shape | None = None,
     *,
     validate: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
-    """Put pooled samples back where they came from, into zeros, as ``torch.nn.functional.max_unpool3d`` does.
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
+    """Place pooled samples at their indices, with zeros elsewhere, as ``torch.nn.functional.max_unpool3d`` does.
 
     Parameters
     ----------
     x : array, shape (N, C, D, H, W) or (C, D, H, W)
-        What `max_pool3d` returned, or anything in its place; any real, complex or bool dtype.
+        Values to place, usually the output of `max_pool3d`. Any real, complex or bool dtype.
     indices, kernel_size, stride, padding, output_size, validate, out, backend
         As in `max_unpool1d`.
 
     Returns
     -------
     array
-        Of the kind, dtype and place of `x`.
+        Same array type, dtype and device as `x`.
 
     Raises
     ------
@@ -344,7 +399,7 @@ def max_unpool3d(
 
     See Also
     --------
-    max_pool3d : with ``return_indices=True`` gives the indices.
+    max_pool3d : returns the indices with ``return_indices=True``.
     max_unpool3d_backward : the gradient.
 
     Examples

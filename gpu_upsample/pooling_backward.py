@@ -1,36 +1,36 @@
-"""The gradients of pooling and unpooling."""
+"""The gradients of max pooling and unpooling."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from gpu_upsample.call import apply
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.pooling_backward import plan_max_pool_backward, plan_max_unpool_backward
-
-Integers = int | Sequence[int]
+from gpu_upsample.typing import Array, Backend, Integers, Shape
 
 _cached_pool = cached(plan_max_pool_backward)
 _cached_unpool = cached(plan_max_unpool_backward)
 
 
 def _max_pool_backward(
-    grad_output: Any, indices: Any, arguments: tuple[Any, ...], out: Any, backend: str | None
-) -> Any:
-    return apply(_cached_pool, arguments, {"grad_output": grad_output, "indices": indices}, out, backend)
+    grad_output: Array, indices: Any, arguments: tuple[Any, ...], out: Array | None, backend: Backend | None
+) -> Array:
+    result: Array = apply(_cached_pool, arguments, {"grad_output": grad_output, "indices": indices}, out, backend)
+    return result
 
 
 def _max_unpool_backward(
-    grad_output: Any, indices: Any, arguments: tuple[Any, ...], out: Any, backend: str | None
-) -> Any:
-    return apply(_cached_unpool, arguments, {"grad_output": grad_output, "indices": indices}, out, backend)
+    grad_output: Array, indices: Any, arguments: tuple[Any, ...], out: Array | None, backend: Backend | None
+) -> Array:
+    result: Array = apply(_cached_unpool, arguments, {"grad_output": grad_output, "indices": indices}, out, backend)
+    return result
 
 
 def max_pool1d_backward(
-    grad_output: Any,
+    grad_output: Array,
     indices: Any,
-    input_size: Sequence[int],
+    input_size: Shape,
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
@@ -38,52 +38,53 @@ def max_pool1d_backward(
     ceil_mode: bool = False,
     *,
     validate: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Return the gradient of `max_pool1d` with respect to its input.
 
-    Every sample gathers the gradients of the windows that chose it. Nothing is scattered, so the same call gives the
-    same bits on every run, number of threads and backend.
+    Every sample gathers the gradients of the windows whose maximum it is. Nothing is scattered, so results are
+    identical on every run, with any number of threads and on both backends.
 
     Parameters
     ----------
     grad_output : array
-        Gradient of the result, of its shape; float16, bfloat16, float32 or float64. Sums are formed in float32 for
-        the first three.
+        Gradient of a scalar loss with respect to the output, in its shape; float16, bfloat16, float32 or float64. Sums
+        of the first three are accumulated in float32.
     indices : array of int32 or int64, of the shape of `grad_output`
-        The positions that the pooling returned.
+        The positions that `max_pool1d` returned.
     input_size : sequence of int
-        The whole shape of the array that was pooled.
+        The whole shape of the input of `max_pool1d`.
     kernel_size, stride, padding, dilation, ceil_mode
-        As they were given to `max_pool1d`.
+        As given to `max_pool1d`.
     validate : bool
-        On a GPU, whether the indices are checked before anything is written, which waits for the GPU. Without it,
-        the gradient of a window whose index lies outside of it is passed over, and `check_errors` tells. On the CPU
-        they are always checked.
+        On a GPU, check all indices before anything is written, which waits for the GPU. Without it, a window whose
+        index lies outside it is skipped and reported by `check_errors`. On the CPU, indices are always checked.
     out : array, optional
-        Where the result goes: of the kind and dtype of `grad_output` and the right shape, not overlapping the inputs.
+        Array for the result, with the type and dtype of `grad_output` and the shape `input_size`; must not overlap
+        `grad_output` or `indices`.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides: device arrays on ``"cuda"``, host arrays on ``"cpu"``.
+        Where to compute. By default device arrays are processed by ``"cuda"`` and host arrays by ``"cpu"``.
 
     Returns
     -------
     array, shape input_size
-        Of the kind, dtype and place of `grad_output`; 0.0 where no window chose the sample.
+        Same array type, dtype and device as `grad_output`; 0.0 for a sample that is the maximum of no window.
 
     Raises
     ------
     ValueError
-        For a bad value, such as an index outside of its window: the message names the first one and its position.
+        If an argument has an invalid value, such as an index outside its window; the message names the first such
+        index.
     TypeError
-        For a bad kind of array or dtype.
+        If an array has an unsupported type or dtype.
     BackendUnavailableError
-        If the backend cannot run here.
+        If the backend cannot run on this machine.
 
     Notes
     -----
-    The sum of a sample runs over its windows in ascending order and starts at 0.0. So does torch's on the CPU:
-    in float32 and float64 the bits are those of torch 2.13.
+    The sum of a sample starts at 0.0 and runs over its windows in ascending order. So does torch's on the CPU: in
+    float32 and float64, results equal those of torch 2.13 bit for bit.
 
     Examples
     --------
@@ -101,9 +102,9 @@ def max_pool1d_backward(
 
 
 def max_pool2d_backward(
-    grad_output: Any,
+    grad_output: Array,
     indices: Any,
-    input_size: Sequence[int],
+    input_size: Shape,
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
@@ -111,17 +112,17 @@ def max_pool2d_backward(
     ceil_mode: bool = False,
     *,
     validate: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Return the gradient of `max_pool2d` with respect to its input.
 
     Parameters
     ----------
     grad_output : array
-        Gradient of the result, of its shape; float16, bfloat16, float32 or float64.
+        Gradient of a scalar loss with respect to the output, in its shape; float16, bfloat16, float32 or float64.
     input_size : sequence of int
-        The whole shape of the array that was pooled, (N, C, H, W) or (C, H, W).
+        The whole shape of the input of `max_pool2d`, (N, C, H, W) or (C, H, W).
     indices, kernel_size, stride, padding, dilation, ceil_mode, validate, out, backend
         As in `max_pool1d_backward`.
 
@@ -150,9 +151,9 @@ def max_pool2d_backward(
 
 
 def max_pool3d_backward(
-    grad_output: Any,
+    grad_output: Array,
     indices: Any,
-    input_size: Sequence[int],
+    input_size: Shape,
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
@@ -160,17 +161,17 @@ def max_pool3d_backward(
     ceil_mode: bool = False,
     *,
     validate: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Return the gradient of `max_pool3d` with respect to its input.
 
     Parameters
     ----------
     grad_output : array
-        Gradient of the result, of its shape; float16, bfloat16, float32 or float64.
+        Gradient of a scalar loss with respect to the output, in its shape; float16, bfloat16, float32 or float64.
     input_size : sequence of int
-        The whole shape of the array that was pooled, (N, C, D, H, W) or (C, D, H, W).
+        The whole shape of the input of `max_pool3d`, (N, C, D, H, W) or (C, D, H, W).
     indices, kernel_size, stride, padding, dilation, ceil_mode, validate, out, backend
         As in `max_pool1d_backward`.
 
@@ -199,54 +200,55 @@ def max_pool3d_backward(
 
 
 def max_unpool1d_backward(
-    grad_output: Any,
+    grad_output: Array,
     indices: Any,
-    input_size: Sequence[int],
+    input_size: Shape,
     *,
     validate: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Return the gradient of `max_unpool1d` with respect to `x`.
 
-    Every sample copies the gradient of the place where it went, bit by bit. A sample that another one replaced gets
-    0.0: of several samples for one place, only the last has a gradient.
+    The gradient of every value is that of its place in the output, copied bit for bit. If indices repeat, only the
+    last value, which won, has a gradient; the others get 0.0.
 
     Parameters
     ----------
     grad_output : array, shape (N, C, L) or (C, L)
-        Gradient of the result, of its shape; float16, bfloat16, float32, float64 or complex.
+        Gradient of a scalar loss with respect to the output; float16, bfloat16, float32, float64 or complex.
     indices : array of int32 or int64, shape input_size
-        As they were given to `max_unpool1d`.
+        As given to `max_unpool1d`.
     input_size : sequence of int
-        The whole shape of `x`.
+        The whole shape of `x`, the input of `max_unpool1d`.
     validate : bool
-        On a GPU, whether the indices are checked before anything is written, which waits for the GPU. Without it,
-        the gradient of a sample whose index is out of range is 0.0, and `check_errors` tells. On the CPU they are
+        On a GPU, check all indices before anything is written, which waits for the GPU. Without it, the gradient of a
+        value whose index is out of range is 0.0, and the index is reported by `check_errors`. On the CPU, indices are
         always checked.
     out : array, optional
-        Where the result goes: of the kind and dtype of `grad_output` and the right shape, not overlapping the inputs.
+        Array for the result, with the type and dtype of `grad_output` and the shape `input_size`; must not overlap
+        `grad_output` or `indices`.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides: device arrays on ``"cuda"``, host arrays on ``"cpu"``.
+        Where to compute. By default device arrays are processed by ``"cuda"`` and host arrays by ``"cpu"``.
 
     Returns
     -------
     array, shape input_size
-        Of the kind, dtype and place of `grad_output`.
+        Same array type, dtype and device as `grad_output`.
 
     Raises
     ------
     ValueError
-        For a bad value, such as an index out of range: the message names the first one and its position.
+        If an argument has an invalid value, such as an index out of range; the message names the first such index.
     TypeError
-        For a bad kind of array or dtype.
+        If an array has an unsupported type or dtype.
     BackendUnavailableError
-        If the backend cannot run here.
+        If the backend cannot run on this machine.
 
     Notes
     -----
-    torch 2.13 gives every one of several samples for one place the gradient of the place, which is not the gradient
-    of what its forward function returned.
+    If indices repeat, torch 2.13 gives all of their values the gradient of the place, which is not the gradient of its
+    forward function.
 
     Examples
     --------
@@ -263,20 +265,20 @@ def max_unpool1d_backward(
 
 
 def max_unpool2d_backward(
-    grad_output: Any,
+    grad_output: Array,
     indices: Any,
-    input_size: Sequence[int],
+    input_size: Shape,
     *,
     validate: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Return the gradient of `max_unpool2d` with respect to `x`.
 
     Parameters
     ----------
     grad_output : array, shape (N, C, H, W) or (C, H, W)
-        Gradient of the result, of its shape; float16, bfloat16, float32, float64 or complex.
+        Gradient of a scalar loss with respect to the output; float16, bfloat16, float32, float64 or complex.
     indices, input_size, validate, out, backend
         As in `max_unpool1d_backward`.
 
@@ -303,20 +305,20 @@ def max_unpool2d_backward(
 
 
 def max_unpool3d_backward(
-    grad_output: Any,
+    grad_output: Array,
     indices: Any,
-    input_size: Sequence[int],
+    input_size: Shape,
     *,
     validate: bool = False,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Return the gradient of `max_unpool3d` with respect to `x`.
 
     Parameters
     ----------
     grad_output : array, shape (N, C, D, H, W) or (C, D, H, W)
-        Gradient of the result, of its shape; float16, bfloat16, float32, float64 or complex.
+        Gradient of a scalar loss with respect to the output; float16, bfloat16, float32, float64 or complex.
     indices, input_size, validate, out, backend
         As in `max_unpool1d_backward`.
 

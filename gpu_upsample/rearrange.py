@@ -1,15 +1,13 @@
-"""The public operators that move samples about: pixel shuffle, fold and unfold."""
+"""The public operators that rearrange samples: pixel shuffle, fold and unfold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from gpu_upsample.call import apply
 from gpu_upsample.plan import rearrange
 from gpu_upsample.plan.cache import cached
-
-Integers = int | Sequence[int]
+from gpu_upsample.typing import Array, Backend, Integers
 
 _cached_shuffle = cached(rearrange.plan_shuffle)
 _cached_unfold = cached(rearrange.plan_unfold)
@@ -17,28 +15,33 @@ _cached_fold = cached(rearrange.plan_fold)
 
 
 def pixel_shuffle(
-    x: Any, upscale_factor: Integers, *, ndim: int | None = None, out: Any = None, backend: str | None = None
-) -> Any:
+    x: Array,
+    upscale_factor: Integers,
+    *,
+    ndim: SupportsIndex | None = None,
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Turn channels into pixels, as ``torch.nn.functional.pixel_shuffle`` does, along any number of axes.
 
     Parameters
     ----------
     x : array, shape (..., C * prod(r), *spatial)
-        The channels that become the pixels of one are neighbours; the factor of the last axis varies fastest. Any
-        dtype: bits are copied.
+        The prod(r) input channels of each output channel are adjacent; among them, the position along the last axis
+        varies fastest. Any dtype: bits are copied.
     upscale_factor : int or sequence of int
         The factor r of each spatial axis.
     ndim : int, optional
-        Number of spatial axes. By default the length of `upscale_factor`, and 2 (as in torch) if that is one int.
+        Number of spatial axes. By default the length of `upscale_factor`, or 2, as in torch, if that is one int.
     out : array, optional
-        Where the result goes: of the kind and dtype of `x` and the right shape, not overlapping `x`.
+        Array for the result, with the type and dtype of `x` and the result's shape; must not overlap `x`.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides: device arrays on ``"cuda"``, host arrays on ``"cpu"``.
+        Where to compute. By default device arrays are processed by ``"cuda"`` and host arrays by ``"cpu"``.
 
     Returns
     -------
     array, shape (..., C, *(n * r))
-        Of the kind, dtype and place of `x`.
+        Same array type, dtype and device as `x`.
 
     Raises
     ------
@@ -56,12 +59,18 @@ def pixel_shuffle(
     array([[1, 3, 2, 4]])
     """
     arguments = (upscale_factor, ndim, True)
-    return apply(_cached_shuffle, arguments, {"x": x}, out, backend)
+    result: Array = apply(_cached_shuffle, arguments, {"x": x}, out, backend)
+    return result
 
 
 def pixel_unshuffle(
-    x: Any, downscale_factor: Integers, *, ndim: int | None = None, out: Any = None, backend: str | None = None
-) -> Any:
+    x: Array,
+    downscale_factor: Integers,
+    *,
+    ndim: SupportsIndex | None = None,
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Turn pixels into channels, as ``torch.nn.functional.pixel_unshuffle`` does: the inverse of `pixel_shuffle`.
 
     Parameters
@@ -69,14 +78,14 @@ def pixel_unshuffle(
     x : array, shape (..., C, *(n * r))
         Any dtype: bits are copied.
     downscale_factor : int or sequence of int
-        The factor r of each spatial axis.
+        The factor r of each spatial axis, whose length it divides.
     ndim, out, backend
         As in `pixel_shuffle`.
 
     Returns
     -------
     array, shape (..., C * prod(r), *spatial)
-        Of the kind, dtype and place of `x`.
+        Same array type, dtype and device as `x`.
 
     Raises
     ------
@@ -93,7 +102,8 @@ def pixel_unshuffle(
            [6, 7]])
     """
     arguments = (downscale_factor, ndim, False)
-    return apply(_cached_shuffle, arguments, {"x": x}, out, backend)
+    result: Array = apply(_cached_shuffle, arguments, {"x": x}, out, backend)
+    return result
 
 
 def unfold(
@@ -103,29 +113,34 @@ def unfold(
     padding: Integers = 0,
     stride: Integers = 1,
     *,
-    ndim: int | None = None,
+    ndim: SupportsIndex | None = None,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Any:
-    """Lay the windows of an array side by side, as ``torch.nn.functional.unfold`` does, along 1 to 3 axes.
+    """Extract sliding windows as columns (im2col), as ``torch.nn.functional.unfold`` does, along 1 to 3 axes.
 
     Parameters
     ----------
     x : array, shape (N, C, *spatial) or (C, *spatial)
         Any dtype: bits are copied.
-    kernel_size, dilation, padding, stride : int or sequence of int
-        Taps of a window, their distance, the zeros around every axis, and the distance of the windows: one value
-        per axis or one for all.
+    kernel_size : int or sequence of int
+        Number of samples of a window, for all axes or per axis; likewise the next three.
+    dilation : int or sequence of int
+        Distance between the samples of a window.
+    padding : int or sequence of int
+        Number of zeros added at each end of an axis.
+    stride : int or sequence of int
+        Distance between windows.
     ndim : int, optional
-        Number of spatial axes. By default the length of an argument that has one value per axis, and 2 (as in
-        torch) if none has.
+        Number of spatial axes. By default the length of an argument that has one value per axis, or 2, as in torch,
+        if none has.
     out, backend
         As in `pixel_shuffle`.
 
     Returns
     -------
     array, shape (N, C * prod(kernel_size), windows) or (C * prod(kernel_size), windows)
-        Of the kind, dtype and place of `x`.
+        Same array type, dtype and device as `x`.
 
     Raises
     ------
@@ -157,27 +172,29 @@ def fold(
     padding: Integers = 0,
     stride: Integers = 1,
     *,
-    ndim: int | None = None,
+    ndim: SupportsIndex | None = None,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Any:
-    """Add up overlapping windows, as ``torch.nn.functional.fold`` does: the adjoint of `unfold`.
+    """Sum overlapping windows (col2im), as ``torch.nn.functional.fold`` does: the adjoint of `unfold`.
 
     Parameters
     ----------
     columns : array, shape (N, C * prod(kernel_size), windows) or (C * prod(kernel_size), windows)
         Any dtype; sums and rounding as in `interpolate`.
     output_size : int or sequence of int
-        The spatial axes of the result.
+        Lengths of the spatial axes of the result.
     kernel_size, dilation, padding, stride, ndim
         As in `unfold`.
-    out, backend
+    out : array, optional
+        Array for the result, with the type and dtype of `columns` and the result's shape; must not overlap `columns`.
+    backend : {"auto", "cpu", "cuda"}, optional
         As in `pixel_shuffle`.
 
     Returns
     -------
     array, shape (N, C, *output_size) or (C, *output_size)
-        Of the kind, dtype and place of `columns`.
+        Same array type, dtype and device as `columns`.
 
     Raises
     ------
@@ -186,7 +203,7 @@ def fold(
 
     Notes
     -----
-    Every sample gathers the columns that reach it, in the order of the kernel's taps: the result is the same on
+    Every sample gathers the columns that reach it, in the order of the kernel's taps, so the result is the same on
     every run and on both backends.
 
     Examples

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from gpu_upsample.call import apply
 from gpu_upsample.plan.cache import cached
+from gpu_upsample.typing import (
+    Array,
+    Backend,
+    Border,
+    Box,
+    Coordinates,
+    DataFormat,
+    Integers,
+    Method,
+    Mode,
+    Numbers,
+    Rounding,
+)
 
 if TYPE_CHECKING:
     from gpu_upsample.plan.steps import Plan
-
-Numbers = float | Sequence[float]
-Integers = int | Sequence[int]
 
 
 @cached
@@ -30,66 +40,68 @@ def _plan_resize(*call: Any) -> Plan:
 
 
 def interpolate(
-    x: Any,
+    x: Array,
     size: Integers | None = None,
     scale_factor: Numbers | None = None,
-    mode: str = "nearest",
+    mode: Mode = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
     *,
-    data_format: str = "channels_first",
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
+    data_format: DataFormat = "channels_first",
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Resize the spatial axes of a batch, as ``torch.nn.functional.interpolate`` does.
 
     Parameters
     ----------
     x : array, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
-        The batch; with ``data_format="channels_last"`` its channels are the last axis. Any real, complex or bool
-        dtype. Sums are formed in float32 (float64 for 32- and 64-bit integers, float64 and complex128), and
-        integers are rounded to nearest, ties to even, and saturated. Nearest modes copy bits.
+        The batch. With ``data_format="channels_last"``, the channels are its last axis. Any real, complex or bool
+        dtype. Sums are accumulated in float32, or in float64 for 32- and 64-bit integers, float64 and complex128.
+        Results of integer dtypes are rounded to nearest, ties to even, and saturate. Nearest modes copy bits.
     size : int or sequence of int, optional
         Output size of the spatial axes, in samples.
     scale_factor : float or sequence of float, optional
-        Output size by a factor, ``floor(in * scale_factor)``. Exactly one of `size` and `scale_factor` is given.
+        Output size as a multiple of the input size, ``floor(in * scale_factor)``. Give either `size` or
+        `scale_factor`.
     mode : str
         ``"nearest"``, ``"nearest-exact"``, ``"area"`` and ``"lanczos"`` for 1 to 3 spatial axes; ``"linear"`` and
         ``"cubic"`` for 1, ``"bilinear"`` and ``"bicubic"`` for 2, ``"trilinear"`` and ``"tricubic"`` for 3.
     align_corners : bool, optional
-        Whether the centres of the corner samples stay in place (linear, cubic and lanczos modes).
+        If True, the centres of the corner samples of input and output coincide. For linear, cubic and Lanczos modes.
     recompute_scale_factor : bool, optional
-        Whether coordinates follow the rounded output size instead of `scale_factor` as given.
+        If True, coordinates follow from the rounded output size instead of from `scale_factor` as given.
     antialias : bool
-        Whether the filter is widened when shrinking (linear, cubic and lanczos modes).
+        If True, the filter is widened where an axis shrinks. For linear, cubic and Lanczos modes.
     data_format : {"channels_first", "channels_last"}
-        Where the channels are.
+        Where the channel axis is.
     out : array, optional
-        Where the result goes: of the kind and dtype of `x` and the right shape, not overlapping `x`.
+        Array for the result, with the type and dtype of `x` and the result's shape; must not overlap `x`.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides: device arrays on ``"cuda"``, host arrays on ``"cpu"``.
+        Where to compute. By default device arrays are processed by ``"cuda"`` and host arrays by ``"cpu"``.
 
     Returns
     -------
     array
-        Of the kind, dtype and place of `x`.
+        Same array type, dtype and device as `x`.
 
     Raises
     ------
     ValueError
-        For a bad value: the message names the argument, what it was and what is accepted.
+        If an argument has an invalid value. The message names the argument, its value and what is accepted.
     TypeError
-        For a bad kind of array or dtype.
+        If an array has an unsupported type or dtype.
     BackendUnavailableError
-        If the backend cannot run here.
+        If the backend cannot run on this machine.
 
     Notes
     -----
-    Conventions are PyTorch 2.13's: half-pixel centres; cubic coefficient -0.75, but -0.5 with `antialias`;
-    ``"area"`` is adaptive average pooling. Nearest coordinates are computed in float32, as torch's CUDA kernels
-    do for every dtype. ``"cubic"``, ``"tricubic"``, ``"lanczos"`` (three lobes), and antialiasing in 1 and 3
-    dimensions go beyond torch.
+    The conventions are those of PyTorch 2.13: pixel centres lie at half-integers; the cubic coefficient is -0.75, or
+    -0.5 with `antialias`; ``"area"`` is adaptive average pooling. Nearest coordinates are computed in float32, as
+    torch's CUDA kernels do for every dtype. ``"lanczos"`` has three lobes. Beyond PyTorch, there are ``"cubic"`` and
+    ``"tricubic"``, antialiasing along 1 or 3 axes, and ``"lanczos"`` along 1 or 3 axes, with aligned corners, and
+    without antialiasing.
 
     Examples
     --------
@@ -108,67 +120,69 @@ def interpolate(
            [3.  , 3.25, 3.5 , 3.75, 4.  ]])
     """
     arguments = (size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, data_format)
-    return apply(_plan_interpolate, arguments, {"x": x}, out, backend)
+    result: Array = apply(_plan_interpolate, arguments, {"x": x}, out, backend)
+    return result
 
 
 def resize(
-    x: Any,
+    x: Array,
     size: Integers | None = None,
     scale: Numbers | None = None,
     *,
     axes: Integers | None = None,
-    method: str | Sequence[str] = "linear",
+    method: Method | Sequence[Method] = "linear",
     antialias: bool = False,
-    coordinates: str = "half_pixel",
-    nearest_rounding: str = "round_prefer_floor",
-    cubic_coeff: float = -0.5,
-    border: str = "clamp",
-    fill_value: float = 0,
-    box: Sequence[tuple[float, float]] | None = None,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
+    coordinates: Coordinates = "half_pixel",
+    nearest_rounding: Rounding = "round_prefer_floor",
+    cubic_coeff: SupportsFloat = -0.5,
+    border: Border = "clamp",
+    fill_value: SupportsFloat = 0,
+    box: Box | None = None,
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Resize any axes of an array of any rank.
 
     Parameters
     ----------
     x : array
-        Any shape; dtypes and sums as in `interpolate`.
+        Any shape; dtypes, sums and rounding as in `interpolate`.
     size : int or sequence of int, optional
         Output size of the resized axes, in samples.
     scale : float or sequence of float, optional
-        Output size by a factor, ``floor(in * scale)``; the factor also fixes the coordinates. Exactly one of
-        `size` and `scale` is given.
+        Output size as a multiple of the input size, ``floor(in * scale)``. It also determines the coordinates. Give
+        either `size` or `scale`.
     axes : int or sequence of int, optional
-        The resized axes. By default the leading ones that `size` or `scale` speaks of, if at most one axis is left
-        over (an image, an image with channels, a volume).
+        The axes to resize. Default: the first ``len(size)`` axes, if at most one axis remains (an image, an image with
+        channels, a volume); `scale` likewise. If `size` is one number, the only axis; if `scale` is, all axes of an
+        array with one or two.
     method : str or sequence of str
         ``"nearest"``, ``"linear"``, ``"cubic"``, ``"lanczos2"`` to ``"lanczos5"``, ``"box"``, ``"hamming"``,
         ``"mitchell"``, ``"gaussian"`` or ``"area"``; one for all axes or one per axis.
     antialias : bool
-        Whether the filter is widened by the factor of reduction where an axis shrinks.
+        If True, the filter is widened where an axis shrinks, in proportion to the reduction.
     coordinates : str
         ``"half_pixel"``, ``"half_pixel_symmetric"``, ``"pytorch_half_pixel"``, ``"align_corners"`` or
         ``"asymmetric"``, as in ONNX Resize; ``"half_pixel_corners"`` is torch's rule for an antialiased filter
         with aligned corners.
     nearest_rounding : {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}
-        How a coordinate becomes an index (method ``"nearest"``).
+        How a coordinate becomes an index, with method ``"nearest"``.
     cubic_coeff : float
-        Free coefficient of the cubic filter: -0.5 (Pillow, TensorFlow) or -0.75 (torch, OpenCV).
+        Coefficient of the cubic filter: -0.5 (Pillow, TensorFlow) or -0.75 (torch, OpenCV).
     border : {"clamp", "renormalize", "constant", "extrapolate"}
-        What lies beyond the array: the nearest sample; nothing, the weights inside being scaled to 1; `fill_value`;
-        or the straight line through the last two samples.
+        What lies beyond the array: the nearest sample; nothing, with the weights inside scaled to a sum of 1;
+        `fill_value`; or the straight line through the last two samples.
     fill_value : float
         The constant of ``border="constant"``.
     box : sequence of (float, float), optional
-        The part of the input that is resized: a (start, stop) pair per resized axis, in pixel edges.
+        The part of the input to resize: a (start, stop) pair per resized axis, measured between pixel edges.
     out, backend
         As in `interpolate`.
 
     Returns
     -------
     array
-        Of the kind, dtype and place of `x`.
+        Same array type, dtype and device as `x`.
 
     Raises
     ------
@@ -189,4 +203,5 @@ def resize(
     arguments = (
         fill_value, border, size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, box,
     )  # fmt: skip
-    return apply(_plan_resize, arguments, {"x": x}, out, backend)
+    result: Array = apply(_plan_resize, arguments, {"x": x}, out, backend)
+    return result

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from gpu_upsample.call import apply
 from gpu_upsample.plan.cache import cached
+from gpu_upsample.typing import (
+    Array,
+    Backend,
+    Border,
+    Box,
+    Coordinates,
+    DataFormat,
+    Integers,
+    Method,
+    Mode,
+    Numbers,
+    Rounding,
+    Shape,
+)
 
 if TYPE_CHECKING:
     from gpu_upsample.plan.steps import Plan
-
-Integers = int | Sequence[int]
-Numbers = float | Sequence[float]
 
 
 @cached
@@ -30,40 +41,44 @@ def _plan_resize_backward(*call: Any) -> Plan:
 
 
 def interpolate_backward(
-    grad_output: Any,
-    input_size: Sequence[int],
+    grad_output: Array,
+    input_size: Shape,
     size: Integers | None = None,
     scale_factor: Numbers | None = None,
-    mode: str = "nearest",
+    mode: Mode = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
     *,
-    data_format: str = "channels_first",
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
+    data_format: DataFormat = "channels_first",
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Return the gradient of `interpolate` with respect to its input.
 
-    The transpose of the map: every input sample gathers from the outputs that it has a weight in. Nothing is
-    scattered, so the same call gives the same bits on every run, number of threads and backend.
+    Interpolation is a sparse matrix, and this applies its transpose: every input sample gathers from the outputs that
+    it contributes to. Nothing is scattered, so results are identical on every run, with any number of threads and on
+    both backends.
 
     Parameters
     ----------
     grad_output : array
-        Gradient of the result, of its shape; float16, bfloat16, float32, float64 or complex. Sums are formed in
-        float32 for the first three.
+        Gradient of a scalar loss with respect to the output, in its shape; float16, bfloat16, float32, float64 or
+        complex. Sums of the first three are accumulated in float32.
     input_size : sequence of int
         The whole shape of the input of `interpolate`.
     size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, data_format
-        As they were given to `interpolate`.
-    out, backend
+        As given to `interpolate`.
+    out : array, optional
+        Array for the result, with the type and dtype of `grad_output` and the shape `input_size`; must not overlap
+        `grad_output`.
+    backend : {"auto", "cpu", "cuda"}, optional
         As in `interpolate`.
 
     Returns
     -------
     array, shape input_size
-        Of the kind, dtype and place of `grad_output`.
+        Same array type, dtype and device as `grad_output`.
 
     Raises
     ------
@@ -79,43 +94,45 @@ def interpolate_backward(
     array([[[3., 7.]]])
     """
     arguments = (input_size, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, data_format)
-    return apply(_plan_interpolate_backward, arguments, {"grad_output": grad_output}, out, backend)
+    result: Array = apply(_plan_interpolate_backward, arguments, {"grad_output": grad_output}, out, backend)
+    return result
 
 
 def resize_backward(
-    grad_output: Any,
-    input_size: Sequence[int],
+    grad_output: Array,
+    input_size: Shape,
     size: Integers | None = None,
     scale: Numbers | None = None,
     *,
     axes: Integers | None = None,
-    method: str | Sequence[str] = "linear",
+    method: Method | Sequence[Method] = "linear",
     antialias: bool = False,
-    coordinates: str = "half_pixel",
-    nearest_rounding: str = "round_prefer_floor",
-    cubic_coeff: float = -0.5,
-    border: str = "clamp",
-    box: Sequence[tuple[float, float]] | None = None,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
+    coordinates: Coordinates = "half_pixel",
+    nearest_rounding: Rounding = "round_prefer_floor",
+    cubic_coeff: SupportsFloat = -0.5,
+    border: Border = "clamp",
+    box: Box | None = None,
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Return the gradient of `resize` with respect to its input.
 
     Parameters
     ----------
     grad_output : array
-        Gradient of the result, of its shape; dtypes and sums as in `interpolate_backward`.
+        Gradient of a scalar loss with respect to the output, in its shape; dtypes and sums as in
+        `interpolate_backward`.
     input_size : sequence of int
         The whole shape of the input of `resize`.
     size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, border, box
-        As they were given to `resize`. A surrounding constant has no gradient: there is no `fill_value`.
+        As given to `resize`. There is no `fill_value`, since a constant has no gradient.
     out, backend
-        As in `interpolate`.
+        As in `interpolate_backward`.
 
     Returns
     -------
     array, shape input_size
-        Of the kind, dtype and place of `grad_output`.
+        Same array type, dtype and device as `grad_output`.
 
     Raises
     ------
@@ -131,4 +148,5 @@ def resize_backward(
     arguments = (
         input_size, border, size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, box,
     )  # fmt: skip
-    return apply(_plan_resize_backward, arguments, {"grad_output": grad_output}, out, backend)
+    result: Array = apply(_plan_resize_backward, arguments, {"grad_output": grad_output}, out, backend)
+    return result

@@ -92,7 +92,7 @@ def _loads(spec):
 
 def per_output(plan):
     """Return the instructions of a call per scalar of its result."""
-    steps = joined(plan.steps)
+    steps = joined(plan)
     sizes = [np.prod(step.shape_out) for step in steps]
     return sum(_step_cost(step) * size for step, size in zip(steps, sizes, strict=True)) / sizes[-1]
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, IntEnum, StrEnum
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
 
-from gpu_upsample.plan.cache import cached, written
+import gpu_upsample as gu
+from gpu_upsample.plan import cache
+from gpu_upsample.plan.cache import cached, kept, remembered, written
+from gpu_upsample.plan.coordinates import Axis
+from gpu_upsample.plan.resample import Sampling, axis_map
 
 GIVEN = ((2, 3), "float32")
 
@@ -18,6 +23,25 @@ class Mode(Enum):
 
     LINEAR = 1
     CUBIC = 2
+
+
+class Number(IntEnum):
+    """An integer with a name."""
+
+    SEVEN = 7
+
+
+class Name(StrEnum):
+    """A name among others."""
+
+    LINEAR = "linear"
+
+
+class Anonymous:
+    """An argument that marshal does not write, and whose text says nothing."""
+
+    def __repr__(self) -> str:
+        return "anonymous"
 
 
 def planned(planner: Any, arguments: tuple[Any, ...], *inputs: tuple[Any, Any]) -> Any:
@@ -37,9 +61,11 @@ def plan() -> Any:
         [(2.0, 0.5), np.array([2.0, 0.5]), [np.float32(2), 0.5]],
         ["linear", np.str_("linear")],
         [float("nan"), np.float32("nan")],
-        [Mode.LINEAR, Mode.LINEAR],
+        [7, Number.SEVEN, np.uint8(7)],
+        ["linear", Name.LINEAR],
+        [((0, 1), (2, 3)), ([i, i + 1] for i in (0, 2)), np.arange(4).reshape(2, 2), (range(2), range(2, 4))],
     ],
-    ids=["integers", "numbers", "name", "nan", "enumeration"],
+    ids=["integers", "numbers", "name", "nan", "number of an enumeration", "name of an enumeration", "items"],
 )
 def test_what_says_the_same_is_planned_once(plan: Any, same: list[Any]) -> None:
     first = planned(plan, (same[0], None), GIVEN)
@@ -68,6 +94,76 @@ def test_what_only_compares_equal_is_another_argument(plan: Any) -> None:
     ]
     plans = [planned(plan, (argument,), GIVEN) for argument in different]
     assert [repr(found[2:]) for found in plans] == [repr([argument]) for argument in different]
+
+
+def test_arguments_of_one_text_are_not_mistaken_for_each_other(plan: Any) -> None:
+    first, second = Anonymous(), Anonymous()
+    for argument in (first, second):
+        assert planned(plan, (argument,), GIVEN)[2] is argument
+
+
+# ---- how much is kept -------------------------------------------------------------------------------------------
+def test_large_results_are_kept_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_HEAVY", 100)
+    monkeypatch.setattr(cache, "_MOST", 1000)
+    made: list[int] = []
+
+    @remembered(4)
+    def zeros(number: int) -> Any:
+        made.append(number)
+        return np.zeros(number, np.uint8)
+
+    for _ in range(2):
+        for number in (1, 2, 300, 400, 200):
+            zeros(number)
+    assert made == [1, 2, 300, 400, 200]
+    zeros(301)  # of the large ones, 300 was asked for longest ago
+    zeros(400)
+    zeros(300)
+    assert made[5:] == [301, 300]
+    zeros(2000)  # one is kept, however large, and none beside it
+    zeros(2000)
+    zeros(200)
+    assert made[7:] == [2000, 200]
+    zeros.cache_clear()  # type: ignore[attr-defined]
+    zeros(1)
+    assert made[9:] == [1]
+
+
+def test_results_are_kept_with_their_owner() -> None:
+    class Owner:
+        pass
+
+    class Result:
+        pass
+
+    made: list[Any] = []
+
+    @kept
+    def made_of(owner: Any, number: int) -> Result:
+        made.append(number)
+        return Result()
+
+    owner = Owner()
+    first = ref(made_of(owner, 1))
+    assert made_of(owner, 1) is first()
+    assert made_of(owner, 2) is not first()
+    assert made_of(Owner(), 1) is not first()
+    assert made == [1, 2, 1]
+    made_of.cache_clear()  # type: ignore[attr-defined]
+    assert made_of(owner, 1) is not first()
+    del owner
+    assert first() is None
+
+
+def test_long_axes_do_not_fill_the_memory() -> None:
+    found = []
+    for n in range(1_000_000, 1_000_016):
+        gu.resize(np.zeros(n, np.float32), n + 1)
+        found.append(ref(axis_map(Axis(n, n + 1, None, None), Sampling("linear"))))
+    kept_taps = [taps for weak in found if (taps := weak()) is not None]
+    assert 1 <= len(kept_taps) <= 4  # of 32 MB each
+    assert found[-1]() is kept_taps[-1]
 
 
 def test_every_input_counts(plan: Any) -> None:

@@ -29,7 +29,7 @@ def double(x: Any, **options: Any) -> Any:
 
 
 def known() -> int:
-    return call._route.cache_info().currsize
+    return len(call._route)
 
 
 def test_calls_that_are_alike_go_one_way() -> None:

@@ -387,14 +387,14 @@ def test_several_pictures_need_a_folder_of_their_own_names(tmp_path: Path) -> No
 def test_an_empty_folder(tmp_path: Path) -> None:
     result = run("resize", tmp_path, "-o", tmp_path / "out", "--scale", 2)
     assert result.exit_code == 2
-    assert "No pictures" in result.stderr
+    assert "No images" in result.stderr
 
 
 def test_a_scale_that_leaves_nothing(tmp_path: Path) -> None:
     path = save(picture("L"), tmp_path / "in.png")
     result = run("resize", path, "-o", tmp_path / "out.png", "--scale", 0.1)
     assert result.exit_code == 1
-    assert str(path) in result.stderr
+    assert f"{path}: --scale 0.1 leaves no pixel of a 7 x 5 image" in result.stderr
 
 
 # ---- compare, info, demo -----------------------------------------------------------------------------------
@@ -446,7 +446,7 @@ def test_displayable_numbers() -> None:
         (["--scale", "101"], 2, "from 1 to 100"),
         (["--at", "middle"], 2, "X,Y"),
         (["-o", "in.png"], 1, "--overwrite"),
-        (["-o", "sheet.xyz"], 1, "xyz"),
+        (["-o", "sheet.xyz"], 2, "has no suffix of an image format"),
     ],
     ids=str,
 )
@@ -458,6 +458,12 @@ def test_wrong_usage_of_compare(
     result = run("compare", "in.png", "-o", "sheet.png", *options)
     assert result.exit_code == exit_code
     assert hint in result.stderr
+
+
+def test_compare_checks_the_suffix_before_it_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet, "resample", lambda *_arguments, **_options: pytest.fail("drawn"))
+    path = save(picture("L"), tmp_path / "in.png")
+    assert run("compare", path, "-o", tmp_path / "sheet.foo").exit_code == 2
 
 
 def test_compare_of_a_corrupt_file(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_resources_of_a_double(dtype, mode):
     plans = [enlarged(dtype, mode, shape, size)]
     if dtype != "uint8":
         plans.append(gradient(dtype, mode, shape, size))
-    for step in (step for plan in plans for step in joined(plan.steps)):
+    for step in (step for plan in plans for step in joined(plan)):
         spec = spec_of(step)
         check(spec, (9, 0))
         if (dtype, mode) not in FEWER_LANES:

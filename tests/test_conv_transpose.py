@@ -133,6 +133,19 @@ def test_bilinear_weight_is_linear_interpolation_inside(scale):
     assert_close(got[(..., *inside)], expected[(..., *inside)])
 
 
+def test_arguments_of_bilinear_weight():
+    expected = gu.bilinear_weight(1, (2, 2))
+    for scale in (2, np.int64(2), [2, 2], np.array([2, 2]), np.array(2)):
+        np.testing.assert_array_equal(gu.bilinear_weight(np.int8(1), scale), expected)
+    for scale in (2.0, (2, 2.0), "2", None, True):
+        with pytest.raises(TypeError, match="scale must be an integer, got"):
+            gu.bilinear_weight(1, scale)
+    with pytest.raises(ValueError, match="scale must be at least 1, got 0"):
+        gu.bilinear_weight(1, 0)
+    with pytest.raises(ValueError, match="channels must be positive, got 0"):
+        gu.bilinear_weight(0, 2)
+
+
 @pytest.mark.parametrize("channels", [2, 40])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "complex64", "complex128"])
 @pytest.mark.parametrize("deterministic", [False, True])

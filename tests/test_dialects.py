@@ -17,7 +17,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 def test_the_page_is_what_its_script_writes() -> None:
     written = runpy.run_path(str(DOCS / "dialects.py"))["page"]()
     # How a library rounds depends on the processor, where it does not say.
-    inexact = re.compile(r"to \de-0\d levels|[\d.e-]+ % of the values differ, by 1")
+    inexact = re.compile(r"within \de-0\d levels|[\d.e-]+ % of the values differ, by 1")
     assert inexact.sub("nearly", written) == inexact.sub("nearly", (DOCS / "dialects.md").read_text())
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,7 +132,20 @@ except gu.BackendUnavailableError as error:
     assert "pip install" in printed[-1]
 
 
-def test_every_public_name_exists() -> None:
-    for name in gu.__all__:
-        assert getattr(gu, name).__doc__
-    assert set(gu.__all__) <= set(dir(gu))
+@pytest.mark.parametrize("module", [gu, gu.compat, gu.nn], ids=lambda module: module.__name__)
+def test_dir_lists_the_public_names(module: Any) -> None:
+    assert sorted(name for name in dir(module) if not name.startswith("__")) == sorted(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name).__doc__
+
+
+@pytest.mark.parametrize("name", gu.compat.__all__)
+def test_every_module_of_another_library_names_its_own(name: str) -> None:
+    if name == "torch":
+        pytest.importorskip("torch")
+    module = getattr(gu.compat, name)
+    for public in module.__all__:
+        value = getattr(module, public)
+        assert getattr(value, "__module__", module.__name__).startswith((module.__name__, "types"))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = module.nothing

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,6 +46,17 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
 ]  # fmt: skip
 
 
+# Arguments that torch's text leaves out, or puts in although the class decides them.
+UNTOLD = {"align_corners": ", align_corners=True", "recompute_scale_factor": ", recompute_scale_factor=True"}
+
+
+def told(name: str, arguments: dict[str, Any], text: str) -> str:
+    """Return torch's text of a layer with all of its arguments and no others."""
+    if name.startswith("Upsampling"):
+        return text.partition(", mode=")[0] + ")"
+    return text[:-1] + "".join(words for argument, words in UNTOLD.items() if argument in arguments) + ")"
+
+
 def pair(name: str, arguments: dict[str, Any]) -> tuple[Any, Any]:
     """Return a layer and torch's, with the same parameters."""
     ours, theirs = getattr(gu.nn, name)(**arguments), getattr(torch.nn, name)(**arguments)
@@ -55,7 +69,7 @@ def pair(name: str, arguments: dict[str, Any]) -> tuple[Any, Any]:
 @pytest.mark.parametrize(("name", "arguments", "shape"), LAYERS)
 def test_text_and_result_are_torchs(name: str, arguments: dict[str, Any], shape: tuple[int, ...]) -> None:
     ours, theirs = pair(name, arguments)
-    assert repr(ours) == repr(theirs)
+    assert repr(ours) == told(name, arguments, repr(theirs))
     x = noise(shape, "float32")
     with torch.no_grad():
         expected = theirs(torch.from_numpy(x))
@@ -75,7 +89,7 @@ def test_pool_and_unpool(rank: int, shape: tuple[int, ...]) -> None:
     x = noise(shape, "float32")
     pool, torch_pool = pair(f"MaxPool{rank}d", {"kernel_size": 2, "return_indices": True})
     unpool, torch_unpool = pair(f"MaxUnpool{rank}d", {"kernel_size": 2})
-    assert repr(pool) == repr(torch_pool)
+    assert repr(pool) == repr(torch_pool).replace("ceil_mode", "return_indices=True, ceil_mode")
     assert repr(unpool) == repr(torch_unpool)
     (values, indices), expected = pool(x), torch_pool(torch.from_numpy(x))
     np.testing.assert_array_equal(values, expected[0].numpy())
@@ -129,6 +143,39 @@ def test_parameters_change_by_assignment_alone() -> None:
         layer.bias = np.zeros(2)
 
 
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda layer: pickle.loads(pickle.dumps(layer)),
+}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize(("name", "arguments", "shape"), LAYERS)
+def test_copies_compute_the_same(name: str, arguments: Any, shape: Any, copied: Callable[[Any], Any]) -> None:
+    layer = getattr(gu.nn, name)(**arguments)
+    again, x = copied(layer), noise(shape, "float32")
+    assert repr(again) == repr(layer)
+    np.testing.assert_array_equal(again(x), layer(x))
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+def test_parameters_of_a_copy_are_its_own(copied: Callable[[Any], Any]) -> None:
+    x, zeros = torch.ones((1, 3)), np.zeros((1, 1, 2), np.float32)
+    layer = gu.nn.ConvTranspose1d(1, 1, 2, rng=0)
+    before = layer(x)
+    again = copied(layer)
+    for array in (again.weight, again.bias):
+        assert not array.flags.writeable
+    again.weight, again.bias = zeros, None
+    assert torch.equal(again(x), torch.zeros((1, 4)))
+    assert torch.equal(layer(x), before)
+    layer.weight = zeros
+    assert not torch.equal(layer(x), before)
+    layer.bias = None
+    assert torch.equal(layer(x), torch.zeros((1, 4)))
+
+
 def test_parameters_follow_the_arrays_to_a_device() -> None:
     pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
     from tests import twin
@@ -165,7 +212,18 @@ def test_output_size_settles_the_output_padding() -> None:
         ("ConvTranspose2d", (4, 4, 2, 0), "stride must be at least 1, got 0"),
         ("MaxUnpool2d", (0,), "kernel_size must be at least 1, got 0"),
         ("MaxUnpool2d", (2, 1, -1), "padding must be at least 0, got -1"),
+        ("MaxPool2d", (0,), "kernel_size must be at least 1, got 0"),
+        ("MaxPool2d", (3, 1, 2), "padding must be at most half of kernel_size"),
+        ("MaxPool3d", ((2, 2),), "kernel_size must be one value or 3"),
+        ("Upsample", (), "exactly one of size and scale_factor must be given; got neither"),
+        ("Upsample", (2, 2), "exactly one of size and scale_factor must be given"),
+        ("Upsample", (0,), "size must be at least 1, got 0"),
+        ("Upsample", (2, None, "foo"), "mode must be one of 'nearest'"),
         ("Upsample", (None, float("nan")), "scale_factor must be finite, got nan"),
+        ("PixelShuffle", (-1,), "upscale_factor must be at least 1, got -1"),
+        ("PixelUnshuffle", ((2, 0),), "downscale_factor must be at least 1"),
+        ("Fold", (2, (2, 2, 2), (1, 1)), "the arguments must agree in the number of spatial axes"),
+        ("Unfold", ((2,) * 4,), "the number of spatial axes must be 1 to 3, got 4"),
     ],
 )
 def test_bad_arguments(name: str, arguments: tuple[Any, ...], message: str) -> None:
@@ -173,11 +231,53 @@ def test_bad_arguments(name: str, arguments: tuple[Any, ...], message: str) -> N
         getattr(gu.nn, name)(*arguments)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("MaxPool2d", ("a",)),
+        ("MaxPool2d", (2.0,)),
+        ("PixelShuffle", ("2",)),
+        ("Upsample", (None, "2")),
+        ("Fold", (2, None)),
+    ],
+)
+def test_arguments_of_the_wrong_type(name: str, arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match=r"must be (an integer|a number), got"):
+        getattr(gu.nn, name)(*arguments)
+
+
 def test_layers_without_parameters_are_values() -> None:
     assert gu.nn.MaxPool2d(2) == gu.nn.MaxPool2d(2, stride=2) != gu.nn.MaxPool1d(2)
-    assert len({gu.nn.PixelShuffle(2), gu.nn.PixelShuffle(2), gu.nn.Unfold(3)}) == 2
+    assert len({gu.nn.PixelShuffle(2), gu.nn.PixelShuffle(np.int64(2)), gu.nn.Unfold(3)}) == 2
+    assert len({gu.nn.Upsample(size=[2, 3]), gu.nn.Upsample(size=(2, 3)), gu.nn.Upsample(size=np.array([2, 3]))}) == 1
     with pytest.raises(AttributeError):
         gu.nn.Unfold(3).kernel_size = 2
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        gu.nn.Upsample(size=[2, 3], mode="bilinear", align_corners=True),
+        gu.nn.Upsample(scale_factor=(0.25, 2.5), recompute_scale_factor=True),
+        gu.nn.UpsamplingNearest2d(4),
+        gu.nn.UpsamplingBilinear2d(scale_factor=1.5),
+        gu.nn.MaxPool2d([2, 3], padding=1, return_indices=True),
+        gu.nn.MaxUnpool3d(2, 1),
+        gu.nn.PixelShuffle(2, ndim=3),
+        gu.nn.PixelUnshuffle((2, 3)),
+        gu.nn.Fold(4, 2, ndim=1),
+        gu.nn.Unfold((2, 2), stride=2, ndim=2),
+    ],
+    ids=repr,
+)
+def test_the_text_builds_the_layer(layer: Any) -> None:
+    assert eval(repr(layer), vars(gu.nn)) == layer
+
+
+def test_the_names_of_the_layers() -> None:
+    public = [name for name in dir(gu.nn) if not name.startswith("__")]
+    assert sorted(public) == gu.nn.__all__
+    assert all(getattr(gu.nn, name).__doc__ for name in public)
 
 
 def test_layers_of_other_ranks() -> None:

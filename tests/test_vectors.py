@@ -150,7 +150,7 @@ def test_bands_sum_as_whole_arrays_do(shape, options, dtype, streamed, monkeypat
     use_threads("2")
     monkeypatch.setattr(resample, "_STREAMED_BYTES", streamed)
     banded, found = gu.resize(x, **options), []
-    monkeypatch.setattr(cpu, "joined", lambda steps: found.append(joined(steps)) or steps)
+    monkeypatch.setattr(cpu, "joined", lambda plan: found.append(joined(plan)) or plan.steps)
     assert same([gu.resize(x, **options)], [banded])
     assert len(found) == 1
     assert isinstance(found[0][0], Bands)  # else both took the same way

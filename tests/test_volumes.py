@@ -12,6 +12,7 @@ from gpu_upsample.cuda import grid
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.volumes import VolumeStep, joined, repeated
 from gpu_upsample.plan.resample import plan_interpolate, plan_resize
+from gpu_upsample.plan.steps import Plan
 from tests import twin
 from tests.devices import Twin
 from tests.test_twin import DEFAULTS, assert_equals_cpu, sample
@@ -124,14 +125,14 @@ APART = {
 
 @pytest.mark.parametrize("name", VOLUMES)
 def test_joined(name):
-    (step,) = joined(VOLUMES[name])
+    (step,) = joined(Plan((), VOLUMES[name]))
     assert type(step) is VolumeStep
     assert np.prod(step.shape_out) == np.prod(VOLUMES[name][-1].shape_out)
 
 
 @pytest.mark.parametrize("name", APART)
 def test_not_joined(name):
-    assert joined(APART[name]) == APART[name]
+    assert joined(Plan((), APART[name])) == APART[name]
     assert len(APART[name]) == 2
 
 

@@ -1,4 +1,4 @@
-"""The command line: pictures in, enlarged pictures out.
+"""The commands: images in, resized images out.
 
 Pillow, Rich and the compilers are imported by the commands that need them, so that `--help` is quick.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -19,6 +19,7 @@ import gpu_upsample as gu
 from gpu_upsample.cli.warmup import OPERATORS, cache_folder, warm_up
 from gpu_upsample.plan.dtypes import PARTS, STORAGE
 from gpu_upsample.plan.resample import METHODS
+from gpu_upsample.typing import Backend
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -48,7 +49,7 @@ def _point(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _backend(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+def _backend(_context: click.Context, _parameter: click.Parameter, name: Backend) -> Backend:
     if name != "auto":
         return name
     return "cuda" if "cuda" in gu.available_backends() else "cpu"
@@ -62,14 +63,14 @@ def _backend_option(command: Callable[..., Any]) -> Callable[..., Any]:
         envvar="GPU_UPSAMPLE_BACKEND",
         default="auto",
         show_default=True,
-        help="Where to compute; auto is the GPU where there is one.",
+        help="Where to compute; auto is the GPU, if there is one.",
     )(command)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(gu.__version__)
 def main() -> None:
-    """Enlarge and shrink pictures with the filters of gpu_upsample."""
+    """Resize images with the filters of gpu_upsample."""
 
 
 @main.command()
@@ -80,24 +81,23 @@ def main() -> None:
     metavar="OUT",
     required=True,
     type=click.Path(path_type=Path),
-    help="File to write; for several pictures or a folder of them, the folder to write into.",
+    help="File to write; for several images or a folder, the folder to write into.",
 )
-@click.option("--scale", type=_factor, metavar="FACTOR", help="How many times as wide and as high.")
+@click.option("--scale", type=_factor, metavar="FACTOR", help="Scale factor, such as 2 or 0.5.")
 @click.option("--size", type=_size, metavar="WIDTHxHEIGHT", help="Size of the result, in pixels.")
-@click.option("--method", type=click.Choice(METHODS), help="Filter.  [default: lanczos3; cubic with --like]")
+@click.option("--method", type=click.Choice(METHODS), help="Filter to use.  [default: lanczos3; cubic with --like]")
 @click.option(
     "--antialias/--no-antialias",
     default=None,
-    help="Widen the filter when shrinking, so that fine detail does not turn into false patterns. "
-    "[default: on, except for nearest, which has no filter]",
+    help="Widen the filter when shrinking, which avoids aliasing.  [default: on, except for nearest and --like opencv]",
 )
 @click.option(
     "--like",
     type=click.Choice(["pillow", "opencv", "torch"]),
-    help="Give the pixels that this library would, by its own filter and rounding.",
+    help="Reproduce this library's pixels exactly or nearly.",
 )
 @_backend_option
-@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def resize(
     inputs: tuple[Path, ...],
     output: Path,
@@ -106,13 +106,13 @@ def resize(
     method: str | None,
     antialias: bool | None,
     like: str | None,
-    backend: str,
+    backend: Backend,
     overwrite: bool,
 ) -> None:
-    """Resize pictures: files, or folders with all that they hold.
+    """Resize image files, or all images in a folder.
 
-    A file that cannot be read or written is reported and left out, and the exit code is then 1. Colour
-    profiles and transparency are kept; other metadata is not, apart from the orientation, which is applied.
+    A file that cannot be read or written is reported and skipped, and the exit code is then 1. Colour profiles and
+    transparency are kept. The orientation is applied; other metadata is dropped.
     """
     if (scale is None) == (size is None):
         raise click.UsageError("Give either --scale or --size.")
@@ -135,6 +135,8 @@ def resize(
                     raise FileExistsError(f"{target} exists; --overwrite replaces it")
                 image = images.read(source)
                 wanted = size or (math.floor(image.width * factor), math.floor(image.height * factor))
+                if min(wanted) < 1:
+                    raise ValueError(f"--scale {factor:g} leaves no pixel of a {image.width} x {image.height} image")
                 result = resample(image, wanted)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 images.write(result, target)
@@ -148,8 +150,8 @@ def resize(
         raise SystemExit(1)
 
 
-def _resampler(method: str | None, antialias: bool | None, like: str | None, backend: str) -> Callable[..., Any]:
-    """Return the function that gives a picture its new size."""
+def _resampler(method: str | None, antialias: bool | None, like: str | None, backend: Backend) -> Callable[..., Any]:
+    """Return the function that gives an image its new size."""
     from gpu_upsample.cli import images
 
     if like is not None:
@@ -166,28 +168,33 @@ def _resampler(method: str | None, antialias: bool | None, like: str | None, bac
     return partial(images.resample, method=method, antialias=smooth, backend=backend)
 
 
-def _jobs(inputs: tuple[Path, ...], output: Path) -> list[tuple[Path, Path]]:
-    """Return what to read and where to write it."""
+def _check_suffix(output: Path) -> None:
+    """Refuse a file that no image format can be written to."""
     from gpu_upsample.cli import images
 
+    if output.suffix.lower() not in (known := images.formats("write")):
+        raise click.BadParameter(
+            f"{output.name!r} has no suffix of an image format; known are {' '.join(sorted(known))}.", param_hint="-o"
+        )
+
+
+def _jobs(inputs: tuple[Path, ...], output: Path) -> list[tuple[Path, Path]]:
+    """Return what to read and where to write it."""
     if len(inputs) == 1 and inputs[0].is_file() and not output.is_dir():
-        if output.suffix.lower() not in (known := images.formats("write")):
-            raise click.BadParameter(
-                f"{output.name!r} ends in no known suffix: {' '.join(sorted(known))}.", param_hint="-o"
-            )
+        _check_suffix(output)
         return [(inputs[0], output)]
     if output.is_file():
-        raise click.BadParameter(f"{str(output)!r} is a file; several pictures need a folder.", param_hint="-o")
-    jobs = [(source, output / name) for top in inputs for source, name in _pictures(top, output)]
+        raise click.BadParameter(f"{str(output)!r} is a file; several images need a folder.", param_hint="-o")
+    jobs = [(source, output / name) for top in inputs for source, name in _found(top, output)]
     if not jobs:
-        raise click.UsageError("No pictures found.")
+        raise click.UsageError("No images found.")
     if len({target for _, target in jobs}) < len(jobs):
-        raise click.UsageError("Two of the pictures would be written to the same file.")
+        raise click.UsageError("Two of the images would be written to the same file.")
     return jobs
 
 
-def _pictures(top: Path, output: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield the pictures at or below `top`, and their names in the output folder."""
+def _found(top: Path, output: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the images at or below `top`, and their names in the output folder."""
     from gpu_upsample.cli import images
 
     if top.is_file():
@@ -203,18 +210,24 @@ def _pictures(top: Path, output: Path) -> Iterator[tuple[Path, Path]]:
 
 
 @main.command()
-@click.argument("picture", metavar="IN", type=click.Path(True, dir_okay=False, path_type=Path))
+@click.argument("source", metavar="IN", type=click.Path(True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", metavar="OUT", required=True, type=click.Path(path_type=Path), help="File to write.")
-@click.option("--scale", type=_factor, metavar="FACTOR", default="4", show_default=True, help="From 1 to 100.")
-@click.option("--at", type=_point, metavar="X,Y", help="Pixel in the middle of the part that is shown.")
+@click.option(
+    "--scale", type=_factor, metavar="FACTOR", default="4", show_default=True, help="Scale factor, from 1 to 100."
+)
+@click.option("--at", type=_point, metavar="X,Y", help="Centre of the part to show, in pixels.  [default: the middle]")
 @_backend_option
-@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def compare(
-    picture: Path, output: Path, scale: float, at: tuple[int, int] | None, backend: str, overwrite: bool
+    source: Path, output: Path, scale: float, at: tuple[int, int] | None, backend: Backend, overwrite: bool
 ) -> None:
-    """Draw a part of a picture, enlarged by every method side by side."""
+    """Enlarge part of an image with every method.
+
+    The results are drawn side by side on one sheet.
+    """
     if not 1 <= scale <= 100:
         raise click.BadParameter("must be from 1 to 100.", param_hint="--scale")
+    _check_suffix(output)
     if output.exists() and not overwrite:
         raise click.ClickException(f"{output} exists; --overwrite replaces it")
 
@@ -222,11 +235,11 @@ def compare(
     from gpu_upsample.cli.sheet import comparison
 
     try:
-        image = images.read(picture)
+        image = images.read(source)
     except Exception as error:
-        raise click.ClickException(f"{picture}: {error}") from error
+        raise click.ClickException(f"{source}: {error}") from error
     try:
-        sheet = comparison(image, METHODS, scale=scale, title=picture.name, backend=backend, center=at)
+        sheet = comparison(image, METHODS, scale=scale, title=source.name, backend=backend, center=at)
         images.write(sheet, output)
     except (gu.BackendUnavailableError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
@@ -235,7 +248,7 @@ def compare(
 
 @main.command()
 def info() -> None:
-    """Tell which backends this machine can run, and why."""
+    """Show available backends, versions and devices."""
     gu.show_info()
 
 
@@ -248,7 +261,7 @@ _WARM_DTYPES = ("float32", "float16", "uint8")
     "operators",
     type=click.Choice(list(OPERATORS)),
     multiple=True,
-    help="What to compile; may be given several times.  [default: all of them]",
+    help="Operator to compile for; may be repeated.  [default: all]",
 )
 @click.option(
     "--dtype",
@@ -257,21 +270,21 @@ _WARM_DTYPES = ("float32", "float16", "uint8")
     multiple=True,
     default=_WARM_DTYPES,
     show_default=True,
-    help="For arrays of which dtype; may be given several times.",
+    help="Dtype to compile for; may be repeated.",
 )
 @click.option(
     "--backend",
     type=click.Choice(["all", "cpu", "cuda"]),
     default="all",
     show_default=True,
-    help="For which backend; all is those that this machine can run.",
+    help="Backend to compile for; all means those that this machine can run.",
 )
-def warmup(operators: tuple[str, ...], dtypes: tuple[str, ...], backend: str) -> None:
-    """Compile ahead, so that no first call has to wait.
+def warmup(operators: tuple[str, ...], dtypes: tuple[str, ...], backend: Literal["all", "cpu", "cuda"]) -> None:
+    """Compile kernels ahead of time.
 
-    Kernels are compiled when a call first needs them, and kept on disk. This makes the calls that programs usually
-    make, on small arrays, and says how long each kind took and where the kernels are kept. Run it once after
-    installing, or when building an image of a container.
+    Kernels are otherwise compiled when a call first needs them, and stored on disk. This command makes the usual calls
+    on small arrays, and reports how long each took and where the kernels are stored. Run it once after installing, or
+    while building a container image.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -291,7 +304,7 @@ def warmup(operators: tuple[str, ...], dtypes: tuple[str, ...], backend: str) ->
             took = f"{perf_counter() - before:.2f} s" if done else "not for this dtype"
             lines.append(f"{place:4}  {operator:14}  {dtype:8}  {took}")
     click.echo("\n".join(lines))  # a line within a bar would break it
-    click.echo(f"{len(jobs)} kinds of calls in {perf_counter() - start:.1f} s; what was compiled is kept in")
+    click.echo(f"{len(jobs)} kinds of calls in {perf_counter() - start:.1f} s; compiled kernels are stored in")
     for place in backends:
         click.echo(f"  {cache_folder(place)}")
 
@@ -307,8 +320,8 @@ def warmup(operators: tuple[str, ...], dtypes: tuple[str, ...], backend: str) ->
     help="Folder to write into.",
 )
 @_backend_option
-def demo(output: Path, backend: str) -> None:
-    """Enlarge a photograph that comes with scikit-image, and compare all methods on it."""
+def demo(output: Path, backend: Backend) -> None:
+    """Enlarge a sample photograph with every method."""
     try:
         from skimage import data
     except ImportError as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 import gpu_upsample as gu
+from gpu_upsample.typing import Backend, Method
 
 # Image modes that are resampled as they are, and what the others are read as.
 _RESAMPLED = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "I", "F", "I;16", "I;16B"})
@@ -74,14 +75,14 @@ def read(path: Path) -> Image.Image:
     return upright if upright.mode == mode else upright.convert(mode)
 
 
-def resample(image: Image.Image, size: tuple[int, int], *, method: str, antialias: bool, backend: str) -> Image.Image:
+def resample(
+    image: Image.Image, size: tuple[int, int], *, method: str, antialias: bool, backend: Backend
+) -> Image.Image:
     """Return `image` at another size, given as (width, height)."""
 
     def resized(array: NDArray[Any]) -> NDArray[Any]:
-        result: NDArray[Any] = gu.resize(
-            array, size=size[::-1], axes=(0, 1), method=method, antialias=antialias, backend=backend
-        )
-        return result
+        one = cast("Method", method)
+        return gu.resize(array, size=size[::-1], axes=(0, 1), method=one, antialias=antialias, backend=backend)
 
     pixels = np.asarray(image)
     if image.mode in ("LA", "RGBA") and method != "nearest":

@@ -1,4 +1,4 @@
-"""Resizing a picture as another library does: what the command line calls ``--like``."""
+"""Resizing an image as another library does: what the command line calls ``--like``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from PIL import Image
 
 from gpu_upsample.cli.images import as_image
 from gpu_upsample.compat import opencv, pillow, torch_uint8
+from gpu_upsample.typing import Backend
 
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How a library resizes pictures.
+    """How a library resizes images.
 
     Attributes
     ----------
@@ -26,29 +27,29 @@ class Likeness:
     antialias : tuple of bool
         Whether it widens the filter when shrinking; the default is the first.
     run : callable
-        Takes the picture, the size as (width, height), the library's method, antialias and the backend.
+        Takes the image, the size as (width, height), the library's method, antialias and the backend.
     """
 
     methods: dict[str, Any]
     antialias: tuple[bool, ...]
-    run: Callable[[Image.Image, Size, Any, bool, str], Image.Image]
+    run: Callable[[Image.Image, Size, Any, bool, Backend], Image.Image]
 
 
-def _like_pillow(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: str) -> Image.Image:
+def _like_pillow(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: Backend) -> Image.Image:
     # What Pillow calls I;16B are the same numbers in another order of bytes.
     source = np.asarray(image).astype(np.uint16) if image.mode == "I;16B" else image
     return as_image(np.asarray(pillow.resize(source, size, method, backend=backend)), image)
 
 
-def _like_opencv(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: str) -> Image.Image:
+def _like_opencv(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: Backend) -> Image.Image:
     result = opencv.resize(np.asarray(image), size, interpolation=method, backend=backend)
     return as_image(result, image)
 
 
-def _like_torch(image: Image.Image, size: Size, method: Any, antialias: bool, backend: str) -> Image.Image:
+def _like_torch(image: Image.Image, size: Size, method: Any, antialias: bool, backend: Backend) -> Image.Image:
     pixels = np.asarray(image)
     if pixels.dtype != np.uint8:
-        raise ValueError(f"has pixels of {pixels.dtype}; --like torch is for 8-bit pictures")
+        raise ValueError(f"has pixels of {pixels.dtype}; --like torch is for 8-bit images")
     batch = pixels.reshape(1, *pixels.shape[:2], -1)
     result = torch_uint8.interpolate(
         batch, size[::-1], mode=method, antialias=antialias, data_format="channels_last", backend=backend
@@ -82,11 +83,11 @@ LIKE: dict[str, Likeness] = {
     ),
     "torch": Likeness({"linear": "bilinear", "cubic": "bicubic"}, (True, False), _like_torch),
 }
-"""Name of a library -> how it resizes pictures."""
+"""Name of a library -> how it resizes images."""
 
 
-def likeness(library: str, method: str, antialias: bool | None, backend: str) -> Callable[[Image.Image, Size], Any]:
-    """Return the function that gives a picture another size, (width, height), with the pixels of a library.
+def likeness(library: str, method: str, antialias: bool | None, backend: Backend) -> Callable[[Image.Image, Size], Any]:
+    """Return the function that gives an image another size, (width, height), with the pixels of a library.
 
     Raises
     ------

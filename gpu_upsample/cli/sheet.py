@@ -1,4 +1,4 @@
-"""The comparison sheet: one part of a picture, enlarged by every method, side by side."""
+"""The comparison sheet: one part of an image, enlarged by every method, side by side."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from PIL import Image, ImageDraw, ImageFont
 
 from gpu_upsample.cli.images import displayable, resample
+from gpu_upsample.typing import Backend
 
 _TILE = (320, 240)
 _COLUMNS = 4
@@ -21,7 +22,7 @@ def comparison(
     *,
     scale: float,
     title: str,
-    backend: str,
+    backend: Backend,
     center: tuple[int, int] | None = None,
 ) -> Image.Image:
     """Draw the sheet.
@@ -29,17 +30,17 @@ def comparison(
     Parameters
     ----------
     image : PIL.Image.Image
-        The picture, as `gpu_upsample.cli.images.read` returns it.
+        The image, as `gpu_upsample.cli.images.read` returns it.
     methods : iterable of str
         The methods to show.
     scale : float
-        How much to enlarge, from 1 to 100. The larger, the smaller the part of the picture that is shown.
+        How much to enlarge, from 1 to 100. The larger, the smaller the part of the image that is shown.
     title : str
-        What the sheet calls the picture.
+        What the sheet calls the image.
     backend : str
         Where to compute.
     center : (int, int), optional
-        Pixel of the picture in the middle of the part, (x, y); the picture's own middle by default.
+        Pixel of the image in the middle of the part, (x, y); the image's own middle by default.
 
     Returns
     -------
@@ -62,11 +63,11 @@ def comparison(
     across_shown, down_shown = shown.width / image.width, shown.height / image.height
     left, right = box[0] * across_shown, box[2] * across_shown
     top, bottom = box[1] * down_shown, box[3] * down_shown
-    mark = ImageDraw.Draw(shown)  # two colours: one of them shows on any picture
+    mark = ImageDraw.Draw(shown)  # two colours: one of them shows on any image
     mark.rectangle((left, top, right, bottom), outline="white", width=2)
     mark.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline="black")
     sheet.paste(shown, (_MARGIN, _MARGIN + _LABEL))
-    draw.text((_MARGIN, _MARGIN), "the picture", _TEXT, ImageFont.load_default(17))
+    draw.text((_MARGIN, _MARGIN), "the image", _TEXT, ImageFont.load_default(17))
     text = (_MARGIN + across, _MARGIN + _LABEL)
     draw.text(text, title, _TEXT, ImageFont.load_default(26))
     draw.multiline_text(
@@ -87,7 +88,7 @@ def comparison(
 
 
 def _part(size: tuple[int, int], scale: float, center: tuple[int, int] | None) -> tuple[int, int, int, int]:
-    """Return the (left, top, right, bottom) of what fills a tile once enlarged, moved inside the picture."""
+    """Return the (left, top, right, bottom) of what fills a tile once enlarged, moved inside the image."""
     spans = []
     for length, tile, middle in zip(size, _TILE, center or (size[0] // 2, size[1] // 2), strict=True):
         extent = min(length, int(tile / scale))

@@ -1,8 +1,7 @@
 """Compiling ahead: the calls that programs usually make, on small arrays.
 
-A kernel is compiled for what a call needs: its dtype, the order of its axes, the ratio, the length of its windows. So
-the calls below differ in these, and in nothing else. They are calls of public functions: whatever kernels these come
-to run.
+A kernel is compiled for a dtype, an order of axes, a ratio and a length of windows. So the calls below differ in these,
+and in nothing else. They call the public functions, whatever kernels these run.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from typing import Any
 import numpy as np
 
 import gpu_upsample as gu
+from gpu_upsample.typing import Backend, DataFormat, Mode
 
 Arrays = Callable[..., Any]
 """The lengths of the axes -> an array."""
 
-_LAYOUTS = {
+_LAYOUTS: dict[DataFormat, tuple[tuple[int, ...], ...]] = {
     "channels_first": ((1, 3, 48, 40),),
     # Pixels, and features whose channels fill one vector register or several.
     "channels_last": ((1, 48, 40, 3), (1, 48, 40, 16), (1, 48, 40, 64)),
@@ -30,7 +30,7 @@ _FACTORS = (2, 1.37, 0.8, 0.61, 0.5, 0.37, 0.25, 0.2, 0.1)
 """Enlarging and shrinking: with antialiasing, each has windows of another length."""
 
 
-def _interpolate(array: Arrays, mode: str, antialias: bool = False) -> None:
+def _interpolate(array: Arrays, mode: Mode, antialias: bool = False) -> None:
     for data_format, shapes in _LAYOUTS.items():
         for shape in shapes:
             for factor in _FACTORS:
@@ -57,7 +57,8 @@ def _area(array: Arrays) -> None:
 
 
 def _antialias(array: Arrays) -> None:
-    for mode in ("bilinear", "bicubic", "lanczos"):
+    modes: tuple[Mode, ...] = ("bilinear", "bicubic", "lanczos")
+    for mode in modes:
         _interpolate(array, mode, antialias=True)
 
 
@@ -73,7 +74,8 @@ def _max_unpool(array: Arrays) -> None:
 
 
 def _conv_transpose(array: Arrays) -> None:
-    for layout, axes in (("channels_first", (16, 12, 12)), ("channels_last", (12, 12, 16))):
+    layouts: dict[DataFormat, tuple[int, ...]] = {"channels_first": (16, 12, 12), "channels_last": (12, 12, 16)}
+    for layout, axes in layouts.items():
         for bias in (None, array(16)):
             for kernel, padding in ((2, 0), (4, 1)):
                 gu.conv_transpose2d(
@@ -103,7 +105,7 @@ OPERATORS: Mapping[str, Callable[[Arrays], None]] = {
 """What can be compiled ahead -> the calls, given a source of arrays."""
 
 
-def warm_up(operator: str, dtype: str, backend: str) -> bool:
+def warm_up(operator: str, dtype: str, backend: Backend) -> bool:
     """Compile what usual calls of an operator need, or load it where it was compiled before.
 
     Parameters

@@ -1,6 +1,6 @@
-"""Other libraries' functions, under their own names, with their own arguments and numerics: change an import.
+"""Functions of other libraries, with their names, arguments and numerics: only an import changes.
 
-Each module is named after the library that it stands for, and never imports it.
+Each module is named after a library and does not import it, except `torch`, which works on torch's tensors.
 
 Examples
 --------
@@ -18,16 +18,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gpu_upsample.compat import jax, keras, onnx, opencv, paddle, pillow, tensorflow, torch, torch_uint8
 
-_ROOMS = ("jax", "keras", "onnx", "opencv", "paddle", "pillow", "tensorflow", "torch", "torch_uint8")
-
 __all__ = ["jax", "keras", "onnx", "opencv", "paddle", "pillow", "tensorflow", "torch", "torch_uint8"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in __all__:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ROOMS})
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

@@ -1,20 +1,20 @@
 """JAX's image functions: ``from gpu_upsample.compat import jax; jax.image.resize(...)``.
 
-The numerics are those of jax.image in JAX 0.10.2, in its usual mode without 64-bit numbers: a filter sees nothing
-beyond the array, its weights there are divided by their sum, and coordinates are rounded to float32. (On a long axis
-XLA may fuse two operations and round a coordinate once instead of twice; its last place is not reproduced.) Arrays of
-float64 and complex128, which that mode does not know, are treated as they are where ``jax_enable_x64`` is set.
-float16 and bfloat16 keep weights and intermediates in float32, where JAX rounds them to the dtype of the image.
+The numerics are those of jax.image in JAX 0.10.2, in its default mode without 64-bit numbers: samples beyond the array
+have no weight, the other weights are divided by their sum, and coordinates are rounded to float32. (On a long axis XLA
+may fuse two operations and round a coordinate once instead of twice; this last digit is not reproduced.) float64 and
+complex128, which that mode does not have, are treated as with ``jax_enable_x64``. float16 and bfloat16 keep weights and
+intermediates in float32, while JAX rounds them to the dtype of the image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,20 @@ from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_number, as_shape, normalized_axes
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Taps, offsets
+from gpu_upsample.typing import Backend, Integers, Numbers, Shape
+
+__all__ = ["ResizeMethod", "image", "resize", "scale_and_translate"]
+
+
+MethodName = Literal[
+    "nearest", "linear", "bilinear", "trilinear", "triangle", "lanczos3", "lanczos5", "cubic", "bicubic", "tricubic",
+    "cubic-pytorch", "bicubic-pytorch", "area",
+]  # fmt: skip
+"""What JAX calls the methods in strings."""
 
 
 class ResizeMethod(Enum):
-    """The methods by JAX's names; every function takes their strings too."""
+    """The methods by JAX's names. Every function also takes them as strings."""
 
     NEAREST = 0
     LINEAR = 1
@@ -247,13 +257,13 @@ _cached_scale_and_translate = cached(_plan_scale_and_translate)
 # ---- jax.image ----------------------------------------------------------------------------------------------
 def resize(
     image: Any,
-    shape: Sequence[int],
-    method: str | ResizeMethod,
+    shape: Shape,
+    method: MethodName | ResizeMethod,
     antialias: bool = True,
     precision: Any = None,
     *,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Any:
     """Resize an array to a shape, as ``jax.image.resize`` does.
 
@@ -262,35 +272,34 @@ def resize(
     image : array
         Any shape and dtype.
     shape : sequence of int
-        The shape of the result, one entry per axis. An axis that keeps its length is left alone.
+        The shape of the result, one entry per axis. An axis that keeps its length is not filtered.
     method : str or ResizeMethod
         ``"nearest"``; ``"linear"``, ``"bilinear"``, ``"trilinear"`` or ``"triangle"``; ``"cubic"``, ``"bicubic"`` or
         ``"tricubic"`` (coefficient -0.5); ``"lanczos3"``, ``"lanczos5"``, ``"area"``; ``"cubic-pytorch"`` or
         ``"bicubic-pytorch"`` (coefficient -0.75 and repeated border without `antialias`).
     antialias : bool
-        Whether the filter is widened where an axis shrinks; ``"nearest"`` and ``"area"`` know none.
+        If True, the filter is widened where an axis shrinks. Ignored by ``"nearest"`` and ``"area"``.
     precision : object
-        Accepted and ignored: sums are as precise as with ``jax.lax.Precision.HIGHEST``.
+        Accepted and ignored. Sums are as precise as with ``jax.lax.Precision.HIGHEST``.
     out, backend
         As in `gpu_upsample.interpolate`.
 
     Returns
     -------
     array
-        Of the kind and place of `image`. The dtype is the image's; bool and integers give float32, except with
-        ``"nearest"``.
+        Same array type, device and dtype as `image`; but bool and integers give float32, except with ``"nearest"``.
 
     Raises
     ------
     ValueError
-        For an unknown method, or a shape that does not fit.
+        If the method is unknown, or the shape does not fit the image.
     TypeError
-        For a bad kind of array or dtype.
+        If an array has an unsupported type or dtype.
 
     Notes
     -----
-    JAX multiplies by a whole matrix, so one infinite sample makes NaN of everything; here it spreads only as far as
-    the filter reaches.
+    JAX multiplies by a dense matrix, so that one infinite sample turns everything into NaN. Here it spreads only as
+    far as the filter reaches.
 
     Examples
     --------
@@ -307,21 +316,21 @@ def resize(
 
 def scale_and_translate(
     image: Any,
-    shape: Sequence[int],
-    spatial_dims: Sequence[int],
-    scale: Any,
-    translation: Any,
-    method: str | ResizeMethod,
+    shape: Shape,
+    spatial_dims: Integers,
+    scale: Numbers,
+    translation: Numbers,
+    method: MethodName | ResizeMethod,
     antialias: bool = True,
     precision: Any = None,
     *,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Any:
     """Scale and move an array, as ``jax.image.scale_and_translate`` does.
 
-    The sample at ``x`` goes to ``x * scale + translation``, both counted from the edge of the first pixel. What lies
-    outside the image is zero.
+    The sample at ``x`` moves to ``x * scale + translation``; both positions are measured from the edge of the first
+    pixel. Outside the image, the result is zero.
 
     Parameters
     ----------
@@ -330,11 +339,11 @@ def scale_and_translate(
     shape : sequence of int
         The shape of the result, one entry per axis.
     spatial_dims : sequence of int
-        The axes that are scaled and moved; the others keep their length.
+        The axes to scale and move. The others keep their length.
     scale, translation : array or sequence of float
-        One number per spatial axis. The scale is positive: JAX mirrors an image where it is negative.
+        One number per spatial axis. The scale must be positive; JAX mirrors the image if it is negative.
     method : str or ResizeMethod
-        As in `resize`, but for ``"nearest"``.
+        As in `resize`, without ``"nearest"``.
     antialias, precision, out, backend
         As in `resize`.
 
@@ -360,4 +369,4 @@ def scale_and_translate(
 
 
 image = SimpleNamespace(resize=resize, scale_and_translate=scale_and_translate, ResizeMethod=ResizeMethod)
-"""JAX's module of that name."""
+"""Stands for the module ``jax.image``."""

@@ -1,7 +1,7 @@
-"""Keras' layers that enlarge: ``from gpu_upsample.compat import keras; keras.UpSampling2D(2)``.
+"""Keras' upsampling layers: ``from gpu_upsample.compat import keras; keras.UpSampling2D(2)``.
 
-Conventions are those of Keras 3.15 on its JAX backend. Results have the dtype of the input, where a Keras layer would
-first convert floats to its own, usually float32.
+The conventions are those of Keras 3.15 on its JAX backend. Results have the dtype of the input, while a Keras layer
+first converts floating-point inputs to its own dtype, usually float32.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod, sqrt
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsIndex
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 import gpu_upsample as gu
 from gpu_upsample.call import apply
@@ -24,8 +24,9 @@ from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS, SPATIAL, as_choice, as_integer
 from gpu_upsample.plan.steps import Output, Plan, plan_steps
 from gpu_upsample.plan.windows import integers, reach, three
+from gpu_upsample.typing import Array, Backend, DataFormat, Integers, Shape
 
-Integers = int | Sequence[int]
+__all__ = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "UpSampling1D", "UpSampling2D", "UpSampling3D"]
 
 
 def _data_format(value: Any) -> str:
@@ -66,14 +67,15 @@ class _UpSampling:
 
     rank: ClassVar[int]
     size: Any = 2
-    data_format: str | None = None
+    data_format: DataFormat | None = None
     interpolation: str = field(default="nearest", repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", integers("size", self.size, self.rank, least=1))
         object.__setattr__(self, "data_format", _data_format(self.data_format))
 
-    def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+    def __call__(self, x: Array, *, out: Array | None = None, backend: Backend | None = None) -> Array:
+        """Enlarge the spatial axes of `x`."""
         shape = _shape(x, self.rank)
         axes = range(len(shape))[SPATIAL[str(self.data_format)]]
         larger = {axis: shape[axis] * factor for axis, factor in zip(axes, self.size, strict=True)}
@@ -81,7 +83,8 @@ class _UpSampling:
             sizes = tuple(larger.values())
             return gu.resize(x, sizes, axes=tuple(larger), method="nearest", out=out, backend=backend)
         whole = tuple(larger.get(axis, n) for axis, n in enumerate(shape))
-        return apply(_cached_filter, (whole, self.interpolation), {"x": x}, out, backend)
+        result: Array = apply(_cached_filter, (whole, self.interpolation), {"x": x}, out, backend)
+        return result
 
 
 class UpSampling1D(_UpSampling):
@@ -90,7 +93,7 @@ class UpSampling1D(_UpSampling):
     Parameters
     ----------
     size : int
-        How often.
+        Number of repetitions.
 
     Examples
     --------
@@ -100,7 +103,7 @@ class UpSampling1D(_UpSampling):
 
     rank = 1
 
-    def __init__(self, size: int = 2) -> None:
+    def __init__(self, size: SupportsIndex = 2) -> None:
         super().__init__(as_integer("size", size))
 
     def __repr__(self) -> str:
@@ -116,11 +119,11 @@ class UpSampling2D(_UpSampling):
     size : int or sequence of 2 int
         The factors of rows and columns.
     data_format : {"channels_last", "channels_first"}, optional
-        Where the channels are; last by default.
+        Where the channel axis is; ``"channels_last"`` by default.
     interpolation : str
         ``"nearest"`` repeats pixels; ``"bilinear"``, ``"bicubic"`` (coefficient -0.5), ``"lanczos3"`` and
-        ``"lanczos5"`` are the methods of `gpu_upsample.compat.jax.image.resize`. Integers are rounded to nearest,
-        ties to even, and saturated.
+        ``"lanczos5"`` are the methods of `gpu_upsample.compat.jax.image.resize`. Results of integer dtypes are rounded
+        to nearest, ties to even, and saturate.
 
     Examples
     --------
@@ -148,7 +151,7 @@ class UpSampling3D(_UpSampling):
     size : int or sequence of 3 int
         The factors of the three spatial axes.
     data_format : {"channels_last", "channels_first"}, optional
-        Where the channels are; last by default.
+        Where the channel axis is; ``"channels_last"`` by default.
 
     Examples
     --------
@@ -158,7 +161,7 @@ class UpSampling3D(_UpSampling):
 
     rank = 3
 
-    def __init__(self, size: Integers = 2, data_format: str | None = None) -> None:
+    def __init__(self, size: Integers = 2, data_format: DataFormat | None = None) -> None:
         super().__init__(size, data_format)
 
 
@@ -224,18 +227,18 @@ class _ConvTranspose(Learned):
 
     def __init__(
         self,
-        filters: int,
+        filters: SupportsIndex,
         kernel_size: Integers,
         strides: Integers = 1,
         padding: str = "valid",
         output_padding: Integers | None = None,
-        data_format: str | None = None,
+        data_format: DataFormat | None = None,
         dilation_rate: Integers = 1,
         activation: Callable[[Any], Any] | None = None,
         use_bias: bool = True,
         *,
         rng: Any = None,
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
     ) -> None:
         super().__init__()
         self.filters = as_integer("filters", filters)
@@ -269,7 +272,7 @@ class _ConvTranspose(Learned):
         """Whether there is a kernel: after `build`, a first call, or an assignment."""
         return self._weight is not None
 
-    def build(self, input_shape: Sequence[int]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Draw the kernel for inputs of a shape, uniformly after Glorot, and set the bias to zero."""
         channels = tuple(input_shape)[-1 if self.data_format == "channels_last" else 1]
         shape = (*self.kernel_size, self.filters, as_integer("input_shape", channels))
@@ -290,18 +293,18 @@ class _ConvTranspose(Learned):
         if array.shape[:-1] != wanted or array.shape[-1:] == (0,):
             raise ValueError(f"kernel must have shape {(*wanted, 'channels')}, got {array.shape}")
         weight = np.ascontiguousarray(np.moveaxis(array, (-1, -2), (0, 1)))
-        self._weight = self._parameter("kernel", weight, weight.shape)
+        self._hold(weight=self._parameter("kernel", weight, weight.shape))
 
     @property
     def bias(self) -> NDArray[Any] | None:
         """The bias, shape (filters,), read-only; None without one, or before the layer is built."""
-        return self._bias  # type: ignore[no-any-return]
+        return self._bias
 
     @bias.setter
     def bias(self, value: Any) -> None:
         if not self.use_bias:
             raise ValueError("bias must not be set on a layer with use_bias=False")
-        self._bias = self._parameter("bias", value, (self.filters,))
+        self._hold(bias=self._parameter("bias", value, (self.filters,)))
 
     def get_weights(self) -> list[NDArray[Any]]:
         """Return the kernel and, where there is one, the bias."""
@@ -318,7 +321,8 @@ class _ConvTranspose(Learned):
         if self.use_bias:
             self.bias = given[1]
 
-    def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+    def __call__(self, x: Any, *, out: Any = None, backend: Backend | None = None) -> Any:
+        """Return the transposed convolution of `x`, with the activation applied; builds the layer if need be."""
         shape = _shape(x, self.rank)
         if not self.built:
             self.build(shape)
@@ -360,29 +364,31 @@ class Conv2DTranspose(_ConvTranspose):
     filters : int
         Number of output channels.
     kernel_size, strides, dilation_rate : int or sequence of int
-        Geometry of the kernel. Strides and dilation are not both above 1.
+        Number of taps, distance between the outputs of neighbouring inputs, and distance between taps. Strides and
+        dilation must not both exceed 1.
     padding : {"valid", "same"}
-        ``"valid"`` keeps the whole result, ``"same"`` cuts it to ``n * stride``.
+        ``"valid"`` keeps the whole result, ``"same"`` crops it to ``n * stride``.
     output_padding : int or sequence of int, optional
         Makes the result ``(n - 1) * stride + kernel + output_padding`` long, or ``(n - 1) * stride + kernel % 2 +
-        output_padding`` with ``"same"``; smaller than the strides.
+        output_padding`` with ``"same"``. Must be less than the strides.
     data_format : {"channels_last", "channels_first"}, optional
-        Where the channels are; last by default.
+        Where the channel axis is; ``"channels_last"`` by default.
     activation : callable, optional
         Applied to the result.
     use_bias : bool
         Whether there is a bias.
     rng : numpy.random.Generator or seed, optional
         Draws the kernel when the layer is built, as ``glorot_uniform`` does.
-    dtype : str
-        dtype of the parameters that are not given.
+    dtype : dtype
+        The dtype of the kernel and the bias when the layer is built.
 
     Attributes
     ----------
     kernel : ndarray, shape (*kernel_size, filters, channels)
-        The kernel in Keras' layout, drawn at the first call if it was not set; assign a new array to change it.
+        The kernel in Keras' layout, drawn at the first call if it was not set. It is read-only; assign a new array to
+        change it.
     bias : ndarray, shape (filters,), or None
-        The bias.
+        The bias, likewise.
 
     Examples
     --------
@@ -401,18 +407,18 @@ class Conv2DTranspose(_ConvTranspose):
 class Conv3DTranspose(_ConvTranspose):
     """Transposed convolution of volumes; arguments and attributes are those of `Conv2DTranspose`.
 
-    As in Keras, `data_format` comes before `output_padding` here.
+    As in Keras, `data_format` precedes `output_padding` here.
     """
 
     rank = 3
 
     def __init__(
         self,
-        filters: int,
+        filters: SupportsIndex,
         kernel_size: Integers,
         strides: Integers = 1,
         padding: str = "valid",
-        data_format: str | None = None,
+        data_format: DataFormat | None = None,
         output_padding: Integers | None = None,
         *others: Any,
         **options: Any,

@@ -1,6 +1,6 @@
 """ONNX's operators for arrays: Resize, MaxPool, MaxUnpool, ConvTranspose, DepthToSpace, SpaceToDepth and Col2Im.
 
-Inputs and attributes have the operators' names, order and defaults; conventions are those of the specification in
+Inputs and attributes have the operators' names, order and defaults. The conventions are those of the specification in
 onnx 1.23.2 (Resize-19, MaxPool-22, MaxUnpool-22, ConvTranspose-22, DepthToSpace-28, SpaceToDepth-28, Col2Im-18). Where
 onnx's own reference evaluator differs from it, the notes of a function say so. Every function also takes `backend`,
 as `gpu_upsample.interpolate` does.
@@ -9,14 +9,21 @@ as `gpu_upsample.interpolate` does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, SupportsFloat, SupportsIndex
+
+from numpy.typing import NDArray
 
 from gpu_upsample.call import apply
 from gpu_upsample.compat import onnx_plan as plans
 from gpu_upsample.compat.onnx_resize import plan_onnx_resize
 from gpu_upsample.plan.cache import cached
+from gpu_upsample.typing import Array, Backend, Rounding, Shape
 
-Integers = Sequence[int]
+__all__ = ["col2im", "conv_transpose", "depth_to_space", "max_pool", "max_unpool", "resize", "space_to_depth"]
+
+AutoPad = Literal["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"]
+Blocks = Literal["DCR", "CRD"]
+Reals = Sequence[SupportsFloat] | NDArray[Any]
 
 _plan_resize = cached(plan_onnx_resize)
 _plan_max_pool = cached(plans.plan_onnx_max_pool)
@@ -27,22 +34,24 @@ _plan_col2im = cached(plans.plan_onnx_col2im)
 
 
 def resize(
-    X: Any,  # noqa: N803 - the operator's name
-    roi: Sequence[float] | None = None,
-    scales: Sequence[float] | None = None,
-    sizes: Integers | None = None,
+    X: Array,  # noqa: N803 - the operator's name
+    roi: Reals | None = None,
+    scales: Reals | None = None,
+    sizes: Shape | None = None,
     *,
-    antialias: int = 0,
-    axes: Integers | None = None,
-    coordinate_transformation_mode: str = "half_pixel",
-    cubic_coeff_a: float = -0.75,
-    exclude_outside: int = 0,
-    extrapolation_value: float = 0.0,
-    keep_aspect_ratio_policy: str = "stretch",
-    mode: str = "nearest",
-    nearest_mode: str = "round_prefer_floor",
-    backend: str | None = None,
-) -> Any:
+    antialias: SupportsIndex = 0,
+    axes: Shape | None = None,
+    coordinate_transformation_mode: Literal[
+        "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize"
+    ] = "half_pixel",
+    cubic_coeff_a: SupportsFloat = -0.75,
+    exclude_outside: SupportsIndex = 0,
+    extrapolation_value: SupportsFloat = 0.0,
+    keep_aspect_ratio_policy: Literal["stretch", "not_larger", "not_smaller"] = "stretch",
+    mode: Literal["nearest", "linear", "cubic"] = "nearest",
+    nearest_mode: Rounding = "round_prefer_floor",
+    backend: Backend | None = None,
+) -> Array:
     """Resize an array of any rank, as ONNX's ``Resize`` does.
 
     Parameters
@@ -50,52 +59,51 @@ def resize(
     X : array
         Any rank; dtypes and sums as in `gpu_upsample.interpolate`.
     roi : sequence of float, optional
-        The starts and then the ends of the part that is resized, one each per axis, 0 being the centre of the first
-        sample and 1 that of the last. A start behind its end turns the axis around. Only for
-        ``"tf_crop_and_resize"``.
+        The part to resize: all starts, then all ends, one per axis, where 0 is the centre of the first sample and 1
+        that of the last. If a start is greater than its end, the axis is reversed. Only for ``"tf_crop_and_resize"``.
     scales : sequence of float, optional
-        Output size by a factor per axis, ``floor(in * scale)``, of the part that is resized. The numbers count as they
-        are given: ONNX's own are float32.
+        Output size as a multiple of the size of the resized part, ``floor(in * scale)``, per axis. The numbers are used
+        as given, while ONNX's are float32.
     sizes : sequence of int, optional
-        Output size per axis. Exactly one of `scales` and `sizes` is given; an empty sequence counts as not given.
+        Output size per axis. Give either `scales` or `sizes`; an empty sequence counts as not given.
     antialias : {0, 1}
-        Whether a linear or cubic filter is widened where an axis shrinks.
+        With 1, a linear or cubic filter is widened where an axis shrinks.
     axes : sequence of int, optional
-        The axes that `roi`, `scales` and `sizes` speak of; by default all.
+        The axes that `roi`, `scales` and `sizes` refer to; all by default.
     coordinate_transformation_mode : str
         ``"half_pixel"``, ``"half_pixel_symmetric"``, ``"pytorch_half_pixel"``, ``"align_corners"``, ``"asymmetric"``
         or ``"tf_crop_and_resize"``.
     cubic_coeff_a : float
         Coefficient of the cubic filter.
     exclude_outside : {0, 1}
-        Whether the weights of samples beyond the array are spread over those inside, instead of repeating the border.
-        Without effect on ``"nearest"``.
+        With 1, samples beyond the array have no weight and the others are scaled up; with 0, the border is repeated.
+        No effect on ``"nearest"``.
     extrapolation_value : float
-        With ``"tf_crop_and_resize"``, the value of every output that lies beyond the first or the last sample of an
-        axis, rounded to the dtype of `X`.
+        With ``"tf_crop_and_resize"``, the value of outputs that lie beyond the first or the last sample of an axis,
+        rounded to the dtype of `X`.
     keep_aspect_ratio_policy : {"stretch", "not_larger", "not_smaller"}
-        Whether each axis gets its own of `sizes`, or all of them the smallest or the largest scale that `sizes` ask
-        for, lengths being rounded to nearest, halves up.
+        Whether each axis gets its own length from `sizes`, or all axes share the smallest or the largest scale that
+        `sizes` asks for. Lengths are then rounded to nearest, halves up.
     mode : {"nearest", "linear", "cubic"}
-        How samples are interpolated, along every axis.
+        The interpolation along every axis.
     nearest_mode : {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}
-        How a coordinate becomes an index, for ``"nearest"``.
+        How a coordinate becomes an index, with ``"nearest"``.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides.
+        As in `gpu_upsample.interpolate`.
 
     Returns
     -------
     array
-        Of the kind, dtype and place of `X`.
+        Same array type, dtype and device as `X`.
 
     Raises
     ------
     ValueError
-        For a bad value: the message names the argument, what it was and what is accepted.
+        If an argument has an invalid value. The message names the argument, its value and what is accepted.
     TypeError
-        For a bad kind of array or dtype.
+        If an array has an unsupported type or dtype.
     BackendUnavailableError
-        If the backend cannot run here.
+        If the backend cannot run on this machine.
 
     Notes
     -----
@@ -129,63 +137,64 @@ def resize(
         roi, scales, sizes, antialias, axes, coordinate_transformation_mode, cubic_coeff_a, exclude_outside,
         extrapolation_value, keep_aspect_ratio_policy, mode, nearest_mode,
     )  # fmt: skip
-    return apply(_plan_resize, arguments, {"X": X}, None, backend)
+    result: Array = apply(_plan_resize, arguments, {"X": X}, None, backend)
+    return result
 
 
 def max_pool(
-    X: Any,  # noqa: N803
+    X: Array,  # noqa: N803
     *,
-    kernel_shape: Integers,
-    auto_pad: str = "NOTSET",
-    ceil_mode: int = 0,
-    dilations: Integers | None = None,
-    pads: Integers | None = None,
-    storage_order: int = 0,
-    strides: Integers | None = None,
-    backend: str | None = None,
-) -> tuple[Any, Any]:
+    kernel_shape: Shape,
+    auto_pad: AutoPad = "NOTSET",
+    ceil_mode: SupportsIndex = 0,
+    dilations: Shape | None = None,
+    pads: Shape | None = None,
+    storage_order: SupportsIndex = 0,
+    strides: Shape | None = None,
+    backend: Backend | None = None,
+) -> tuple[Array, Any]:
     """Take the largest sample of every window and its position, as ONNX's ``MaxPool`` does.
 
     Parameters
     ----------
     X : array, shape (N, C, *spatial) with 1 to 3 spatial axes
-        Of any real or bool dtype.
+        Any real or bool dtype.
     kernel_shape : sequence of int
-        Length of the windows along each spatial axis.
+        Number of samples of a window along each spatial axis.
     auto_pad : {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}
-        Whether `pads` counts, or the padding is such that there are ``ceil(in / stride)`` windows, an odd one being
-        longer at the end or at the beginning, or there is none.
+        Where the padding comes from: `pads`; as much as makes ``ceil(in / stride)`` windows, with the odd sample at the
+        end or at the beginning; or none.
     ceil_mode : {0, 1}
-        Whether a last window that does not fit counts, provided that it starts before the padding at the end.
-        Without effect if `auto_pad` is given.
+        With 1, a last, partial window is included if it starts before the trailing padding. No effect if `auto_pad` is
+        given.
     dilations, strides : sequence of int, optional
-        Distances of the samples of a window, and of the windows; 1 by default.
+        Distances between the samples of a window, and between windows; 1 by default.
     pads : sequence of int, optional
-        Padding before each spatial axis, and then behind each; 0 by default. Nothing there is ever chosen.
+        Padding before each spatial axis, then after each; 0 by default. Padding is never the maximum.
     storage_order : {0, 1}
-        Whether `Indices` count the samples of one array and channel by rows, the last axis varying fastest, or by
-        columns, the first varying fastest.
+        Whether `Indices` number the samples within one channel row by row (0, the last axis varies fastest) or column
+        by column (1, the first axis varies fastest).
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides.
+        As in `gpu_upsample.interpolate`.
 
     Returns
     -------
     Y : array
-        Of the kind, dtype and place of `X`.
+        Same array type, dtype and device as `X`.
     Indices : array of int64, of the shape of `Y`
-        The positions of the chosen samples in the whole of `X`, flat.
+        The positions of the maxima in the flattened `X`.
 
     Raises
     ------
     ValueError, TypeError, BackendUnavailableError
-        As in `resize`. It is also an error if a window holds no sample.
+        As in `resize`; also if a window contains no sample.
 
     Notes
     -----
-    Of equal samples the first by rows is chosen, and of NaNs the last. Where the windows do not overlap and `auto_pad`
-    would have less than no padding, it has none, as in TensorFlow. The reference evaluator differs in these points: it
-    passes over NaN; if all strides and dilations are 1 its `Indices` are no positions in `X`; with ``"SAME_LOWER"`` it
-    rounds the number of windows down and puts the longer padding behind.
+    Of equal samples the first, row by row, is the maximum, and of several NaNs the last. Where `auto_pad` would give
+    negative padding, because the windows do not overlap, there is none, as in TensorFlow. The reference evaluator
+    differs: it skips NaN; its `Indices` are not positions in `X` if all strides and dilations are 1; with
+    ``"SAME_LOWER"`` it rounds the number of windows down and puts the odd sample of padding at the end.
 
     Examples
     --------
@@ -195,41 +204,40 @@ def max_pool(
     (array([[[5, 2], [4, 6]]]), array([[[1, 2], [3, 5]]]))
     """
     arguments = (kernel_shape, auto_pad, ceil_mode, dilations, pads, storage_order, strides)
-    pooled: tuple[Any, Any] = apply(_plan_max_pool, arguments, {"X": X}, None, backend)
+    pooled: tuple[Array, Any] = apply(_plan_max_pool, arguments, {"X": X}, None, backend)
     return pooled
 
 
 def max_unpool(
-    X: Any,  # noqa: N803
+    X: Array,  # noqa: N803
     I: Any,  # noqa: E741, N803
-    output_shape: Integers | None = None,
+    output_shape: Shape | None = None,
     *,
-    kernel_shape: Integers,
-    pads: Integers | None = None,
-    strides: Integers | None = None,
-    backend: str | None = None,
-) -> Any:
-    """Put pooled samples back where they came from, into zeros, as ONNX's ``MaxUnpool`` does.
+    kernel_shape: Shape,
+    pads: Shape | None = None,
+    strides: Shape | None = None,
+    backend: Backend | None = None,
+) -> Array:
+    """Place pooled samples at their indices, with zeros elsewhere, as ONNX's ``MaxUnpool`` does.
 
     Parameters
     ----------
     X : array, shape (N, C, *spatial) with 1 to 3 spatial axes
-        What `max_pool` returned first, or anything in its place; any real, complex or bool dtype.
+        Values to place, usually the first output of `max_pool`. Any real, complex or bool dtype.
     I : array of int64 or int32, of the shape of `X`
-        Where each sample goes: flat positions in the whole result, by rows. If several samples go to one place, the
-        last of them wins. An index out of range is an error on the CPU; on a GPU it is passed over, and
-        `gpu_upsample.check_errors` tells.
+        The position of each value in the flattened result. If indices repeat, the last value wins. An index out of
+        range is an error on the CPU; on a GPU it is skipped and reported by `gpu_upsample.check_errors`.
     output_shape : sequence of int, optional
-        Shape of the result, by default ``(in - 1) * stride + kernel`` less the padding along each spatial axis.
+        Shape of the result. Default: ``(in - 1) * stride + kernel`` minus the padding, along each spatial axis.
     kernel_shape, pads, strides
-        As they were given to `max_pool`; they only decide the default of `output_shape`.
+        As given to `max_pool`. They determine the default of `output_shape`, and nothing else.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides.
+        As in `gpu_upsample.interpolate`.
 
     Returns
     -------
     array
-        Of the kind, dtype and place of `X`.
+        Same array type, dtype and device as `X`.
 
     Raises
     ------
@@ -238,9 +246,9 @@ def max_unpool(
 
     Notes
     -----
-    The reference evaluator reads `I` as positions in an array of the default shape, even if `output_shape` is given,
-    and adds zeros behind it. Then indices that `max_pool` returned no longer lead back to where they come from; in
-    the specification, as in ONNX Runtime, they are positions in the result.
+    Even if `output_shape` is given, the reference evaluator takes `I` as positions in an array of the default shape,
+    and appends zeros. The indices of `max_pool` then no longer refer to their original places. In the specification, as
+    in ONNX Runtime, they are positions in the result.
 
     Examples
     --------
@@ -252,58 +260,59 @@ def max_unpool(
     array([[[0., 5., 0., 4., 0.]]])
     """
     arguments = (output_shape, kernel_shape, pads, strides)
-    return apply(_plan_max_unpool, arguments, {"X": X, "I": I}, None, backend)
+    result: Array = apply(_plan_max_unpool, arguments, {"X": X, "I": I}, None, backend)
+    return result
 
 
 def conv_transpose(
-    X: Any,  # noqa: N803
+    X: Array,  # noqa: N803
     W: Any,  # noqa: N803
     B: Any = None,  # noqa: N803
     *,
-    auto_pad: str = "NOTSET",
-    dilations: Integers | None = None,
-    group: int = 1,
-    kernel_shape: Integers | None = None,
-    output_padding: Integers | None = None,
-    output_shape: Integers | None = None,
-    pads: Integers | None = None,
-    strides: Integers | None = None,
-    backend: str | None = None,
-) -> Any:
-    """Spread every sample over the output by a learned kernel, as ONNX's ``ConvTranspose`` does.
+    auto_pad: AutoPad = "NOTSET",
+    dilations: Shape | None = None,
+    group: SupportsIndex = 1,
+    kernel_shape: Shape | None = None,
+    output_padding: Shape | None = None,
+    output_shape: Shape | None = None,
+    pads: Shape | None = None,
+    strides: Shape | None = None,
+    backend: Backend | None = None,
+) -> Array:
+    """Compute a transposed convolution, as ONNX's ``ConvTranspose`` does.
 
     Parameters
     ----------
     X : array, shape (N, C, *spatial) with 1 to 3 spatial axes
-        float16, bfloat16, float32, float64 or complex. Sums are formed in float32 for the first three.
+        float16, bfloat16, float32, float64 or complex. float16 and bfloat16 accumulate in float32.
     W : array, shape (C, M / group, *kernel)
-        The kernels; dtype and kind of `X`.
+        The kernels, with the array type and dtype of `X`.
     B : array, shape (M,), optional
         Added to every output of a channel.
     auto_pad : {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"}
-        Whether `pads` counts, or what is cut off makes the output ``in * stride`` long, an odd one more at the end or
-        at the beginning, or nothing is cut off.
+        How many samples are removed from the ends of the output: `pads`; as many as make it ``in * stride`` long, with
+        the odd one at the end or at the beginning; or none.
     dilations, strides : sequence of int, optional
-        Distances of the taps of a kernel, and of the outputs of neighbouring inputs; 1 by default.
+        Distances between the taps of a kernel, and between the outputs of neighbouring inputs; 1 by default.
     group : int
-        Number of groups of channels that do not mix.
+        Number of groups into which the channels are divided; channels of different groups do not mix.
     kernel_shape : sequence of int, optional
-        The kernel's lengths, if given those of `W`.
+        The kernel's lengths. If given, they must be those of `W`.
     output_padding : sequence of int, optional
-        Outputs added at the end of each axis; less than its stride or dilation.
+        Number of samples added at the end of each axis, less than its stride or dilation.
     output_shape : sequence of int, optional
-        Lengths of the output's spatial axes. What is cut off follows from them, an odd one more at the beginning
-        unless `auto_pad` is ``"SAME_UPPER"``, and `pads` is ignored. A length that there is too little for is filled
+        Lengths of the output's spatial axes. They determine how many samples are removed, with the odd one at the
+        beginning unless `auto_pad` is ``"SAME_UPPER"``, and `pads` is ignored. If the output is shorter, it is filled
         up with the bias.
     pads : sequence of int, optional
-        How much is cut off before each spatial axis, and then behind each; 0 by default.
+        Number of samples removed before each spatial axis, then after each; 0 by default.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides.
+        As in `gpu_upsample.interpolate`.
 
     Returns
     -------
     array, shape (N, M, *spatial)
-        Of the kind, dtype and place of `X`.
+        Same array type, dtype and device as `X`.
 
     Raises
     ------
@@ -312,9 +321,8 @@ def conv_transpose(
 
     Notes
     -----
-    The reference evaluator differs in these points: with `output_shape` and no `auto_pad` it cuts off nothing at the
-    beginning, and fails where that does not fit; and with groups it works for one output channel of each, only if
-    there are as many of them as input channels.
+    The reference evaluator differs: with `output_shape` and no `auto_pad`, it removes nothing at the beginning, and
+    fails where that does not fit; with groups, it only works if every group has one input and one output channel.
 
     Examples
     --------
@@ -324,16 +332,17 @@ def conv_transpose(
     """
     arguments = (auto_pad, dilations, group, kernel_shape, output_padding, output_shape, pads, strides)
     inputs = {"X": X, "W": W} | ({} if B is None else {"B": B})
-    return apply(_plan_conv_transpose, arguments, inputs, None, backend)
+    result: Array = apply(_plan_conv_transpose, arguments, inputs, None, backend)
+    return result
 
 
 def depth_to_space(
-    input: Any,  # noqa: A002
+    input: Array,  # noqa: A002
     *,
-    blocksize: int,
-    mode: str = "DCR",
-    backend: str | None = None,
-) -> Any:
+    blocksize: SupportsIndex,
+    mode: Blocks = "DCR",
+    backend: Backend | None = None,
+) -> Array:
     """Turn channels into blocks of pixels, as ONNX's ``DepthToSpace`` does.
 
     Parameters
@@ -343,15 +352,14 @@ def depth_to_space(
     blocksize : int
         Height and width of the blocks.
     mode : {"DCR", "CRD"}
-        Whether the channels that become one block lie `C` apart, or are neighbours as in
-        `gpu_upsample.pixel_shuffle`.
+        Whether the channels that become one block are `C` apart, or adjacent as in `gpu_upsample.pixel_shuffle`.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides.
+        As in `gpu_upsample.interpolate`.
 
     Returns
     -------
     array, shape (N, C, H * blocksize, W * blocksize)
-        Of the kind, dtype and place of `input`.
+        Same array type, dtype and device as `input`.
 
     Raises
     ------
@@ -369,16 +377,17 @@ def depth_to_space(
     array([[[[0, 1], [2, 3]],
             [[4, 5], [6, 7]]]])
     """
-    return apply(_plan_shuffle, (blocksize, mode, True), {"input": input}, None, backend)
+    result: Array = apply(_plan_shuffle, (blocksize, mode, True), {"input": input}, None, backend)
+    return result
 
 
 def space_to_depth(
-    input: Any,  # noqa: A002
+    input: Array,  # noqa: A002
     *,
-    blocksize: int,
-    mode: str = "DCR",
-    backend: str | None = None,
-) -> Any:
+    blocksize: SupportsIndex,
+    mode: Blocks = "DCR",
+    backend: Backend | None = None,
+) -> Array:
     """Turn blocks of pixels into channels, as ONNX's ``SpaceToDepth`` does: the inverse of `depth_to_space`.
 
     Parameters
@@ -388,14 +397,14 @@ def space_to_depth(
     blocksize : int
         Height and width of the blocks.
     mode : {"DCR", "CRD"}
-        As in `depth_to_space`; before opset 28 there was only ``"DCR"``.
+        As in `depth_to_space`. Before opset 28, ONNX had ``"DCR"`` only.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides.
+        As in `gpu_upsample.interpolate`.
 
     Returns
     -------
     array, shape (N, C * blocksize², H, W)
-        Of the kind, dtype and place of `input`.
+        Same array type, dtype and device as `input`.
 
     Raises
     ------
@@ -408,40 +417,41 @@ def space_to_depth(
     >>> space_to_depth(np.array([[[[0, 2], [4, 6]], [[1, 3], [5, 7]]]]), blocksize=2).ravel()
     array([0, 1, 2, 3, 4, 5, 6, 7])
     """
-    return apply(_plan_shuffle, (blocksize, mode, False), {"input": input}, None, backend)
+    result: Array = apply(_plan_shuffle, (blocksize, mode, False), {"input": input}, None, backend)
+    return result
 
 
 def col2im(
     input: Any,  # noqa: A002
-    image_shape: Integers,
-    block_shape: Integers,
+    image_shape: Shape,
+    block_shape: Shape,
     *,
-    dilations: Integers | None = None,
-    pads: Integers | None = None,
-    strides: Integers | None = None,
-    backend: str | None = None,
+    dilations: Shape | None = None,
+    pads: Shape | None = None,
+    strides: Shape | None = None,
+    backend: Backend | None = None,
 ) -> Any:
-    """Add up overlapping blocks to an image, as ONNX's ``Col2Im`` does.
+    """Sum overlapping blocks to an image, as ONNX's ``Col2Im`` does.
 
     Parameters
     ----------
     input : array, shape (N, C * prod(block_shape), L)
-        The L blocks in the order of their places; any dtype, sums and rounding as in `gpu_upsample.interpolate`.
+        The L blocks, in the order of their places. Any dtype; sums and rounding as in `gpu_upsample.interpolate`.
     image_shape : sequence of 1 to 3 int
         Lengths of the image's axes.
     block_shape : sequence of int
         Lengths of a block.
     dilations, strides : sequence of int, optional
-        Distances of the samples of a block, and of the blocks; 1 by default.
+        Distances between the samples of a block, and between blocks; 1 by default.
     pads : sequence of int, optional
-        How far the blocks reach beyond the beginning of each axis, and then beyond the end of each; 0 by default.
+        How far the blocks reach beyond the beginning of each axis, then beyond the end of each; 0 by default.
     backend : {"auto", "cpu", "cuda"}, optional
-        By default the data decides.
+        As in `gpu_upsample.interpolate`.
 
     Returns
     -------
     array, shape (N, C, *image_shape)
-        Of the kind, dtype and place of `input`.
+        Same array type, dtype and device as `input`.
 
     Raises
     ------

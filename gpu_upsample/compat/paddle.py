@@ -1,12 +1,12 @@
 """Paddle's interpolation: ``from gpu_upsample.compat import paddle; paddle.interpolate(...)``.
 
-The numerics are those of the CPU kernels of PaddlePaddle 3.3.1, which compute coordinates in float32. (Parts of their
-loops round a coordinate once instead of twice, as their compiler arranged it; its last place is not reproduced.)
+The numerics are those of the CPU kernels of PaddlePaddle 3.3.1, which compute coordinates in float32. (Where their
+compiler fused two operations, they round a coordinate once instead of twice; this last digit is not reproduced.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,10 @@ from gpu_upsample.plan.filters import keys_cubic
 from gpu_upsample.plan.shapes import as_choice, output_sizes
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Taps, pooling_taps
+from gpu_upsample.typing import Array, Backend, Integers, Numbers
 
-Numbers = float | Sequence[float]
-Integers = int | Sequence[int]
+__all__ = ["Upsample", "interpolate"]
+
 _single = np.float32
 
 
@@ -161,7 +162,7 @@ _cached_interpolate = cached(_plan_interpolate)
 
 # ---- paddle.nn.functional, paddle.nn ------------------------------------------------------------------------
 def interpolate(
-    x: Any,
+    x: Array,
     size: Integers | None = None,
     scale_factor: Numbers | None = None,
     mode: str = "nearest",
@@ -171,32 +172,34 @@ def interpolate(
     recompute_scale_factor: bool | None = None,
     name: str | None = None,
     *,
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
     """Resize the spatial axes of a batch, as ``paddle.nn.functional.interpolate`` does.
 
     Parameters
     ----------
     x : array, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
-        The batch, or one of another `data_format`. Dtypes and sums as in `gpu_upsample.interpolate`, which are more
-        than Paddle's.
+        The batch, or one in another `data_format`. Dtypes and sums as in `gpu_upsample.interpolate`; Paddle has fewer
+        dtypes.
     size : int or sequence of int, optional
         Output size of the spatial axes.
     scale_factor : float or sequence of float, optional
-        Output size by a factor, which also fixes the coordinates. Exactly one of `size` and `scale_factor` is given.
+        Output size as a multiple of the input size. It also determines the coordinates. Give either `size` or
+        `scale_factor`.
     mode : str
         ``"nearest"`` (2 and 3 spatial axes), ``"linear"``, ``"bilinear"``, ``"trilinear"``, ``"bicubic"``
         (coefficient -0.75) or ``"area"`` (adaptive average pooling; needs `size`).
     align_corners : bool
-        Whether the centres of the corner samples stay in place.
+        If True, the centres of the corner samples of input and output coincide.
     align_mode : {0, 1}
-        Whether linear coordinates are ``(o + 0.5) / scale - 0.5`` or ``o / scale``; unused with `align_corners`.
+        Linear coordinates are ``(o + 0.5) / scale - 0.5`` with 0, and ``o / scale`` with 1. Ignored with
+        `align_corners`.
     data_format : {"NCW", "NWC", "NCHW", "NHWC", "NCDHW", "NDHWC"}, optional
-        The order of the axes; by default the channels come second. ``"area"`` follows it too, where Paddle itself
-        pools the last axes.
+        The order of the axes. By default the channels are the second axis. ``"area"`` follows it too, while Paddle
+        always pools the last axes.
     recompute_scale_factor : bool, optional
-        Whether coordinates follow the output size instead of `scale_factor` as given.
+        If True, coordinates follow from the rounded output size instead of from `scale_factor` as given.
     name : str, optional
         Accepted and ignored.
     out, backend
@@ -205,7 +208,7 @@ def interpolate(
     Returns
     -------
     array
-        Of the kind, dtype and place of `x`.
+        Same array type, dtype and device as `x`.
 
     Raises
     ------
@@ -222,12 +225,18 @@ def interpolate(
     array([[[1. , 1.5, 2. , 2. ]]])
     """
     arguments = (size, scale_factor, mode, align_corners, align_mode, data_format, recompute_scale_factor)
-    return apply(_cached_interpolate, arguments, {"x": x}, out, backend)
+    result: Array = apply(_cached_interpolate, arguments, {"x": x}, out, backend)
+    return result
 
 
 @dataclass(frozen=True, repr=False)
 class Upsample:
-    """A layer that resizes; the arguments are those of `interpolate`.
+    """Resize the spatial axes of a batch.
+
+    Parameters
+    ----------
+    size, scale_factor, mode, align_corners, align_mode, data_format, recompute_scale_factor, name
+        As in `interpolate`. They are checked when the layer is called.
 
     Examples
     --------
@@ -247,7 +256,7 @@ class Upsample:
     recompute_scale_factor: bool | None = None
     name: str | None = None
 
-    def __call__(self, x: Any, *, out: Any = None, backend: str | None = None) -> Any:
+    def __call__(self, x: Array, *, out: Array | None = None, backend: Backend | None = None) -> Array:
         """Resize the spatial axes of `x`."""
         return interpolate(
             x,

@@ -1,7 +1,7 @@
 """Pillow's resizing: ``from gpu_upsample.compat import pillow``, and ``pillow.resize(image, size)``.
 
-The results are those of Pillow 13.0.0, bit for bit. Images are arrays, or ``PIL.Image.Image`` objects, of which
-new ones are returned; Pillow itself is needed for the latter only.
+The results are those of Pillow 13.0.0, bit for bit. Images are arrays or ``PIL.Image.Image`` objects, and results are
+of the same type; only the latter need Pillow.
 """
 
 from __future__ import annotations
@@ -10,17 +10,24 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpu_upsample.arrays import kind_of
 from gpu_upsample.call import apply
 from gpu_upsample.compat.pillow_plan import DTYPES, KERNELS, Box, Size, plan_means, plan_resize, regions
 from gpu_upsample.dispatch import load
-from gpu_upsample.plan.cache import cached
+from gpu_upsample.plan.cache import cached, plain
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, as_number
 from gpu_upsample.rearrange import pixel_unshuffle
+from gpu_upsample.typing import Array, Backend, Integers, Shape
+
+__all__ = [
+    "BICUBIC", "BILINEAR", "BOX", "HAMMING", "LANCZOS", "MKS2013", "MKS2021", "NEAREST", "Resampling", "reduce",
+    "resize", "thumbnail",
+]  # fmt: skip
 
 
 class Resampling(IntEnum):
@@ -38,7 +45,7 @@ class Resampling(IntEnum):
 
 NEAREST, BOX, BILINEAR, HAMMING, BICUBIC, LANCZOS, MKS2013, MKS2021 = Resampling
 
-Part = Sequence[float]
+Part = Sequence[SupportsFloat] | NDArray[Any]
 
 _cached_resize = cached(plan_resize)
 _cached_means = cached(plan_means)
@@ -165,7 +172,9 @@ def _box(box: Any, size: Size, read: Callable[[str, Any], Any]) -> Any:
 
 
 # ---- on NumPy and CuPy arrays -------------------------------------------------------------------------------
-def _resized(x: Any, alpha: bool, size: Size, resample: int, box: Box, gap: float | None, backend: str | None) -> Any:
+def _resized(
+    x: Any, alpha: bool, size: Size, resample: int, box: Box, gap: float | None, backend: Backend | None
+) -> Any:
     old = (x.shape[1], x.shape[0])
     resample = NEAREST if x.dtype == bool else resample
     if resample != NEAREST and not (size == old and box == (0, 0, *old)):
@@ -176,7 +185,7 @@ def _resized(x: Any, alpha: bool, size: Size, resample: int, box: Box, gap: floa
     return apply(_cached_resize, (size, int(resample), box), {"image": x}, None, backend)
 
 
-def _reduced_first(x: Any, size: Size, resample: int, box: Box, gap: float, backend: str | None) -> tuple[Any, Box]:
+def _reduced_first(x: Any, size: Size, resample: int, box: Box, gap: float, backend: Backend | None) -> tuple[Any, Box]:
     """Reduce an image by whole factors, as far as the filter then still shrinks by `gap`; return it and its box."""
     lengths = (box[2] - box[0], box[3] - box[1])
     factor = (int(lengths[0] / size[0] / gap) or 1, int(lengths[1] / size[1] / gap) or 1)
@@ -193,7 +202,7 @@ def _reduced_first(x: Any, size: Size, resample: int, box: Box, gap: float, back
     return _means(x, factor, part, backend), (left, upper, right, lower)
 
 
-def _reduced(x: Any, alpha: bool, factor: Size, box: tuple[int, int, int, int], backend: str | None) -> Any:
+def _reduced(x: Any, alpha: bool, factor: Size, box: tuple[int, int, int, int], backend: Backend | None) -> Any:
     if factor == (1, 1):
         size = (box[2] - box[0], box[3] - box[1])
         return apply(_cached_resize, (size, int(NEAREST), box), {"image": x}, None, backend)
@@ -202,7 +211,7 @@ def _reduced(x: Any, alpha: bool, factor: Size, box: tuple[int, int, int, int], 
     return _means(x, factor, box, backend)
 
 
-def _means(x: Any, factor: Size, box: tuple[int, int, int, int], backend: str | None) -> Any:
+def _means(x: Any, factor: Size, box: tuple[int, int, int, int], backend: Backend | None) -> Any:
     """Return the means of the blocks of an image, region by region, and band by band where that matters."""
     dtype = str(x.dtype.newbyteorder("="))
     if dtype not in ("uint8", "int32", "float32"):
@@ -222,57 +231,56 @@ def _means(x: Any, factor: Size, box: tuple[int, int, int, int], backend: str | 
 
 # ---- public -------------------------------------------------------------------------------------------------
 def resize(
-    image: Any,
-    size: Sequence[int],
+    image: Array,
+    size: Shape,
     resample: int | None = None,
     box: Part | None = None,
-    reducing_gap: float | None = None,
+    reducing_gap: SupportsFloat | None = None,
     *,
     alpha: bool | None = None,
-    backend: str | None = None,
-) -> Any:
+    backend: Backend | None = None,
+) -> Array:
     """Resize an image, as ``PIL.Image.Image.resize`` does.
 
     Parameters
     ----------
     image : PIL.Image.Image, or array of shape (H, W) or (H, W, C)
         An image of mode 1, P, L, LA, RGB, RGBA, CMYK, YCbCr, HSV, I, F or I;16; or an array of bool, uint8, int32,
-        float32 or uint16, which are the types of these modes, with any number of channels.
+        float32 or uint16, the types of these modes, with any number of channels.
     size : sequence of 2 int
         New (width, height).
     resample : Resampling, optional
-        The filter, by default `BICUBIC`. It is always `NEAREST` for modes 1 and P, and for bool.
+        The filter; `BICUBIC` by default. Modes 1 and P, and bool, always use `NEAREST`.
     box : sequence of 4 float, optional
-        The part that is resized: (left, upper, right, lower), inside the image.
+        The part to resize: (left, upper, right, lower), inside the image.
     reducing_gap : float, optional
-        Whether to `reduce` the image first, to not less than so many times `size`; at least 1.
+        If given, the image is first reduced by whole factors, to no less than `reducing_gap` times `size`; at least 1.
     alpha : bool, optional
-        Whether the last channel of an array is alpha, which the others are multiplied by before and divided by after
-        (but with `NEAREST`). By default so where Pillow takes an array for LA or RGBA: 2 or 4 channels of uint8. For
-        CMYK say ``alpha=False``. An image has a mode instead.
-    backend
+        For arrays: whether the last channel is alpha. The others are then multiplied by it before, and divided by it
+        after resizing, except with `NEAREST`. Default: True for uint8 with 2 or 4 channels, which Pillow takes for LA
+        or RGBA. For CMYK, give ``alpha=False``. An image object has a mode instead.
+    backend : {"auto", "cpu", "cuda"}, optional
         As in `gpu_upsample.interpolate`.
 
     Returns
     -------
     PIL.Image.Image or array
-        Of the kind, mode or dtype, and place of `image`.
+        An image object of the mode of `image`, or an array of the type, dtype and device of `image`.
 
     Raises
     ------
     ValueError
-        For an unknown filter or mode, an empty size, or a box that leaves the image.
+        If the filter or mode is unknown, the size is empty, or the box extends beyond the image.
     TypeError
-        For a bad kind of array or dtype.
+        If an array has an unsupported type or dtype.
     BackendUnavailableError
-        If the backend cannot run here.
+        If the backend cannot run on this machine.
 
     Notes
     -----
-    Bytes and integers are rounded after each of two passes; a pass whose axis does not change is left out. The
-    horizontal pass comes first, unless the vertical one drops more than twice as many rows as it drops columns. Sums
-    of types other than uint8 are formed in float64. A result of mode I beyond int32 saturates, where Pillow's
-    overflows.
+    Integers are rounded after each of two passes; a pass whose axis does not change is left out. The horizontal pass
+    comes first, unless the vertical one drops more than twice as many rows as it drops columns. Sums of types other
+    than uint8 are formed in float64. Results of mode I saturate at the limits of int32, while Pillow's overflow.
 
     Examples
     --------
@@ -291,34 +299,35 @@ def resize(
         part = _box(box, (x.shape[1], x.shape[0]), as_number)
         return _resized(x, is_alpha, n_out, NEAREST if palette else kind, part, gap, backend)
 
-    return _on_arrays(function, image, alpha)
+    result: Array = _on_arrays(function, image, alpha)
+    return result
 
 
 def reduce(
-    image: Any,
-    factor: int | Sequence[int],
+    image: Array,
+    factor: Integers,
     box: Part | None = None,
     *,
     alpha: bool | None = None,
-    backend: str | None = None,
-) -> Any:
+    backend: Backend | None = None,
+) -> Array:
     """Reduce an image by whole factors, as ``PIL.Image.Image.reduce`` does: every block becomes its mean.
 
     Parameters
     ----------
     image : PIL.Image.Image, or array of shape (H, W) or (H, W, C)
-        As in `resize`, but not of mode 1, P or I;16, nor of bool or uint16.
+        As in `resize`, except modes 1, P and I;16, and the dtypes bool and uint16.
     factor : int or sequence of 2 int
-        Width and height of a block. Blocks at the right and lower edge may be cut.
+        Width and height of a block. Blocks at the right and lower edge may be smaller.
     box : sequence of 4 int, optional
-        The part that is reduced: (left, upper, right, lower), inside the image.
+        The part to reduce: (left, upper, right, lower), inside the image.
     alpha, backend
         As in `resize`.
 
     Returns
     -------
     PIL.Image.Image or array
-        Of the kind, mode or dtype, and place of `image`.
+        An image object of the mode of `image`, or an array of the type, dtype and device of `image`.
 
     Raises
     ------
@@ -332,7 +341,8 @@ def reduce(
     array([[ 3,  5,  7],
            [11, 13, 14]], dtype=uint8)
     """
-    blocks = _pair("factor", factor if isinstance(factor, Sequence) else (factor, factor))
+    given = plain(factor)
+    blocks = _pair("factor", given if isinstance(given, Sequence) else (given, given))
     if blocks[0] * blocks[1] > _LARGEST_BLOCK:
         raise ValueError(f"factor must give blocks of at most {_LARGEST_BLOCK} pixels, got {factor!r}")
 
@@ -344,19 +354,20 @@ def reduce(
             raise ValueError("an image of mode 'P' cannot be reduced")
         return _reduced(x, is_alpha, blocks, part, backend)
 
-    return _on_arrays(function, image, alpha)
+    result: Array = _on_arrays(function, image, alpha)
+    return result
 
 
 def thumbnail(
-    image: Any,
-    size: Sequence[float],
+    image: Array,
+    size: Sequence[SupportsFloat] | NDArray[Any],
     resample: int | None = BICUBIC,
-    reducing_gap: float | None = 2.0,
+    reducing_gap: SupportsFloat | None = 2.0,
     *,
     alpha: bool | None = None,
-    backend: str | None = None,
-) -> Any:
-    """Shrink an image to fit into a size, in its own proportions, as ``PIL.Image.Image.thumbnail`` does.
+    backend: Backend | None = None,
+) -> Array:
+    """Shrink an image to fit into a size, with its proportions, as ``PIL.Image.Image.thumbnail`` does.
 
     Parameters
     ----------
@@ -368,8 +379,8 @@ def thumbnail(
     Returns
     -------
     PIL.Image.Image or array
-        A new one, where Pillow changes the image; a copy if it is small enough. The draft that Pillow may ask of
-        the decoder of a JPEG file that is not yet loaded, is not asked for.
+        A new image or array, while Pillow changes the image itself; a copy if it already fits. Pillow may let the
+        decoder of a JPEG file shrink the image while loading it; this does not happen here.
 
     Raises
     ------
@@ -388,10 +399,11 @@ def thumbnail(
         most = ()
     if len(most) != 2 or min(most) < 1:
         raise ValueError(f"size must be two numbers of at least 1, (width, height); got {size!r}")
+    given: Any = image
     if not _is_image(image):
         held = kind_of("image", image)
         _check(held.shape, held.dtype)
-    width, height = image.size if _is_image(image) else held.shape[1::-1]
+    width, height = given.size if _is_image(image) else held.shape[1::-1]
     fitting = _fitting((most[0], most[1]), (width, height))
     return resize(image, fitting, resample, None, reducing_gap, alpha=alpha, backend=backend)
 

@@ -1,15 +1,15 @@
 """TensorFlow's image resizing: ``from gpu_upsample.compat import tensorflow as tf; tf.image.resize(...)``.
 
-The numerics are those of the CPU kernels of TensorFlow 2.21, in whose layout, (N, H, W, C), the images are. They
-compute coordinates in float32; the bicubic one looks its weights up in a table of 1,024 positions.
+The numerics are those of the CPU kernels of TensorFlow 2.21. Images have its layout, (N, H, W, C). The kernels compute
+coordinates in float32; the bicubic kernel takes its weights from a table of 1,024 positions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +22,29 @@ from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Taps, offsets
+from gpu_upsample.typing import Backend, Shape
+
+__all__ = ["ResizeMethod", "image", "resize"]
 
 Singles = NDArray[np.float32]
 _single = np.float32
 
 
+MethodName = Literal["bilinear", "lanczos3", "lanczos5", "bicubic", "gaussian", "nearest", "area", "mitchellcubic"]
+"""What TensorFlow calls the methods in strings."""
+
+
 class ResizeMethod:
     """The methods by TensorFlow's names."""
 
-    BILINEAR = "bilinear"
-    NEAREST_NEIGHBOR = "nearest"
-    BICUBIC = "bicubic"
-    AREA = "area"
-    LANCZOS3 = "lanczos3"
-    LANCZOS5 = "lanczos5"
-    GAUSSIAN = "gaussian"
-    MITCHELLCUBIC = "mitchellcubic"
+    BILINEAR: Literal["bilinear"] = "bilinear"
+    NEAREST_NEIGHBOR: Literal["nearest"] = "nearest"
+    BICUBIC: Literal["bicubic"] = "bicubic"
+    AREA: Literal["area"] = "area"
+    LANCZOS3: Literal["lanczos3"] = "lanczos3"
+    LANCZOS5: Literal["lanczos5"] = "lanczos5"
+    GAUSSIAN: Literal["gaussian"] = "gaussian"
+    MITCHELLCUBIC: Literal["mitchellcubic"] = "mitchellcubic"
 
 
 # ---- one axis -----------------------------------------------------------------------------------------------
@@ -172,14 +179,14 @@ _cached_resize = cached(_plan_resize)
 # ---- tf.image -----------------------------------------------------------------------------------------------
 def resize(
     images: Any,
-    size: Sequence[int],
-    method: str = ResizeMethod.BILINEAR,
+    size: Shape,
+    method: MethodName = ResizeMethod.BILINEAR,
     preserve_aspect_ratio: bool = False,
     antialias: bool = False,
     name: str | None = None,
     *,
     out: Any = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
 ) -> Any:
     """Resize images, as ``tf.image.resize`` of TensorFlow 2 does.
 
@@ -193,9 +200,9 @@ def resize(
         ``"bilinear"``, ``"lanczos3"``, ``"lanczos5"``, ``"bicubic"``, ``"gaussian"``, ``"nearest"``, ``"area"`` or
         ``"mitchellcubic"``, or a member of `ResizeMethod`.
     preserve_aspect_ratio : bool
-        Whether `size` is the most that the result may have, in the proportions of the image.
+        If True, the result is the largest within `size` that keeps the proportions of the image.
     antialias : bool
-        Whether the filter is widened when shrinking; ``"nearest"`` and ``"area"`` know none.
+        If True, the filter is widened when shrinking. Ignored by ``"nearest"`` and ``"area"``.
     name : str, optional
         Accepted and ignored.
     out, backend
@@ -204,20 +211,21 @@ def resize(
     Returns
     -------
     array, shape (N, new_height, new_width, C) or (new_height, new_width, C)
-        float32, whatever the images are; but of their dtype with ``"nearest"``.
+        Same array type and device as `images`. The dtype is float32, or that of `images` with ``"nearest"``.
 
     Raises
     ------
     ValueError
-        For an unknown method, or a shape or size that does not fit.
+        If the method is unknown, or a shape or size does not fit.
     TypeError
-        For a bad kind of array or dtype; bool and complex are refused.
+        If an array has an unsupported type or dtype; these include bool and complex.
 
     Notes
     -----
     Without `antialias`, ``"bilinear"`` and ``"bicubic"`` (coefficient -0.5) have kernels of their own; with it, and
-    with the other filters, TensorFlow calls ScaleAndTranslate. In all but ``"bilinear"`` the weights of samples
-    inside are divided by their sum. ``"gaussian"`` and ``"mitchellcubic"`` blur an axis that keeps its length, too.
+    for the other filters, TensorFlow calls ScaleAndTranslate. Except in the ``"bilinear"`` kernel, the weights of the
+    samples inside are divided by their sum. ``"gaussian"`` and ``"mitchellcubic"`` also blur an axis that keeps its
+    length.
 
     Examples
     --------
@@ -235,4 +243,4 @@ def resize(
 
 
 image = SimpleNamespace(resize=resize, ResizeMethod=ResizeMethod)
-"""TensorFlow's module of that name."""
+"""Stands for the module ``tf.image``."""

@@ -1,13 +1,12 @@
-"""Images of bytes as ``torch.nn.functional.interpolate`` resizes them on a CPU: in integers, rounded after each pass.
+"""uint8 images as ``torch.nn.functional.interpolate`` resizes them on a CPU: in integers, rounded after each pass.
 
 The numerics are those of torch 2.13 (``UpSampleKernel.cpp``) in modes ``"bilinear"``, ``"bicubic"``, ``"lanczos"``: the
-horizontal pass comes first, a pass whose axis keeps its length is left out, and the weights of an axis are integers
-of 16 bits, as fine as its largest weight allows.
+horizontal pass comes first, a pass whose axis keeps its length is left out, and the weights of an axis are 16-bit
+integers with as many fractional bits as its largest weight allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,9 @@ from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.filters import FILTERS, Filter, named_filter
 from gpu_upsample.plan.steps import Plan, Sums, plan_steps
 from gpu_upsample.plan.taps import Taps
+from gpu_upsample.typing import Array, Backend, DataFormat, Integers, Mode, Numbers
+
+__all__ = ["interpolate"]
 
 _KERNELS: dict[tuple[Any, bool], Filter] = {
     ("bilinear", False): FILTERS["linear"],
@@ -117,19 +119,19 @@ _cached_interpolate = cached(plan_interpolate)
 
 # ---- public -------------------------------------------------------------------------------------------------
 def interpolate(
-    x: Any,
-    size: int | Sequence[int] | None = None,
-    scale_factor: float | Sequence[float] | None = None,
-    mode: str = "nearest",
+    x: Array,
+    size: Integers | None = None,
+    scale_factor: Numbers | None = None,
+    mode: Mode = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
     *,
-    data_format: str = "channels_first",
-    out: Any = None,
-    backend: str | None = None,
-) -> Any:
-    """Resize a batch of byte images, as ``torch.nn.functional.interpolate`` does on a CPU, bit for bit.
+    data_format: DataFormat = "channels_first",
+    out: Array | None = None,
+    backend: Backend | None = None,
+) -> Array:
+    """Resize a batch of uint8 images, as ``torch.nn.functional.interpolate`` does on a CPU, bit for bit.
 
     Parameters
     ----------
@@ -138,13 +140,13 @@ def interpolate(
     size, scale_factor, align_corners, recompute_scale_factor, antialias, data_format, out, backend
         As in `gpu_upsample.interpolate`.
     mode : str
-        ``"bilinear"``, ``"bicubic"`` or, antialiased, ``"lanczos"``, in torch's integers. Any other mode is that of
-        `gpu_upsample.interpolate`: the nearest ones copy, and torch refuses bytes in the rest.
+        ``"bilinear"``, ``"bicubic"`` or, with `antialias`, ``"lanczos"`` follow torch's integer arithmetic. Other modes
+        are those of `gpu_upsample.interpolate`; of these, torch accepts uint8 in the nearest modes only.
 
     Returns
     -------
     array
-        Of the kind and place of `x`, uint8.
+        uint8; same array type and device as `x`.
 
     Raises
     ------
@@ -154,12 +156,12 @@ def interpolate(
     Notes
     -----
     torch 2.13 gives these bits on every CPU capability (AVX-512, AVX2, and none) and in both memory formats. The one
-    exception is a defect: of a contiguous NCHW tensor, where the height changes and the new width is 1, torch without
-    AVX2, or with more than 4 channels, returns something else; of 3 channels, it may raise an internal error there.
+    exception is a defect. For a contiguous NCHW tensor whose height changes and whose new width is 1, torch returns
+    other values without AVX2 or with more than 4 channels, and may raise an internal error with 3 channels.
 
-    The nearest modes round coordinates as torch's CUDA kernels do. Its CPU kernels do so for small results and for
-    channels-last images of more than 3 channels, without a `scale_factor`; else they are off by a sample at times, and
-    with a `scale_factor` they copy an axis whose length it does not change, whatever it is.
+    The nearest modes round coordinates as torch's CUDA kernels do. Without a `scale_factor`, its CPU kernels do so for
+    small results and for channels-last images of more than 3 channels; otherwise they sometimes choose a neighbouring
+    sample. With a `scale_factor`, they copy every axis whose length does not change.
 
     Examples
     --------
@@ -169,4 +171,5 @@ def interpolate(
     (array([  0,  25,  75, 100], dtype=uint8), array([  0,  23,  77, 111], dtype=uint8))
     """
     arguments = (size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, data_format)
-    return apply(_cached_interpolate, arguments, {"x": x}, out, backend)
+    result: Array = apply(_cached_interpolate, arguments, {"x": x}, out, backend)
+    return result

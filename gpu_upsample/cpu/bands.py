@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
 from typing import Any
 
 from gpu_upsample.cpu.threads import num_threads
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.dtypes import Storage
-from gpu_upsample.plan.steps import FilterStep, Shape4
+from gpu_upsample.plan.steps import FilterStep, Plan, Shape4
 
 # Rows of a band where every row needs but the same row of the step before: as many as are turned into columns at once.
 _BAND = 16
@@ -44,15 +44,15 @@ class Bands:
         return self.second.result
 
 
-def joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
+def joined(plan: Plan) -> tuple[Any, ...]:
     """Return the steps of a plan as this backend runs them: some of them two in one."""
-    return steps if len(steps) == 1 else _joined(steps, num_threads())
+    return plan.steps if len(plan.steps) == 1 else _joined(plan, num_threads())
 
 
-@lru_cache(maxsize=256)
-def _joined(steps: tuple[Any, ...], threads: int) -> tuple[Any, ...]:
+@kept
+def _joined(plan: Plan, threads: int) -> tuple[Any, ...]:
     found: list[Any] = []
-    for step in steps:
+    for step in plan.steps:
         rows = _rows_of_band(found[-1], step, threads) if found else None
         if rows:
             found[-1] = Bands(found[-1], step, rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Any
@@ -23,6 +22,7 @@ from gpu_upsample.cpu.conv_transpose_kernels import (
 from gpu_upsample.cpu.threads import num_threads, run_in_parts
 from gpu_upsample.cpu.tiles import ROWS, VECTORS, lanes_of
 from gpu_upsample.cpu.vectors import BYTES, aligned
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.windows import Pairs
 
@@ -102,7 +102,7 @@ class _Tiles:
     run: int
 
 
-@lru_cache(maxsize=64)
+@kept
 def _tiles(step: ConvTransposeStep) -> _Tiles:
     strides, parts = step.strides(step.size_out, step.channels_out), np.arange(step.parts)
     combs: list[tuple[int, ...]] = []

@@ -7,7 +7,7 @@ directly or, for the weight, by matrix products with columns.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -19,6 +19,7 @@ from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.conv_transpose import run_conv_transpose
 from gpu_upsample.cpu.rearrange import run_fold, run_unfold
 from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep, ReductionStep, rounding
 from gpu_upsample.plan.dtypes import STORAGE
@@ -126,7 +127,7 @@ def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:
 
 
 # ---- matrix products ----------------------------------------------------------------------------------------
-@lru_cache(maxsize=64)
+@kept
 def _unfoldings(step: ConvTransposeBackwardStep) -> tuple[tuple[slice, UnfoldStep], ...]:
     """Cut the windows of an image, row by row, so that the columns of a block stay in the cache."""
     conv = step.forward
@@ -164,7 +165,7 @@ def _rounded(step: ConvTransposeStep, values: Any) -> Any:
     if step.storage.name == step.storage.accumulator:
         return values
     out = np.empty(values.shape, step.storage.carrier)
-    run_fold(rounding(*values.shape, step.storage), values.reshape(-1), out.reshape(-1))
+    run_fold(rounding(step, *values.shape), values.reshape(-1), out.reshape(-1))
     return out
 
 

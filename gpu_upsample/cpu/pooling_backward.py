@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -12,6 +11,7 @@ from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.pooling import check_indices, cuts_of_plane
 from gpu_upsample.cpu.pooling_backward_kernels import pool_backward_kernel, unpool_backward_kernel, windows_kernel
 from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep, window_error
 
 
@@ -37,7 +37,7 @@ def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
         raise window_error(step, indices)
 
 
-@lru_cache(maxsize=256)
+@kept
 def _covers(step: PoolBackwardStep) -> tuple[Any, ...]:
     """Return which windows reach the samples of the two axes that are read row by row."""
     return tuple((cover.first, cover.count, cover.step) for cover in map(step.cover, (0, 1)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.rearrange_kernels import UNROLLED, fold_kernel, shuffle_kernel, unfold_kernel
 from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
 from gpu_upsample.plan.windows import Reach, windows_inside
 
@@ -32,7 +32,7 @@ def run_shuffle(step: ShuffleStep, x: Any, out: Any) -> None:
     run_in_parts(work, len(large), x.nbytes + out.nbytes, least=4)
 
 
-@lru_cache(maxsize=256)
+@kept
 def _unfold_tables(step: UnfoldStep) -> tuple[Any, ...]:
     kernel = unfold_kernel(_unrolled(step.stride), step.words)
     return kernel, np.stack(windows_inside(step.shift, step.stride, step.width, step.width_in), axis=-1)
@@ -56,7 +56,7 @@ def _gathered(axis: Reach) -> tuple[Any, ...]:
     return axis.window, axis.tap, axis.count, axis.n_windows, axis.kernel, axis.window_step, axis.tap_step
 
 
-@lru_cache(maxsize=256)
+@kept
 def _fold_tables(step: FoldStep) -> tuple[Any, ...]:
     """Return the kernel and its tables: the last axis is read window by window."""
     deep, high, wide = step.axes

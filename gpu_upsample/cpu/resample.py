@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from gpu_upsample.cpu.resample_kernels import STRIP_LINES, TOGETHER, filter_kern
 from gpu_upsample.cpu.tables import Blocks, blocks_of, distinct
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.vectors import BYTES, aligned_copy
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 from gpu_upsample.plan.taps import Taps, selected_taps
@@ -222,7 +222,7 @@ def _is_mean(taps: Taps, parts: int) -> bool:
     return whole and taps.outside is None and bool((scaled.sum(axis=1) <= parts).all())
 
 
-@lru_cache(maxsize=256)
+@kept
 def _filter_job(step: FilterStep) -> _Job:
     step = _in_short_integers(step)
     kinds = kind_of(step.source.name), kind_of(step.result.name)
@@ -311,7 +311,7 @@ def run_bands(step: Bands, x: Any, out: Any) -> None:
 
 
 # ---- selection ----------------------------------------------------------------------------------------------
-@lru_cache(maxsize=256)
+@kept
 def _select_job(step: SelectStep) -> _Job:
     word, inner = np.dtype(f"u{step.source.itemsize}"), step.shape[3]
     lanes = BYTES // word.itemsize

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -15,6 +15,7 @@ from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.rearrange import run_fold
 from gpu_upsample.cuda.run import NARROW, queue
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.dtypes import STORAGE
 from gpu_upsample.plan.rearrange import FoldStep
@@ -26,7 +27,7 @@ COLUMN_BYTES = 1 << 25
 _ALONE = 1 << 12
 
 
-@lru_cache(maxsize=64)
+@kept
 def _tables(step: ConvTransposeStep, device: int) -> memory.Tables:
     tables = [table for pairs in step.pairs for table in (pairs.place, pairs.tap, pairs.count)]
     return memory.upload(tuple(table.astype(np.uint32) for table in tables))
@@ -78,7 +79,7 @@ def by_product(direct: bool) -> bool:
     return not direct and not memory.is_capturing() and has_matrix_product()
 
 
-@lru_cache(maxsize=64)
+@kept
 def _fold_step(step: ConvTransposeStep, images: int) -> FoldStep:
     bias = step.storage if step.bias else None
     accumulator = STORAGE[step.storage.accumulator]

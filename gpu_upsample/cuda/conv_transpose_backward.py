@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -19,6 +18,7 @@ from gpu_upsample.cuda.conv_transpose import (
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.rearrange import run_fold, run_unfold
 from gpu_upsample.cuda.run import NARROW, queue
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep, ReductionStep, rounding
 from gpu_upsample.plan.dtypes import STORAGE
@@ -26,13 +26,13 @@ from gpu_upsample.plan.rearrange import UnfoldStep
 
 
 # ---- sums formed directly -----------------------------------------------------------------------------------
-@lru_cache(maxsize=64)
+@kept
 def _tables(step: ReductionStep, device: int) -> memory.Tables:
     tables = [table for axis in step.axes for table in (axis.shift, axis.begin, axis.end)]
     return memory.upload(tuple(table.astype(np.uint32) for table in tables))  # modulo 2**32
 
 
-@lru_cache(maxsize=64)
+@kept
 def _adding(step: ReductionStep, results: int) -> ReductionStep:
     return step.adding(results)
 
@@ -79,7 +79,7 @@ def _run_direct(
 
 
 # ---- matrix products ----------------------------------------------------------------------------------------
-@lru_cache(maxsize=64)
+@kept
 def _unfolding(step: ConvTransposeBackwardStep, images: int) -> UnfoldStep:
     return step.unfolding(images, slice(None))
 
@@ -125,7 +125,7 @@ def _rounded(step: ConvTransposeStep, values: Any) -> Any:
     if step.storage.name == step.storage.accumulator:
         return values
     out = memory.empty(values.shape, step.storage.carrier)
-    fold = rounding(prod(values.shape[:-1]), values.shape[-1], step.storage)
+    fold = rounding(step, prod(values.shape[:-1]), values.shape[-1])
     run_fold(fold, memory.cupy().ascontiguousarray(values).reshape(-1), out.reshape(-1))
     return out
 

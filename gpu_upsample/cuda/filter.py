@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import gcd
 from typing import Any
 
@@ -14,6 +13,7 @@ from gpu_upsample.cuda.filter_spec import GROUP, FilterSpec, row_record
 from gpu_upsample.cuda.grid import ACCESS, Launch, extent, fits, grid, is_wide, lines_of
 from gpu_upsample.cuda.spans import NO_SPAN, PIXEL, SHORT, Span, find_span
 from gpu_upsample.cuda.volumes import VolumeStep
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.steps import FilterStep
 from gpu_upsample.plan.taps import Taps
 
@@ -35,7 +35,7 @@ _WORD = 4
 _LINE, _LINES_OF_A_STORE = 128, 2
 
 
-@lru_cache(maxsize=1024)
+@kept
 def _taps_span(taps: Taps, pixels: int, real: str) -> Span:
     weight, whole = taps.weight.astype(real), taps.count == taps.width
     if taps.outside is not None:
@@ -104,7 +104,7 @@ def _pairs(first: Any, second: Any) -> Any:
     return np.append(np.stack((first, second), axis=1), [[0, 0]], axis=0).astype(np.uint32)
 
 
-@lru_cache(maxsize=256)
+@kept
 def _filter_tables(step: FilterStep, device: int) -> memory.Tables:
     real = step.result.accumulator
     nothing = np.zeros(1, np.uint32)
@@ -154,9 +154,10 @@ class Columns:
     inner: int
 
 
-@lru_cache(maxsize=1024)
-def _columns_form(taps: Taps | None, inner: int, lanes: int, real: str, itemsize: int) -> Columns:
-    """Return how the sums along a row are formed by threads of so many lanes, each of so many bytes."""
+@kept
+def _columns_of(step: FilterStep, lanes: int) -> Columns:
+    """Return how the sums along a row are formed by threads of so many lanes."""
+    taps, inner, itemsize, real = step.columns, step.shape[3], step.result.itemsize, step.result.accumulator
     if taps is None:
         return Columns("none", 0, 0, NO_SPAN, 0)
     known = 1 if inner == 1 else 0
@@ -178,11 +179,7 @@ def _walks(taps: Taps, inner: int) -> bool:
     return taps.width > _UNROLLED or (taps.n_out < SHORT and inner <= PIXEL)
 
 
-def _columns_of(step: FilterStep, lanes: int) -> Columns:
-    return _columns_form(step.columns, step.shape[3], lanes, step.result.accumulator, step.result.itemsize)
-
-
-@lru_cache(maxsize=1024)
+@kept
 def filter_spec(step: FilterStep, lanes: int, wide: bool, x: int = 1) -> FilterSpec:
     """Return the specialisation of the filter kernel for a step, and an input at that address, modulo an access."""
     rows, depth = _rows_form(step.rows)
@@ -230,7 +227,7 @@ def _with_vectors(spec: FilterSpec, step: FilterStep, span: Span, x: int) -> Fil
     return shared if 2 * shared.loaded <= vector * spec.loaded else spec
 
 
-@lru_cache(maxsize=1024)
+@kept
 def lane_counts(step: FilterStep) -> tuple[int, ...]:
     """Return how many lanes a thread may own, the best first, by what each of them keeps in registers."""
     inner = step.shape[3]
@@ -260,7 +257,7 @@ def filter_lanes(step: FilterStep, x: int, out: int) -> int:
     return next(lanes for lanes in lane_counts(step) if usable(lanes))
 
 
-@lru_cache(maxsize=1024)
+@kept
 def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), extent(step)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -14,6 +13,7 @@ from gpu_upsample.cuda.pooling import furthest_place, lanes_of_row
 from gpu_upsample.cuda.pooling_backward_kernels import PoolBackwardSpec, UnpoolBackwardSpec, WindowsSpec
 from gpu_upsample.cuda.run import NARROW, queue
 from gpu_upsample.cuda.unpooling import check_indices, elections
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep, window_error
 
 # Windows along a row that reach a sample are unrolled up to this number.
@@ -45,7 +45,7 @@ def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
         raise window_error(step, memory.to_host(indices))
 
 
-@lru_cache(maxsize=256)
+@kept
 def _tables(step: PoolBackwardStep, device: int) -> tuple[tuple[int, ...], int, memory.Tables]:
     """Return the steps of the windows, how many along a row reach a sample, and which do."""
     covers = [step.cover(axis) for axis in range(3)]

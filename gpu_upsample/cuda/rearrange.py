@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import gcd
 from typing import Any
 
@@ -12,6 +11,7 @@ from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.rearrange_kernels import FoldSpec, ShuffleSpec, UnfoldSpec
 from gpu_upsample.cuda.run import NARROW, queue
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
 from gpu_upsample.plan.windows import Reach
 
@@ -37,7 +37,7 @@ def _wide(x: Any, out: Any, lanes: int) -> bool:
 
 
 # ---- shuffle ------------------------------------------------------------------------------------------------
-@lru_cache(maxsize=256)
+@kept
 def _shuffle_tables(step: ShuffleStep, device: int) -> memory.Tables:
     return memory.upload((step.rows.astype(np.uint32),))
 
@@ -65,7 +65,7 @@ def run_shuffle(step: ShuffleStep, x: Any, out: Any) -> None:
 
 
 # ---- unfold -------------------------------------------------------------------------------------------------
-@lru_cache(maxsize=256)
+@kept
 def _unfold_tables(step: UnfoldStep, device: int) -> memory.Tables:
     return memory.upload((step.rows.astype(np.uint32), step.shift.astype(np.uint32)))  # modulo 2**32
 
@@ -85,7 +85,7 @@ def run_unfold(step: UnfoldStep, x: Any, out: Any) -> None:
 
 
 # ---- fold ---------------------------------------------------------------------------------------------------
-@lru_cache(maxsize=256)
+@kept
 def _fold_tables(step: FoldStep, device: int) -> memory.Tables:
     tables = [table for axis in step.axes for table in (axis.window, axis.tap, axis.count)]
     return memory.upload(tuple(table.astype(np.uint32) for table in tables))

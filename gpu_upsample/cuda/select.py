@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,19 +10,20 @@ from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.grid import ACCESS, Launch, extent, fits, grid, is_wide
 from gpu_upsample.cuda.select_kernels import SelectSpec
 from gpu_upsample.cuda.spans import NO_SPAN, PIXEL, SHORT, Span, find_span
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.steps import SelectStep
 
 # Lanes at most of a thread.
 _LANES = 24
 
 
-@lru_cache(maxsize=256)
+@kept
 def _select_tables(step: SelectStep, device: int) -> memory.Tables:
     chosen = (np.zeros(1, np.int64) if index is None else index for index in (step.rows, step.columns))
     return memory.upload(tuple(index.astype(np.uint32) for index in chosen))  # -1 becomes 2**32 - 1
 
 
-@lru_cache(maxsize=1024)
+@kept
 def select_span(step: SelectStep, lanes: int) -> Span:
     """Return where the samples of every thread of so many lanes lie alike."""
     inner = step.shape[3]
@@ -34,7 +34,7 @@ def select_span(step: SelectStep, lanes: int) -> Span:
     return find_span(step.columns, lanes // inner, lambda n: known[n:] & known[:-n])
 
 
-@lru_cache(maxsize=1024)
+@kept
 def select_lane_counts(step: SelectStep) -> tuple[int, ...]:
     """Return how many lanes a thread may own, the best first."""
     inner = step.shape[3]
@@ -63,7 +63,7 @@ def select_lanes(step: SelectStep, x: int, out: int) -> int:
     return next(lanes for lanes in select_lane_counts(step) if fits(lanes, *vectors))
 
 
-@lru_cache(maxsize=1024)
+@kept
 def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
     """Return the launch for arrays on a device at these addresses, modulo an access."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = select_lanes(step, x, out), extent(step)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.dtypes import STORAGE
-from gpu_upsample.plan.steps import FilterStep, Shape4
+from gpu_upsample.plan.steps import FilterStep, Plan, Shape4
 from gpu_upsample.plan.taps import Taps
 
 # Lines that an output line needs at most: sums along the columns of each are formed for it alone.
@@ -40,15 +40,15 @@ class VolumeStep(FilterStep):
         return planes, rows, self.lines.n_out * columns, inner
 
 
-def joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
+def joined(plan: Plan) -> tuple[Any, ...]:
     """Return the steps of a plan as this backend runs them: some of them two in one."""
-    return steps if len(steps) == 1 else _joined(steps)
+    return plan.steps if len(plan.steps) == 1 else _joined(plan)
 
 
-@lru_cache(maxsize=256)
-def _joined(steps: tuple[Any, ...]) -> tuple[Any, ...]:
+@kept
+def _joined(plan: Plan) -> tuple[Any, ...]:
     found: list[Any] = []
-    for step in steps:
+    for step in plan.steps:
         volume = _volume(found[-1], step) if found else None
         if volume is None:
             found.append(step)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from math import prod
 from typing import Any
 
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import LONG_SUM, ConvTransposeStep, conv_transpose_step
 from gpu_upsample.plan.dtypes import STORAGE, Storage, words
 from gpu_upsample.plan.rearrange import FoldStep, UnfoldStep, Windows, fold_axes, unfolded_rows
@@ -196,11 +197,11 @@ class ConvTransposeBackwardStep:
         )  # fmt: skip
 
 
-@lru_cache(maxsize=64)
-def rounding(rows: int, width: int, storage: Storage) -> FoldStep:
-    """Return the step that rounds rows of numbers from the accumulator to a storage: a fold with nothing to add."""
+@kept
+def rounding(step: ConvTransposeStep, rows: int, width: int) -> FoldStep:
+    """Return the step that rounds rows of numbers from the accumulator to the storage: a fold with nothing to add."""
     axes = fold_axes([reach(width, width, 1, 1, 0, 1)])
-    return FoldStep(rows, 1, axes, STORAGE[storage.accumulator], storage)
+    return FoldStep(rows, 1, axes, STORAGE[step.storage.accumulator], step.storage)
 
 
 def as_needs(value: Any) -> tuple[bool, bool, bool]:

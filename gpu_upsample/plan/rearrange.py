@@ -140,7 +140,7 @@ def fold_axes(axes: Sequence[Reach]) -> tuple[Reach, Reach, Reach]:
 
 
 # ---- what the arguments mean --------------------------------------------------------------------------------
-def _rank(ndim: Any, arguments: dict[str, Any], most: int | None) -> int:
+def rank_of(ndim: Any, arguments: dict[str, Any], most: int | None) -> int:
     """Return the number of spatial axes: `ndim`, or the length of an argument that has one value per axis, or 2."""
     lengths = {name: len(value) for name, value in arguments.items() if isinstance(value, tuple)}
     if ndim is not None:
@@ -183,7 +183,7 @@ def plan_shuffle(shape: tuple[int, ...], dtype: str, factor: Any, ndim: Any, enl
     """
     word = words(*scalars(dtype))
     name = "upscale_factor" if enlarge else "downscale_factor"
-    rank = _rank(ndim, {name: factor}, None)
+    rank = rank_of(ndim, {name: factor}, None)
     factors = integers(name, factor, rank, least=1)
     if len(shape) < rank + 1:
         raise ValueError(
@@ -266,7 +266,7 @@ def plan_unfold(
     """
     word = words(*scalars(dtype))
     given = {"kernel_size": kernel_size, "dilation": dilation, "padding": padding, "stride": stride}
-    rank = _rank(ndim, given, 3)
+    rank = rank_of(ndim, given, 3)
     _check_axes("x", shape, 1, rank, rank)
     before, spatial = shape[:-rank], shape[-rank:]
     _check_lengths("x", spatial)
@@ -315,7 +315,7 @@ def plan_fold(
     """
     storage, parts = scalars(dtype)
     given = {"kernel_size": kernel_size, "dilation": dilation, "padding": padding, "stride": stride}
-    rank = _rank(ndim, {"output_size": output_size, **given}, 3)
+    rank = rank_of(ndim, {"output_size": output_size, **given}, 3)
     if len(shape) not in (2, 3):
         raise ValueError(f"columns must have 3 axes, or 2 without a batch axis; got shape {shape}")
     spatial = integers("output_size", output_size, rank, least=1)

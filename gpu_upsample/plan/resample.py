@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpu_upsample.plan import shapes
+from gpu_upsample.plan.cache import remembered
 from gpu_upsample.plan.coordinates import COORDINATES, Axis, settled, source_coordinates
 from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars
 from gpu_upsample.plan.filters import FILTERS, named_filter
@@ -81,7 +81,7 @@ _TORCH_METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {
 }
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def axis_map(axis: Axis, how: Sampling) -> Taps | Index:
     """Return the taps of one axis, or the index that each output selects."""
     mapped = (METHODS | _TORCH_METHODS)[how.method](axis, how)

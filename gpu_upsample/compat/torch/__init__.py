@@ -1,16 +1,17 @@
-"""torch's upsampling functions and modules, for torch tensors: differentiable, deterministic, the same on CPU and GPU.
+"""torch's upsampling functions and modules, for torch tensors: differentiable, with the same results on CPU and GPU.
 
 The functions of ``torch.nn.functional`` and the modules of ``torch.nn`` with their own names, arguments and defaults
-(PyTorch 2.13). They work on tensors on the CPU and on CUDA without copying them, on torch's current stream, and are
-registered with ``torch.library``: autograd, ``torch.compile`` and ``gradcheck`` know them. Gradients gather and never
-scatter, so the same call gives the same bits on every run, on a GPU too, where torch's own gradients of
-interpolation do not. Gradients of 8- to 64-bit integers do not exist, as in torch.
+(PyTorch 2.13). They work on tensors on the CPU and on CUDA without copying them, on torch's current stream. They are
+registered with ``torch.library``, so autograd, ``torch.compile`` and ``gradcheck`` support them. Gradients gather
+instead of scattering, so they are identical on every run, also on a GPU, where torch's own gradients of interpolation
+are not. As in torch, integers have no gradients.
 
-Long sums of a transposed convolution on a GPU, and of its weight's gradient, go through a matrix product, unless
-``torch.use_deterministic_algorithms(True)`` is set: then they, too, have one order everywhere.
+Only long sums of transposed convolutions are left to a matrix product: the forward pass and the input gradient on a
+GPU, and the weight gradient on both backends. With ``torch.use_deterministic_algorithms(True)``, they too are formed in
+one fixed order.
 
-A compiled graph holds for the shapes that it was compiled for. There are no forward-mode derivatives: like every
-operator of ``torch.library``, these have a tangent of zero there. Under autocast, transposed convolutions take part as
+A compiled graph is valid for the shapes that it was compiled for. There are no forward-mode derivatives: like those of
+every operator of ``torch.library``, their tangents are zero. Under autocast, transposed convolutions use its dtype, as
 torch's own do.
 
 Importing this module imports torch; nothing else in the package does.

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 import torch
 from torch import Tensor
 
 from gpu_upsample.compat.torch import operators
 from gpu_upsample.plan.shapes import as_integer, as_number
+from gpu_upsample.typing import Mode
 
-Integers = int | Sequence[int]
-Numbers = float | Sequence[float]
+__all__ = [
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "fold",
+    "interpolate",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "unfold",
+]
+
+Integers = SupportsIndex | Sequence[SupportsIndex]
+Numbers = SupportsFloat | Sequence[SupportsFloat]
 
 
 def _tensor(name: str, value: Any, like: Tensor | None = None) -> Tensor:
@@ -42,20 +60,25 @@ def interpolate(
     input: Tensor,  # noqa: A002 - torch's name
     size: Integers | None = None,
     scale_factor: Numbers | None = None,
-    mode: str = "nearest",
+    mode: Mode = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Tensor:
-    """Resize the spatial axes of a batch: ``torch.nn.functional.interpolate``, with the modes of `interpolate`.
+    """Resize the spatial axes of a batch, as ``torch.nn.functional.interpolate`` does.
 
     Parameters
     ----------
     input : Tensor, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
-        The batch, in either memory format, which the result keeps. Bytes give the bits of torch's CPU kernels (see
+        The batch, in either memory format. uint8 follows torch's CPU kernels bit for bit (see
         `gpu_upsample.compat.torch_uint8`).
     size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
-        As in `gpu_upsample.interpolate`.
+        As in torch. There are more modes, and `antialias` works along 1 to 3 axes: see `gpu_upsample.interpolate`.
+
+    Returns
+    -------
+    Tensor
+        With the dtype, device and memory format of `input`.
 
     Examples
     --------
@@ -91,7 +114,19 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Take the largest sample of every window: ``torch.nn.functional.max_pool1d``.
+    """Take the largest sample of every window, as ``torch.nn.functional.max_pool1d`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C, L) or (C, L)
+        Any real or bool dtype.
+    kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        As in torch. A window that contains no sample is an error.
+
+    Returns
+    -------
+    Tensor or (Tensor, Tensor)
+        The maxima, with the dtype and device of `input`; with `return_indices`, also their positions.
 
     Examples
     --------
@@ -110,7 +145,25 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Take the largest sample of every window: ``torch.nn.functional.max_pool2d``."""
+    """Take the largest sample of every window, as ``torch.nn.functional.max_pool2d`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C, H, W) or (C, H, W)
+        Any real or bool dtype.
+    kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        As in torch. A window that contains no sample is an error.
+
+    Returns
+    -------
+    Tensor or (Tensor, Tensor)
+        The maxima, with the dtype and device of `input`; with `return_indices`, also their positions.
+
+    Examples
+    --------
+    >>> max_pool2d(torch.tensor([[[3.0, 1.0], [4.0, 1.0]]]), 2)
+    tensor([[[4.]]])
+    """
     return _max_pool(2, input, (kernel_size, stride, padding, dilation), ceil_mode, return_indices)
 
 
@@ -123,7 +176,25 @@ def max_pool3d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Take the largest sample of every window: ``torch.nn.functional.max_pool3d``."""
+    """Take the largest sample of every window, as ``torch.nn.functional.max_pool3d`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C, D, H, W) or (C, D, H, W)
+        Any real or bool dtype.
+    kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        As in torch. A window that contains no sample is an error.
+
+    Returns
+    -------
+    Tensor or (Tensor, Tensor)
+        The maxima, with the dtype and device of `input`; with `return_indices`, also their positions.
+
+    Examples
+    --------
+    >>> max_pool3d(torch.zeros(1, 4, 6, 8), 2).shape
+    torch.Size([1, 2, 3, 4])
+    """
     return _max_pool(3, input, (kernel_size, stride, padding, dilation), ceil_mode, return_indices)
 
 
@@ -141,9 +212,24 @@ def max_unpool1d(
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Sequence[int] | None = None,
+    output_size: Sequence[SupportsIndex] | None = None,
 ) -> Tensor:
-    """Put pooled samples back where they were: ``torch.nn.functional.max_unpool1d``.
+    """Place pooled samples at their indices, with zeros elsewhere, as ``torch.nn.functional.max_unpool1d`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C, L) or (C, L)
+        Values to place, usually the output of `max_pool1d`.
+    indices : Tensor of int64 or int32, of the shape of `input`
+        Their positions. If indices repeat, the last value wins, and it alone gets a gradient. On a GPU, an index out of
+        range is skipped and reported by `gpu_upsample.check_errors`.
+    kernel_size, stride, padding, output_size
+        As in torch.
+
+    Returns
+    -------
+    Tensor
+        With the dtype and device of `input`.
 
     Examples
     --------
@@ -159,9 +245,31 @@ def max_unpool2d(
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Sequence[int] | None = None,
+    output_size: Sequence[SupportsIndex] | None = None,
 ) -> Tensor:
-    """Put pooled samples back where they were: ``torch.nn.functional.max_unpool2d``."""
+    """Place pooled samples at their indices, with zeros elsewhere, as ``torch.nn.functional.max_unpool2d`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C, H, W) or (C, H, W)
+        Values to place, usually the output of `max_pool2d`.
+    indices : Tensor of int64 or int32, of the shape of `input`
+        Their positions. If indices repeat, the last value wins, and it alone gets a gradient. On a GPU, an index out of
+        range is skipped and reported by `gpu_upsample.check_errors`.
+    kernel_size, stride, padding, output_size
+        As in torch.
+
+    Returns
+    -------
+    Tensor
+        With the dtype and device of `input`.
+
+    Examples
+    --------
+    >>> max_unpool2d(torch.tensor([[[4.0]]]), torch.tensor([[[2]]]), 2)
+    tensor([[[0., 0.],
+             [4., 0.]]])
+    """
     return _max_unpool(2, input, indices, (kernel_size, stride, padding), output_size)
 
 
@@ -171,13 +279,34 @@ def max_unpool3d(
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Sequence[int] | None = None,
+    output_size: Sequence[SupportsIndex] | None = None,
 ) -> Tensor:
-    """Put pooled samples back where they were: ``torch.nn.functional.max_unpool3d``."""
+    """Place pooled samples at their indices, with zeros elsewhere, as ``torch.nn.functional.max_unpool3d`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C, D, H, W) or (C, D, H, W)
+        Values to place, usually the output of `max_pool3d`.
+    indices : Tensor of int64 or int32, of the shape of `input`
+        Their positions. If indices repeat, the last value wins, and it alone gets a gradient. On a GPU, an index out of
+        range is skipped and reported by `gpu_upsample.check_errors`.
+    kernel_size, stride, padding, output_size
+        As in torch.
+
+    Returns
+    -------
+    Tensor
+        With the dtype and device of `input`.
+
+    Examples
+    --------
+    >>> max_unpool3d(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1, dtype=torch.int64), 2).shape
+    torch.Size([1, 2, 2, 2])
+    """
     return _max_unpool(3, input, indices, (kernel_size, stride, padding), output_size)
 
 
-def _conv_transpose(rank: int, x: Any, weight: Any, bias: Any, geometry: tuple[Any, ...], groups: int) -> Tensor:
+def _conv_transpose(rank: int, x: Any, weight: Any, bias: Any, geometry: tuple[Any, ...], groups: Any) -> Tensor:
     names = ("stride", "padding", "output_padding", "dilation")
     stride, padding, output_padding, dilation = (
         _each(name, value, rank) for name, value in zip(names, geometry, strict=True)
@@ -192,7 +321,7 @@ def _conv_transpose(rank: int, x: Any, weight: Any, bias: Any, geometry: tuple[A
         stride,
         padding,
         output_padding,
-        groups,
+        as_integer("groups", groups),
         dilation,
         torch.are_deterministic_algorithms_enabled(),
     )
@@ -206,10 +335,26 @@ def conv_transpose1d(
     stride: Integers = 1,
     padding: Integers = 0,
     output_padding: Integers = 0,
-    groups: int = 1,
+    groups: SupportsIndex = 1,
     dilation: Integers = 1,
 ) -> Tensor:
-    """Spread every sample over the output by a learned kernel: ``torch.nn.functional.conv_transpose1d``.
+    """Compute a transposed convolution, as ``torch.nn.functional.conv_transpose1d`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C_in, L) or (C_in, L)
+        The input. float16, bfloat16, float32, float64 or complex.
+    weight : Tensor, shape (C_in, C_out / groups, k)
+        The kernels.
+    bias : Tensor, shape (C_out,), optional
+        Added to every output of a channel.
+    stride, padding, output_padding, groups, dilation
+        As in torch. ``torch.use_deterministic_algorithms(True)`` is `deterministic` of `gpu_upsample.conv_transpose1d`.
+
+    Returns
+    -------
+    Tensor
+        With the dtype and device of `input`. Under autocast, the dtype is that of autocast.
 
     Examples
     --------
@@ -226,10 +371,32 @@ def conv_transpose2d(
     stride: Integers = 1,
     padding: Integers = 0,
     output_padding: Integers = 0,
-    groups: int = 1,
+    groups: SupportsIndex = 1,
     dilation: Integers = 1,
 ) -> Tensor:
-    """Spread every pixel over the output by a learned kernel: ``torch.nn.functional.conv_transpose2d``."""
+    """Compute a transposed convolution, as ``torch.nn.functional.conv_transpose2d`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C_in, H, W) or (C_in, H, W)
+        In either memory format. float16, bfloat16, float32, float64 or complex.
+    weight : Tensor, shape (C_in, C_out / groups, kH, kW)
+        The kernels.
+    bias : Tensor, shape (C_out,), optional
+        Added to every output of a channel.
+    stride, padding, output_padding, groups, dilation
+        As in torch. ``torch.use_deterministic_algorithms(True)`` is `deterministic` of `gpu_upsample.conv_transpose2d`.
+
+    Returns
+    -------
+    Tensor
+        With the dtype, device and memory format of `input`. Under autocast, the dtype is that of autocast.
+
+    Examples
+    --------
+    >>> conv_transpose2d(torch.ones(1, 1, 2), torch.ones(1, 1, 1, 2), stride=2)
+    tensor([[[1., 1., 1., 1.]]])
+    """
     return _conv_transpose(2, input, weight, bias, (stride, padding, output_padding, dilation), groups)
 
 
@@ -240,24 +407,58 @@ def conv_transpose3d(
     stride: Integers = 1,
     padding: Integers = 0,
     output_padding: Integers = 0,
-    groups: int = 1,
+    groups: SupportsIndex = 1,
     dilation: Integers = 1,
 ) -> Tensor:
-    """Spread every voxel over the output by a learned kernel: ``torch.nn.functional.conv_transpose3d``."""
+    """Compute a transposed convolution, as ``torch.nn.functional.conv_transpose3d`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C_in, D, H, W) or (C_in, D, H, W)
+        In either memory format. float16, bfloat16, float32, float64 or complex.
+    weight : Tensor, shape (C_in, C_out / groups, kD, kH, kW)
+        The kernels.
+    bias : Tensor, shape (C_out,), optional
+        Added to every output of a channel.
+    stride, padding, output_padding, groups, dilation
+        As in torch. ``torch.use_deterministic_algorithms(True)`` is `deterministic` of `gpu_upsample.conv_transpose3d`.
+
+    Returns
+    -------
+    Tensor
+        With the dtype, device and memory format of `input`. Under autocast, the dtype is that of autocast.
+
+    Examples
+    --------
+    >>> conv_transpose3d(torch.ones(1, 4, 4, 4), torch.ones(1, 8, 2, 2, 2), stride=2).shape
+    torch.Size([8, 8, 8, 8])
+    """
     return _conv_transpose(3, input, weight, bias, (stride, padding, output_padding, dilation), groups)
 
 
-def _of_images(operator: Any, x: Any, factor: int) -> Tensor:
+def _of_images(operator: Any, x: Any, factor: SupportsIndex) -> Tensor:
     """Run a shuffle on the last three axes, whatever lies before them."""
-    images, factor = _tensor("input", x), as_integer("factor", factor)
+    images, number = _tensor("input", x), as_integer("factor", factor)
     if images.ndim <= 4:
-        result: Tensor = operator(images, factor)
+        result: Tensor = operator(images, number)
         return result
-    return operator(images.flatten(0, -4), factor).unflatten(0, images.shape[:-3])  # type: ignore[no-any-return]
+    return operator(images.flatten(0, -4), number).unflatten(0, images.shape[:-3])  # type: ignore[no-any-return]
 
 
-def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
-    """Turn channels into pixels: ``torch.nn.functional.pixel_shuffle``.
+def pixel_shuffle(input: Tensor, upscale_factor: SupportsIndex) -> Tensor:  # noqa: A002
+    """Turn channels into pixels, as ``torch.nn.functional.pixel_shuffle`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (..., C * r * r, H, W)
+        Any dtype: bits are copied.
+    upscale_factor : int
+        The factor r.
+
+    Returns
+    -------
+    Tensor, shape (..., C, H * r, W * r)
+        With the dtype and device of `input`.
 
     Examples
     --------
@@ -268,8 +469,26 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
     return _of_images(operators.pixel_shuffle, input, upscale_factor)
 
 
-def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A002
-    """Turn pixels into channels: ``torch.nn.functional.pixel_unshuffle``."""
+def pixel_unshuffle(input: Tensor, downscale_factor: SupportsIndex) -> Tensor:  # noqa: A002
+    """Turn pixels into channels, as ``torch.nn.functional.pixel_unshuffle`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (..., C, H * r, W * r)
+        Any dtype: bits are copied.
+    downscale_factor : int
+        The factor r.
+
+    Returns
+    -------
+    Tensor, shape (..., C * r * r, H, W)
+        With the dtype and device of `input`.
+
+    Examples
+    --------
+    >>> pixel_unshuffle(torch.tensor([[[0.0, 1.0], [2.0, 3.0]]]), 2).flatten()
+    tensor([0., 1., 2., 3.])
+    """
     return _of_images(operators.pixel_unshuffle, input, downscale_factor)
 
 
@@ -286,7 +505,19 @@ def fold(
     padding: Integers = 0,
     stride: Integers = 1,
 ) -> Tensor:
-    """Add up overlapping windows: ``torch.nn.functional.fold``.
+    """Sum overlapping windows (col2im), as ``torch.nn.functional.fold`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C * prod(kernel_size), windows) or (C * prod(kernel_size), windows)
+        The windows as columns.
+    output_size, kernel_size, dilation, padding, stride
+        As in torch.
+
+    Returns
+    -------
+    Tensor, shape (N, C, H, W) or (C, H, W)
+        With the dtype and device of `input`.
 
     Examples
     --------
@@ -307,7 +538,26 @@ def unfold(
     padding: Integers = 0,
     stride: Integers = 1,
 ) -> Tensor:
-    """Lay windows side by side: ``torch.nn.functional.unfold``."""
+    """Extract sliding windows as columns (im2col), as ``torch.nn.functional.unfold`` does.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C, H, W) or (C, H, W)
+        Any dtype: bits are copied.
+    kernel_size, dilation, padding, stride
+        As in torch.
+
+    Returns
+    -------
+    Tensor, shape (N, C * prod(kernel_size), windows) or (C * prod(kernel_size), windows)
+        With the dtype and device of `input`.
+
+    Examples
+    --------
+    >>> unfold(torch.tensor([[[1.0, 2.0, 3.0]]]), (1, 2))
+    tensor([[1., 2.],
+            [2., 3.]])
+    """
     windows = _sliding(kernel_size, dilation, padding, stride)
     result: Tensor = operators.unfold(_tensor("input", input), *windows)
     return result

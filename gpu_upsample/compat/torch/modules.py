@@ -1,4 +1,4 @@
-"""torch's modules, with their constructors, states and reprs; only what they compute is ours."""
+"""torch's modules, with their constructors, states and texts, over the functions of this package."""
 
 from __future__ import annotations
 
@@ -7,6 +7,25 @@ from typing import Any
 from torch import Tensor, nn
 
 from gpu_upsample.compat.torch import functional
+
+__all__ = [
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "Fold",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "Unfold",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+]
 
 
 class Upsample(nn.Upsample):
@@ -20,7 +39,7 @@ class Upsample(nn.Upsample):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Resize the spatial axes of a batch."""
-        given = (self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor)
+        given: Any = (self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor)
         return functional.interpolate(input, *given)
 
 
@@ -65,7 +84,7 @@ class MaxUnpool1d(nn.MaxUnpool1d):
     """``torch.nn.MaxUnpool1d`` over `max_unpool1d`."""
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:  # noqa: A002
-        """Put pooled samples back where they were."""
+        """Place pooled samples at their indices."""
         return functional.max_unpool1d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
@@ -73,7 +92,7 @@ class MaxUnpool2d(nn.MaxUnpool2d):
     """``torch.nn.MaxUnpool2d`` over `max_unpool2d`."""
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:  # noqa: A002
-        """Put pooled samples back where they were."""
+        """Place pooled samples at their indices."""
         return functional.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
@@ -81,7 +100,7 @@ class MaxUnpool3d(nn.MaxUnpool3d):
     """``torch.nn.MaxUnpool3d`` over `max_unpool3d`."""
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Any = None) -> Tensor:  # noqa: A002
-        """Put pooled samples back where they were."""
+        """Place pooled samples at their indices."""
         return functional.max_unpool3d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
@@ -96,7 +115,7 @@ class ConvTranspose1d(nn.ConvTranspose1d):
     """``torch.nn.ConvTranspose1d`` over `conv_transpose1d`."""
 
     def forward(self, input: Tensor, output_size: Any = None) -> Any:  # noqa: A002
-        """Spread every sample over the output."""
+        """Compute the transposed convolution."""
         return _spread(self, functional.conv_transpose1d, input, output_size)
 
 
@@ -104,7 +123,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     """``torch.nn.ConvTranspose2d`` over `conv_transpose2d`."""
 
     def forward(self, input: Tensor, output_size: Any = None) -> Any:  # noqa: A002
-        """Spread every pixel over the output."""
+        """Compute the transposed convolution."""
         return _spread(self, functional.conv_transpose2d, input, output_size)
 
 
@@ -112,7 +131,7 @@ class ConvTranspose3d(nn.ConvTranspose3d):
     """``torch.nn.ConvTranspose3d`` over `conv_transpose3d`."""
 
     def forward(self, input: Tensor, output_size: Any = None) -> Any:  # noqa: A002
-        """Spread every voxel over the output."""
+        """Compute the transposed convolution."""
         return _spread(self, functional.conv_transpose3d, input, output_size)
 
 
@@ -136,7 +155,7 @@ class Fold(nn.Fold):
     """``torch.nn.Fold`` over `fold`."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """Add up overlapping windows."""
+        """Sum overlapping windows."""
         return functional.fold(input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
 
 
@@ -144,5 +163,5 @@ class Unfold(nn.Unfold):
     """``torch.nn.Unfold`` over `unfold`."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """Lay windows side by side."""
+        """Extract sliding windows as columns."""
         return functional.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)

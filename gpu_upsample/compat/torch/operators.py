@@ -20,6 +20,7 @@ from gpu_upsample.plan.conv_transpose import plan_conv_transpose
 from gpu_upsample.plan.pooling import plan_max_pool, plan_max_unpool
 from gpu_upsample.plan.rearrange import plan_fold, plan_shuffle, plan_unfold
 from gpu_upsample.plan.resample import plan_interpolate
+from gpu_upsample.typing import DataFormat
 
 Gradients = tuple[Any, ...]
 
@@ -119,7 +120,7 @@ def interpolate(x: Tensor, *sampling: Any) -> Tensor:
 def interpolate_backward(grad: Tensor, input_size: list[int], *sampling: Any) -> Tensor:
     """Return the gradient of `interpolate`."""
 
-    def run(grad: Tensor, data_format: str) -> Any:
+    def run(grad: Tensor, data_format: DataFormat) -> Any:
         first, second, *spatial = input_size
         size = (first, second, *spatial) if data_format == "channels_first" else (first, *spatial, second)
         return gu.interpolate_backward(grad, size, *sampling, data_format=data_format)
