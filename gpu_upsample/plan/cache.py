@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
-from functools import lru_cache, update_wrapper
+from functools import lru_cache, wraps
 from itertools import chain
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -87,94 +87,74 @@ class _Heavy(Exception):  # noqa: N818 - no error: the way past a memory that co
         self.value = value
 
 
-class _Memory:
-    """A function that remembers its last results.
+def remembered(entries: int) -> Callable[[F], F]:
+    """Let a function of hashable arguments remember its last results.
 
-    Parameters
-    ----------
-    function : callable
-        Computes a plan, or a part of one, from arguments that are hashable.
-    entries : int
-        How many small results are remembered, of less than `_HEAVY` bytes of arrays each; of the others, `_MOST` bytes.
+    Of those with less than `_HEAVY` bytes of arrays, so many `entries`; of the others, at least one, and more up to
+    `_MOST` bytes.
     """
 
-    def __init__(self, function: Callable[..., Any], entries: int) -> None:
-        self._function = function
-        self._large: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
-        self._lock = Lock()
-        self._small = lru_cache(maxsize=entries)(self._computed)
-        update_wrapper(self, function)
-
-    def __call__(self, *key: Any) -> Any:
-        try:
-            return self._small(*key)
-        except _Heavy as found:
-            return found.value
-
-    def __len__(self) -> int:
-        return self._small.cache_info().currsize + len(self._large)
-
-    def cache_clear(self) -> None:
-        """Forget everything."""
-        self._small.cache_clear()
-        self._large.clear()
-
-    def _computed(self, *key: Any) -> Any:
-        with self._lock:
-            if key in self._large:
-                self._large.move_to_end(key)
-                raise _Heavy(self._large[key])
-        value = self._function(*key)
-        if nbytes_of(value) < _HEAVY:
-            return value
-        with self._lock:
-            self._large[key] = value
-            while len(self._large) > 1 and sum(map(nbytes_of, self._large.values())) > _MOST:
-                self._large.popitem(last=False)
-        raise _Heavy(value)
-
-
-def remembered(entries: int) -> Callable[[F], F]:
-    """Let a function remember its last results: so many small ones, and so many bytes of large ones."""
-
     def decorated(function: F) -> F:
-        return cast("F", _Memory(function, entries))
+        large: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        lock = Lock()
+
+        @lru_cache(maxsize=entries)
+        def small(*key: Any) -> Any:
+            with lock:
+                if key in large:
+                    large.move_to_end(key)
+                    raise _Heavy(large[key])
+            value = function(*key)
+            if nbytes_of(value) < _HEAVY:
+                return value
+            with lock:
+                large[key] = value
+                while len(large) > 1 and sum(map(nbytes_of, large.values())) > _MOST:
+                    large.popitem(last=False)
+            raise _Heavy(value)
+
+        @wraps(function)
+        def recalled(*key: Any) -> Any:
+            try:
+                return small(*key)
+            except _Heavy as found:
+                return found.value
+
+        def cache_clear() -> None:
+            small.cache_clear()
+            large.clear()
+
+        made: F = _with(recalled, cache_clear=cache_clear, cache_size=lambda: small.cache_info().currsize + len(large))
+        return made
 
     return decorated
 
 
-class _Kept:
-    """A function of a step, or of another part of a plan, whose results are kept as long as that is there.
-
-    Parameters
-    ----------
-    function : callable
-        Its first argument is what keeps the results; the others are hashable.
-    """
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self._name, self._time = f"{function.__module__}.{function.__qualname__}", 0
-        update_wrapper(self, function)
-
-    def __call__(self, owner: Any, *rest: Any) -> Any:
-        results = owner.__dict__.get(self._name)
-        if results is None or results[None] != self._time:
-            results = owner.__dict__[self._name] = {None: self._time}
-        try:
-            return results[rest]
-        except KeyError:
-            results[rest] = result = self._function(owner, *rest)
-            return result
-
-    def cache_clear(self) -> None:
-        """Forget everything."""
-        self._time += 1
-
-
 def kept(function: F) -> F:
     """Remember the results of a function of a step, or of another part of a plan, as long as that is there."""
-    return cast("F", _Kept(function))
+    name = f"{function.__module__}.{function.__qualname__}"
+
+    @wraps(function)
+    def recalled(owner: Any, *rest: Any) -> Any:
+        try:
+            return owner.__dict__[name][rest]
+        except KeyError:
+            results = owner.__dict__.setdefault(name, {})
+            results[rest] = result = function(owner, *rest)
+            return result
+
+    def cache_clear() -> None:
+        nonlocal name
+        name += "'"  # nobody asks for what is kept under the name of before
+
+    made: F = _with(recalled, cache_clear=cache_clear)
+    return made
+
+
+def _with(function: Any, **attributes: Callable[[], Any]) -> Any:
+    """Give a function the attributes of one that ``functools.lru_cache`` has made."""
+    vars(function).update(attributes)
+    return function
 
 
 # ---- plans --------------------------------------------------------------------------------------------------
