@@ -61,7 +61,11 @@ def kind_of(name: str, x: Any) -> Kind:
     >>> kind.shape, kind.dtype, kind.on_device
     ((2, 3), 'float16', False)
     """
-    if isinstance(x, np.ndarray) and (type(x) is np.ndarray or not hasattr(x, "__cuda_array_interface__")):
+    if type(x) is np.ndarray:
+        return _own("numpy", x.shape, x.dtype)
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array; pass {name}.filled(...) or {name}.data")
+    if isinstance(x, np.ndarray) and not hasattr(x, "__cuda_array_interface__"):
         return _own("numpy", x.shape, x.dtype)
     library = _library(type(x).__module__)
     if library == "cupy":
@@ -151,7 +155,8 @@ def _dlpack(x: Any, library: str) -> Kind:
         dtype = str(np.dtype(x.dtype))
     except (AttributeError, TypeError):  # it has a type of its own, or does not tell
         dtype = str((x if on_device else np.from_dlpack(x)).dtype)
-    take = _same if on_device else np.from_dlpack
+    # NumPy has no bfloat16 of its own, so that it cannot be exchanged by DLPack.
+    take = _same if on_device else np.asarray if dtype == "bfloat16" else np.from_dlpack
     return Kind(tuple(map(int, x.shape)), dtype, on_device, library, take, _Namespace(namespace))
 
 
@@ -162,7 +167,8 @@ class _Namespace:
         self._namespace = namespace
 
     def __call__(self, result: Any, dtype: str) -> Any:
-        return getattr(self._namespace, "from_dlpack", _same)(result)
+        exchange = "asarray" if dtype == "bfloat16" and isinstance(result, np.ndarray) else "from_dlpack"
+        return getattr(self._namespace, exchange, _same)(result)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Namespace) and other._namespace is self._namespace

@@ -101,7 +101,8 @@ def interpolate(
     -0.5 with `antialias`; ``"area"`` is adaptive average pooling. Nearest coordinates are computed in float32, as
     torch's CUDA kernels do for every dtype. ``"lanczos"`` has three lobes. Beyond PyTorch, there are ``"cubic"`` and
     ``"tricubic"``, antialiasing along 1 or 3 axes, and ``"lanczos"`` along 1 or 3 axes, with aligned corners, and
-    without antialiasing.
+    without antialiasing. On a CPU, PyTorch ignores a `scale_factor` along axes whose length it does not change, in
+    nearest, linear and antialiased modes; here every factor counts.
 
     Examples
     --------

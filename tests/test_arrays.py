@@ -94,6 +94,24 @@ def test_resize_of_an_array_without_channels(backend: Any) -> None:
     assert backend.resize(np.zeros((4, 0, 5)), (8, 9), axes=(0, 2)).shape == (8, 0, 9)
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_matrices_are_arrays() -> None:
+    x, weight = noise((3, 4), "float32"), np.ones((3, 2, 2), np.float32)
+    expected, matrix = gu.conv_transpose1d(x, weight), np.matrix(x)
+    assert_same_bits(gu.conv_transpose1d(matrix, weight), expected)
+    out = np.matrix(np.zeros((2, 5), np.float32))
+    assert gu.conv_transpose1d(x, weight, out=out) is out
+    assert_same_bits(np.asarray(out), expected)
+
+
+def test_masked_arrays_are_refused() -> None:
+    x = np.arange(4.0)
+    gu.resize(x, 8)  # a call that has gone well must not let one through that is alike but for its mask
+    for masked, out in ((np.ma.masked_array(x), None), (x, np.ma.masked_array(np.zeros(8)))):
+        with pytest.raises(TypeError, match="must not be a masked array"):
+            gu.resize(masked, 8, out=out)
+
+
 def test_sizes_of_every_kind(backend: Any) -> None:
     """Lists, tuples, arrays and NumPy scalars say the same."""
     x = noise((1, 1, 4, 4))

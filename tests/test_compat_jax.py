@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gpu_upsample as gu
 from gpu_upsample.compat import jax as ours
 from gpu_upsample.compat.jax import _plan_resize, _plan_scale_and_translate
 from tests.cases import noise
@@ -98,6 +99,14 @@ def test_jax_arrays_come_back_as_jax_arrays() -> None:
     got = ours.image.resize(x, (4, 3), ours.image.ResizeMethod.LINEAR)
     assert isinstance(got, jax.Array)
     np.testing.assert_allclose(got, jax.image.resize(x, (4, 3), "linear"), rtol=1e-6)
+
+
+def test_jax_arrays_of_bfloat16() -> None:
+    x = jax.numpy.arange(3, dtype=jax.numpy.bfloat16)
+    got = gu.resize(x, 6)
+    assert isinstance(got, jax.Array)
+    assert got.dtype == x.dtype
+    assert got.tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2]
 
 
 CALLS: list[tuple[str, Any]] = [

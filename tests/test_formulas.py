@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gpu_upsample.plan.coordinates import Axis
+from gpu_upsample.plan.coordinates import Axis, source_coordinates
 from gpu_upsample.plan.resample import Sampling, axis_map
 from gpu_upsample.plan.taps import Taps
 from tests import references
@@ -321,6 +322,21 @@ def test_linear_reproduces_a_line(backend: Any) -> None:
 def test_enlarging_by_a_whole_number_repeats_nearest_samples(backend: Any) -> None:
     x = noise((4, 3))
     assert_same_bits(backend.resize(x, scale=3, method="nearest"), np.repeat(np.repeat(x, 3, 0), 3, 1))
+
+
+def test_area_sees_nothing_beyond_its_blocks(backend: Any) -> None:
+    for block in range(2, 100):
+        x = np.where(np.arange(5 * block) == block, np.inf, 1.0)
+        assert np.flatnonzero(np.isinf(backend.resize(x, scale=1 / block, method="area"))).tolist() == [1]
+
+
+def test_symmetric_coordinates_are_exact() -> None:
+    for n, scale in product(range(1, 60), (1.5, 0.75, 2.25, 2.5)):
+        axis = Axis(n, int(n * scale), scale)
+        if axis.n_out:
+            coordinate, _ = source_coordinates("half_pixel_symmetric", axis)
+            exact = [(Fraction(2 * o + 1 - axis.n_out) / Fraction(scale) + n - 1) / 2 for o in range(axis.n_out)]
+            assert coordinate.tolist() == [float(place) for place in exact]
 
 
 def test_area_of_a_whole_ratio_is_the_block_mean(backend: Any) -> None:

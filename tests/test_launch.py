@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,14 +15,16 @@ pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from numba import types
 
 from gpu_upsample.cuda import compile as compiling
-from gpu_upsample.cuda import launch
+from gpu_upsample.cuda import launch, memory
 from gpu_upsample.cuda.filter_spec import FilterSpec
-from gpu_upsample.cuda.grid import strip_rows
+from gpu_upsample.cuda.grid import is_wide, strip_rows
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.registry import KERNELS
 from gpu_upsample.cuda.select_kernels import SelectSpec
 from gpu_upsample.fingerprint import digest
-from tests import twin
+from gpu_upsample.plan.resample import plan_resize
+from tests import twin, twin_memory
+from tests.test_twin import DEFAULTS
 
 SPEC = SelectSpec(4, True, False, 0, 0, 0, 0, 1, False, False)
 CTYPES = {"float32": ctypes.c_float, "float64": ctypes.c_double, "int64": ctypes.c_int64}
@@ -138,3 +141,23 @@ STRIPS = {
 @pytest.mark.parametrize(("case", "expected"), STRIPS.values(), ids=STRIPS)
 def test_rows_of_a_strip(case, expected):
     assert strip_rows(*case) == expected
+
+
+def test_indices_of_threads_beyond_the_end_count():
+    step = plan_resize((2**16, 2**15 - 1), "uint8", 0, "clamp", 2**17, None, 0, "linear", *DEFAULTS).steps[0]
+    assert np.prod(step.shape_out) < 2**32 <= np.prod(step.shape_out) + 2**17
+    assert not is_wide(step, 1)
+    assert is_wide(step, 2**10)
+
+
+def test_tables_are_there_when_they_are_uploaded(monkeypatch):
+    waited = []
+
+    @contextmanager
+    def stream(non_blocking):
+        yield SimpleNamespace(synchronize=lambda: waited.append(non_blocking))
+
+    monkeypatch.setattr(twin_memory.CUPY.cuda, "Stream", stream)
+    with twin_memory.installed(None):
+        memory.upload((np.arange(3, dtype=np.uint32),))
+    assert waited == [True]

@@ -231,6 +231,25 @@ def test_large_windows_and_odd_addresses_are_filled_by_votes():
     assert np.asarray(odd).tolist() == [[1, 0, 1, 0, 1, 0, 1, 0]]
 
 
+def test_inputs_may_begin_between_the_places_of_vectors():
+    x = np.arange(1, 9, dtype=np.float32).reshape(1, 8)
+    indices = np.arange(0, 16, 2).reshape(1, 8)
+    with twin.installed():
+        for at_x, at_indices in ((1, 0), (0, 1)):
+            given = twin_memory.at_offset(x, at_x), twin_memory.at_offset(indices, at_indices)
+            np.testing.assert_array_equal(np.asarray(gu.max_unpool1d(*given, 2)), gu.max_unpool1d(x, indices, 2))
+
+
+def test_wide_indices_count_the_parts_of_complex_numbers(monkeypatch):
+    monkeypatch.setattr(unpooling, "NARROW", 2 * 64 + unpooling.THREADS * unpooling.SOURCES)
+    indices = np.arange(0, 64, 2).reshape(1, 32)
+    with twin.installed():
+        for dtype, wide in (("float32", False), ("complex64", True)):
+            twin.launched.clear()
+            gu.max_unpool1d(twin.to_twin(np.ones((1, 32), dtype)), twin.to_twin(indices), 2)
+            assert {spec.wide for spec in twin.launched if isinstance(spec, FillSpec | PlaceSpec)} == {wide}
+
+
 def test_pool_and_unpool_a_batch():
     x = noise((2, 3, 9, 12), "float32")
     pooled = gu.max_pool2d(x, 3, 2, 1, return_indices=True, backend="cpu")

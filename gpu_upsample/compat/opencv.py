@@ -79,8 +79,8 @@ def resize(
     -----
     These equal OpenCV bit for bit: ``INTER_NEAREST`` and ``INTER_NEAREST_EXACT`` for all dtypes; ``INTER_LINEAR`` and
     ``INTER_LANCZOS4`` for uint8; for uint8, uint16 and int16 ``INTER_LINEAR_EXACT`` (also for int8) and ``INTER_AREA``
-    when shrinking by blocks of up to 256 pixels. The exception is pixels at the end of an image where `fx` and `fy`
-    halve the size and cut through a pixel.
+    when shrinking by blocks of up to 256 pixels. The exceptions are blocks at the end of an image that `fx` and `fy`
+    cut through; OpenCV rounds those of float64 to float32.
 
     Other integer results differ rarely, and by at most 1: ``INTER_CUBIC`` for uint8, sums of uint16 and int16, and
     ``INTER_LINEAR_EXACT`` for int32. ``tests/test_compat_opencv.py`` counts how often on photographs. Results in

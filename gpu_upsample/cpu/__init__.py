@@ -71,6 +71,8 @@ def words(x: Any, dtype: str) -> Any:
 
     Where `x` is contiguous, nothing is copied.
     """
+    if type(x) is not np.ndarray:
+        x = np.asarray(x)  # a matrix, for one, would not become flat
     kind, carrier = x.dtype, _carrier(dtype)
     if not (x.flags.c_contiguous and kind.isnative):
         x = np.ascontiguousarray(x, dtype=kind.newbyteorder("="))

@@ -63,10 +63,8 @@ def _pytorch_half_pixel(o: NDArray[np.float64], axis: Axis) -> Coordinates:
 
 def _half_pixel_symmetric(o: NDArray[np.float64], axis: Axis) -> Coordinates:
     # ONNX Resize-19: where floor() shortened the output, what is lost is shared by both ends.
-    coordinate, step = _half_pixel(o, axis)
-    if axis.scale is None:
-        return coordinate, step
-    return coordinate + (axis.length - axis.n_out * step) / 2, step
+    p, q = axis.ratio
+    return ((2 * o + 1 - axis.n_out) * p + (axis.length - 1) * q) / (2 * q), p / q
 
 
 def _align_corners(o: NDArray[np.float64], axis: Axis) -> Coordinates:

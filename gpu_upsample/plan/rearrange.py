@@ -184,12 +184,12 @@ def plan_shuffle(shape: tuple[int, ...], dtype: str, factor: Any, ndim: Any, enl
     word = words(*scalars(dtype))
     name = "upscale_factor" if enlarge else "downscale_factor"
     rank = rank_of(ndim, {name: factor}, None)
-    factors = integers(name, factor, rank, least=1)
     if len(shape) < rank + 1:
         raise ValueError(
             f"x must have a channel axis and {rank} spatial ones; got shape {shape}. The number of spatial axes "
             f"is 2 unless {name} has one value per axis or ndim= says otherwise"
         )
+    factors = integers(name, factor, rank, least=1)
     before, channels, spatial = shape[: -rank - 1], shape[-rank - 1], shape[-rank:]
     _check_lengths("x", spatial)
     if enlarge:

@@ -159,6 +159,6 @@ def default_axes(ndim: int, size: Any, scale: Any) -> tuple[int, ...]:
     elif (1 <= ndim <= 2 and scale is not None) or ndim == 1:
         return tuple(range(ndim))
     raise ValueError(
-        f"axes must be given: with an array of rank {ndim} and size={size!r}, scale={scale!r} it is not "
-        "clear which axes are meant, as for example axes=(-2, -1) says it"
+        f"axes must be given, for example axes=(-2, -1): with an array of rank {ndim} and size={size!r}, "
+        f"scale={scale!r} it is not clear which axes are meant"
     )

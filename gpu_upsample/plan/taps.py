@@ -309,7 +309,9 @@ def overlap_taps(axis: Axis, border: str) -> Taps:
            [0.        , 0.33333333, 0.66666667]])
     """
     p, q = axis.ratio
-    edge = (axis.box[0] if axis.box else 0.0) + np.arange(axis.n_out + 1) * p / q
+    begin = axis.box[0] if axis.box else 0.0
+    edge = np.asarray(begin + np.arange(axis.n_out + 1) * p / q, np.float64)
+    edge = settled(edge, np.abs(edge) + abs(begin))  # or a pixel beside it would weigh next to nothing
     start, stop = np.floor(edge[:-1]).astype(np.int64), np.ceil(edge[1:]).astype(np.int64)
     index = start[:, None] + offsets(stop - start)
     used = index < stop[:, None]
