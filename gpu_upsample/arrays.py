@@ -34,6 +34,8 @@ class Kind(NamedTuple):
         object that says where.
     give_back : callable
         Turns a result (a NumPy array, or a device array of the backend) of a dtype into the caller's kind.
+    make : callable, optional
+        Returns a new array of a shape and dtype, like one that is given, in the memory of its library.
     writable : bool
         Whether a result may be put into it. Of a NumPy array, only the array itself tells.
     """
@@ -44,6 +46,7 @@ class Kind(NamedTuple):
     library: str
     take: Callable[[Any], Any]
     give_back: Callable[[Any, str], Any]
+    make: Callable[[Any, tuple[int, ...], str], Any] | None = None
     writable: bool = True
 
 
@@ -129,7 +132,10 @@ def _torch(name: str, x: Any) -> Kind:
         raise TypeError(f"{name} is conjugated or negated lazily; pass {name}.resolve_conj().resolve_neg()")
     if x.device.type not in ("cpu", "cuda"):
         raise TypeError(f"{name} must lie on a CPU or a CUDA device, got a torch tensor on {x.device}")
-    return Kind(tuple(x.shape), str(x.dtype).removeprefix("torch."), x.is_cuda, "torch", _from_torch, _to_torch)
+    dtype = str(x.dtype).removeprefix("torch.")
+    # On a GPU, torch keeps memory of its own; on a CPU, NumPy's is faster when new, since it asks for large pages.
+    make = _new_tensor if x.is_cuda else None
+    return Kind(tuple(x.shape), dtype, x.is_cuda, "torch", _from_torch, _to_torch, make)
 
 
 def _from_torch(x: Any) -> Any:
@@ -137,6 +143,10 @@ def _from_torch(x: Any) -> Any:
     # Neither NumPy nor the device interface knows bfloat16: its bits travel as integers.
     bits = x.view(torch.int16) if x.dtype == torch.bfloat16 else x
     return bits if x.is_cuda else bits.numpy()
+
+
+def _new_tensor(like: Any, shape: tuple[int, ...], dtype: str) -> Any:
+    return like.new_empty(shape, dtype=getattr(sys.modules["torch"], dtype))
 
 
 def _to_torch(result: Any, dtype: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -125,11 +125,15 @@ class Route:
     def run(self, arrays: tuple[Any, ...], goals: tuple[Any, ...], out: Any) -> Any:
         """Compute the results, into `goals` if there are any, which `out` holds, and return them."""
         home, first = load(self.home), self.kinds[0]
+        chosen = bool(goals)
         if self.is_foreign:
+            if first.make is not None and not chosen and self.engine == self.home:
+                goals = tuple(map(partial(first.make, arrays[0]), self.plan.shapes, self.plan.dtypes))
+                out = goals if len(goals) > 1 else goals[0]
             arrays = tuple(home.as_array(kind.take(array)) for kind, array in zip(self.kinds, arrays, strict=True))
             goals = tuple(home.as_array(first.take(goal)) for goal in goals)
         with home.placed(arrays + goals):
-            if goals:
+            if chosen:
                 self._check_memory(home, arrays, goals)
             if self.engine != self.home:
                 results = self._run_elsewhere(arrays)

@@ -453,6 +453,37 @@ def test_arrays_of_other_libraries_are_taken_where_they_lie(monkeypatch):
     np.testing.assert_array_equal(np.asarray(goal), gu.resize(x, scale=2.0))
 
 
+class CudaTensor(twin_memory.Foreign):
+    """What a call asks of a torch tensor on a GPU, over a device array."""
+
+    __module__ = "torch"
+    requires_grad, is_cuda, device = False, True, SimpleNamespace(type="cuda")
+
+    def __init__(self, array):
+        super().__init__(array)
+        torch = pytest.importorskip("torch")
+        self.shape, self.dtype, self.layout = array.shape, getattr(torch, array.dtype.name), torch.strided
+        self.array, self.made = array, []
+
+    detach = is_conj = is_neg = lambda self: None
+
+    def new_empty(self, shape, dtype):
+        """Return a new one, and remember it."""
+        self.made.append(CudaTensor(twin.to_twin(np.empty(shape, str(dtype).removeprefix("torch.")))))
+        return self.made[-1]
+
+
+def test_results_are_in_the_memory_of_torch():
+    image = sample((1, 3, 8, 8), "float32")
+    with twin.installed():
+        x = CudaTensor(twin.to_twin(image))
+        results = (gu.resize(x, 4, axes=2), *gu.max_pool2d(x, 2, return_indices=True))
+        assert all(result is made for result, made in zip(results, x.made, strict=True))
+    expected = (gu.resize(image, 4, axes=2), *gu.max_pool2d(image, 2, return_indices=True))
+    for result, right in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(np.asarray(result.array), right)
+
+
 def test_a_read_only_array_of_another_library_is_no_output():
     x, goal = twin.to_twin(sample((6, 8), "float32")), twin.to_twin(np.zeros((12, 16), np.float32))
     with twin.installed(), pytest.raises(ValueError, match="out must be writable"):
