@@ -17,6 +17,7 @@ pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 pytest.importorskip("nvidia.cu13", reason="reading machine code needs nvidia-cuda-cuobjdump")
 from gpu_upsample.cuda.conv_backward_kernels import ReductionSpec
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
+from gpu_upsample.cuda.filter import filter_spec, lane_counts
 from gpu_upsample.cuda.filter_spec import FilterSpec, blocks_of
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.pooling_backward_kernels import PoolBackwardSpec, UnpoolBackwardSpec, WindowsSpec
@@ -31,7 +32,7 @@ from gpu_upsample.plan.resample import plan_interpolate, plan_interpolate_backwa
 from tests import machine_code
 from tests.instruction_counts import per_byte, per_output, products_per_output, spec_of
 
-REGISTERS = 64
+REGISTERS = 1 << 16  # of a multiprocessor
 
 LINEAR = FilterSpec("float32", "float32", "ring", 2, "span", 2, 2, 2, 1, 1, 1, 4, False, False)
 CUBIC = replace(LINEAR, depth=4, width=4, least=4)
@@ -128,7 +129,7 @@ def check(spec, capability):
         assert not re.search(r"\b(div|rem)\.[su]64\b", code)
     assert not re.search(r"\b(atom|red)\.[\w.:]*\.f(16|32|64)", code)
     used = machine_code.resources(spec, capability)
-    assert 0 < used["REG"] <= REGISTERS
+    assert 0 < used["REG"] <= REGISTERS // (THREADS * blocks_of(spec))
     assert used["STACK"] == used["LOCAL"] == 0
 
 
@@ -226,6 +227,14 @@ def test_resources_of_a_double(dtype, mode):
         if (dtype, mode) not in FEWER_LANES:
             assert spec.lanes * step.result.itemsize == 16
             assert any("STG.E.128" in text for _, text in machine_code.instructions(spec))
+
+
+@of_the_compiler
+@pytest.mark.parametrize("mode", ["trilinear", "tricubic"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int16"])
+def test_resources_of_volumes_beyond_32_bits(dtype, mode):
+    (step,) = joined(enlarged(dtype, mode, VOLUME, VOLUME_TWICE))
+    check(filter_spec(step, lane_counts(step)[0], True), (9, 0))
 
 
 # Instructions per scalar of the result of float32, float16 and uint8 at other ratios and in other layouts. They stay

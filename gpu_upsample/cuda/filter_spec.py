@@ -12,6 +12,9 @@ from gpu_upsample.cuda.kernels import BLOCKS
 GROUP = 4
 """Taps of a long window whose weights are loaded together: the table of columns' weights consists of such groups."""
 
+FEWER_BLOCKS = 5
+"""Indices of 64 bits and lines take more than 64 registers; so a thread has up to 96, and nothing is spilled."""
+
 MORE_BLOCKS, FEW_WORDS = 10, 28
 """With so few words for its lanes, a thread makes do with 48 registers, and more threads hide each other's waiting."""
 
@@ -130,6 +133,8 @@ class FilterSpec:
     @property
     def blocks(self) -> int:
         """How many blocks a multiprocessor must be able to hold."""
+        if self.wide and self.lines:
+            return FEWER_BLOCKS
         if self.columns == "walk" or self.fewer or self.wide or self.lines:
             return BLOCKS
         return MORE_BLOCKS if self.kept + self.loaded * self._words <= FEW_WORDS else BLOCKS
