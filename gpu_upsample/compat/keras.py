@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 import gpu_upsample as gu
 from gpu_upsample.call import apply
 from gpu_upsample.compat import jax
-from gpu_upsample.nn import Learned
+from gpu_upsample.nn.conv_transpose import Learned
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.conv_transpose import conv_transpose_step
 from gpu_upsample.plan.dtypes import scalars
