@@ -16,17 +16,28 @@ _plan = cached(plan_conv_transpose_backward)
 
 
 def _backward(
-    grad_output: Any, x: Any, weight: Any, needs: Any, arguments: tuple[Any, ...], backend: Backend | None
+    grad_output: Any, x: Any, weight: Any, needs: Any, arguments: tuple[Any, ...], out: Any, backend: Backend | None
 ) -> Gradients:
     """Compute the gradients that are needed; `arguments` are those of the transposed convolution's plan."""
     wanted = as_needs(needs)
+    goals = None if out is None else _needed(wanted, out)
     if not any(wanted):
         return None, None, None
     inputs = {"grad_output": grad_output, "x": x, "weight": weight}
-    found = apply(_plan, (wanted, *arguments), inputs, None, backend)
+    found = apply(_plan, (wanted, *arguments), inputs, goals, backend)
     left = iter(found if isinstance(found, tuple) else (found,))
     grad_x, grad_weight, grad_bias = (next(left) if need else None for need in wanted)
     return grad_x, grad_weight, grad_bias
+
+
+def _needed(wanted: tuple[bool, bool, bool], out: Any) -> Any:
+    """Return the arrays of `out` for the gradients that are wanted: one, or a tuple of several."""
+    if not isinstance(out, tuple) or tuple(goal is not None for goal in out) != wanted:
+        form = ", ".join("array" if want else "None" for want in wanted)
+        given = ", ".join(type(goal).__name__ for goal in out) if isinstance(out, tuple) else type(out).__name__
+        raise TypeError(f"out must be ({form}) with needs={wanted}; got ({given})")
+    goals = tuple(goal for goal in out if goal is not None)
+    return goals if len(goals) > 1 else next(iter(goals), None)
 
 
 def conv_transpose1d_backward(
@@ -43,6 +54,7 @@ def conv_transpose1d_backward(
     data_format: DataFormat = "channels_first",
     precision: Precision = "float32",
     deterministic: bool = False,
+    out: Gradients | None = None,
     backend: Backend | None = None,
 ) -> Gradients:
     """Return the gradients of `conv_transpose1d` with respect to its input, weight and bias.
@@ -58,7 +70,7 @@ def conv_transpose1d_backward(
     (array([[ 6., 12.]]), array([[[ 7., 10., 13.]]]), array([15.]))
     """
     arguments = (1, stride, padding, output_padding, groups, dilation, data_format, precision, deterministic)
-    return _backward(grad_output, x, weight, needs, arguments, backend)
+    return _backward(grad_output, x, weight, needs, arguments, out, backend)
 
 
 def conv_transpose2d_backward(
@@ -75,6 +87,7 @@ def conv_transpose2d_backward(
     data_format: DataFormat = "channels_first",
     precision: Precision = "float32",
     deterministic: bool = False,
+    out: Gradients | None = None,
     backend: Backend | None = None,
 ) -> Gradients:
     """Return the gradients of `conv_transpose2d` with respect to its input, weight and bias.
@@ -91,6 +104,8 @@ def conv_transpose2d_backward(
         Form every sum in one fixed order, so that both backends give the same bits. The bias gradient, short sums (few
         channels, depthwise) and the input gradient on the CPU always have it. Other sums are otherwise matrix products
         by cuBLAS or, for the weight gradient on the CPU, NumPy's BLAS, whose summation order is unspecified.
+    out : tuple of 3 arrays or None, optional
+        Arrays for the gradients, None for those that are not needed; they must not overlap an input or each other.
     backend : {"auto", "cpu", "cuda"}, optional
         As in `interpolate`.
 
@@ -127,7 +142,7 @@ def conv_transpose2d_backward(
              [10., 10.]]]])
     """
     arguments = (2, stride, padding, output_padding, groups, dilation, data_format, precision, deterministic)
-    return _backward(grad_output, x, weight, needs, arguments, backend)
+    return _backward(grad_output, x, weight, needs, arguments, out, backend)
 
 
 def conv_transpose3d_backward(
@@ -144,6 +159,7 @@ def conv_transpose3d_backward(
     data_format: DataFormat = "channels_first",
     precision: Precision = "float32",
     deterministic: bool = False,
+    out: Gradients | None = None,
     backend: Backend | None = None,
 ) -> Gradients:
     """Return the gradients of `conv_transpose3d` with respect to its input, weight and bias.
@@ -159,4 +175,4 @@ def conv_transpose3d_backward(
     [(1, 1, 4, 4, 4), (1, 8, 2, 2, 2), (8,)]
     """
     arguments = (3, stride, padding, output_padding, groups, dilation, data_format, precision, deterministic)
-    return _backward(grad_output, x, weight, needs, arguments, backend)
+    return _backward(grad_output, x, weight, needs, arguments, out, backend)

@@ -206,6 +206,7 @@ BAD = {
     "rank": (ValueError, "axes", {"x": np.zeros((4, 5))}),
     "weight rank": (ValueError, "weight", {"weight": np.zeros((4, 2, 3))}),
     "empty axis": (ValueError, "empty", {"x": np.zeros((1, 4, 0, 5))}),
+    "deterministic": (TypeError, "deterministic must be True or False, got 'no'", {"deterministic": "no"}),
     "data_format": (ValueError, "data_format", {"data_format": "NCHW"}),
     "precision": (ValueError, "precision", {"precision": "half"}),
     "kinds": (TypeError, "one kind", {"weight": torch.from_numpy(W)}),

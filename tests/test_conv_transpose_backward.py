@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -230,6 +232,18 @@ def test_unbatched_strided_and_torch_arrays():
     each_close(gu.conv_transpose1d_backward(*turned, stride=2), batched, 0)
 
 
+@pytest.mark.parametrize("needs", list(product((True, False), repeat=3)))
+def test_out(needs):
+    given = {"grad_output": Y, "x": X, "weight": W, "needs": needs}
+    shapes = (X.shape, W.shape, (2,))
+    out = tuple(np.full(shape, 7.0) if need else None for shape, need in zip(shapes, needs, strict=True))
+    got = gu.conv_transpose2d_backward(**given, out=out)
+    for result, goal, expected in zip(got, out, gu.conv_transpose2d_backward(**given), strict=True):
+        assert result is goal
+        if goal is not None:
+            assert_same_bits(goal, expected)
+
+
 def test_what_no_tap_sees_stays_out():
     """Where padding cuts an input's outputs off, or a tap never meets one, its infinity does not turn into NaN."""
     x, weight = noise((1, 1, 4)), noise((1, 1, 3))
@@ -261,6 +275,15 @@ BAD = {
     "needs": (ValueError, "needs", {"needs": (True, True)}),
     "needs alone": (ValueError, "needs", {"needs": True}),
     "needs of numbers": (TypeError, "needs", {"needs": (1, 0, 0)}),
+    "out": (TypeError, r"out must be \(array, array, array\) with needs.*got \(ndarray\)", {"out": X.copy()}),
+    "some out": (TypeError, r"got \(ndarray, NoneType, ndarray\)", {"out": (X.copy(), None, np.zeros(2))}),
+    "out for nothing": (
+        TypeError,
+        r"out must be \(array, None, array\)",
+        {"out": (X,) * 3, "needs": (True, False, True)},
+    ),
+    "shape of out": (ValueError, "out must have shape", {"out": (X.copy(), W.copy(), np.zeros(3))}),
+    "out that overlaps": (ValueError, "out must not overlap x", {"out": (X, W.copy(), np.zeros(2))}),
     "backend": (ValueError, "backend", {"backend": "gpu"}),
 }
 
