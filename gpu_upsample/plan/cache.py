@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# From so many bytes on, what is remembered counts by its bytes: of all such together, so many are kept.
+# From so many bytes of arrays on, what is remembered counts by them; so many bytes are kept of all such together.
 _HEAVY, _MOST = 1 << 20, 1 << 27
 
 
@@ -34,13 +34,12 @@ class _Unwritten(bytes):
         return self is other
 
 
-_PLAIN = (type(None), bool, int, float, str)
-_ALL_PLAIN = frozenset(_PLAIN)
+_PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 def plain(value: Any) -> Any:
     """Return arrays, NumPy's scalars and whatever has items as Python's numbers and tuples, all the way down."""
-    if type(value) in _ALL_PLAIN:
+    if type(value) in _PLAIN:
         return value
     if hasattr(value, "tolist"):
         return plain(value.tolist())
@@ -55,7 +54,7 @@ def plain(value: Any) -> Any:
 
 def written(arguments: tuple[Any, ...]) -> bytes:
     """Return the arguments of a call as bytes: 2, 2.0 and True are equal, but not the same argument."""
-    given = arguments if _ALL_PLAIN.issuperset(map(type, arguments)) else tuple(map(plain, arguments))
+    given = arguments if _PLAIN.issuperset(map(type, arguments)) else tuple(map(plain, arguments))
     try:
         return marshal.dumps(given, 2)  # from version 3 on, equal arguments may differ in their bytes
     except ValueError:  # something that is no argument: the plan will say so
