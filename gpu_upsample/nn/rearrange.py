@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, SupportsIndex
+from typing import Any, ClassVar, SupportsIndex
 
 import gpu_upsample as gu
 from gpu_upsample.nn.layer import Layer, checked, checked_rank
 from gpu_upsample.typing import Array, Backend, Integers
 
+_LEAST = {
+    "upscale_factor": 1,
+    "downscale_factor": 1,
+    "output_size": 1,
+    "kernel_size": 1,
+    "dilation": 1,
+    "padding": 0,
+    "stride": 1,
+}
+"""The arguments that are numbers, for all axes or per axis, and the least value of each."""
+
+
+class _Rearrangement(Layer):
+    """A layer whose arguments also say how many spatial axes there are, if `ndim` does not."""
+
+    ndim: SupportsIndex | None
+    _most: ClassVar[int | None] = None
+
+    def __post_init__(self) -> None:
+        given = {name: checked(name, value, None, _LEAST[name]) for name, value in vars(self).items() if name in _LEAST}
+        self._set(**given, ndim=checked_rank(self.ndim, given, self._most))
+
 
 @dataclass(frozen=True, repr=False)
-class PixelShuffle(Layer):
+class PixelShuffle(_Rearrangement):
     """Turn channels into pixels.
 
     Parameters
@@ -30,17 +52,13 @@ class PixelShuffle(Layer):
     upscale_factor: Integers
     ndim: SupportsIndex | None = field(default=None, repr=False, kw_only=True)
 
-    def __post_init__(self) -> None:
-        factor = checked("upscale_factor", self.upscale_factor, None, 1)
-        self._set(upscale_factor=factor, ndim=checked_rank(self.ndim, {"upscale_factor": factor}, None))
-
     def __call__(self, x: Array, *, out: Array | None = None, backend: Backend | None = None) -> Array:
         """Shuffle `x`."""
         return gu.pixel_shuffle(x, self.upscale_factor, ndim=self.ndim, out=out, backend=backend)
 
 
 @dataclass(frozen=True, repr=False)
-class PixelUnshuffle(Layer):
+class PixelUnshuffle(_Rearrangement):
     """Turn pixels into channels.
 
     Parameters
@@ -52,31 +70,13 @@ class PixelUnshuffle(Layer):
     downscale_factor: Integers
     ndim: SupportsIndex | None = field(default=None, repr=False, kw_only=True)
 
-    def __post_init__(self) -> None:
-        factor = checked("downscale_factor", self.downscale_factor, None, 1)
-        self._set(downscale_factor=factor, ndim=checked_rank(self.ndim, {"downscale_factor": factor}, None))
-
     def __call__(self, x: Array, *, out: Array | None = None, backend: Backend | None = None) -> Array:
         """Unshuffle `x`."""
         return gu.pixel_unshuffle(x, self.downscale_factor, ndim=self.ndim, out=out, backend=backend)
 
 
-_LEAST = {"output_size": 1, "kernel_size": 1, "dilation": 1, "padding": 0, "stride": 1}
-"""The arguments of folding, and the least value of each."""
-
-
-class _Sliding(Layer):
-    """A layer of sliding windows."""
-
-    ndim: SupportsIndex | None
-
-    def __post_init__(self) -> None:
-        given = {name: checked(name, value, None, _LEAST[name]) for name, value in vars(self).items() if name in _LEAST}
-        self._set(**given, ndim=checked_rank(self.ndim, given, 3))
-
-
 @dataclass(frozen=True, repr=False)
-class Fold(_Sliding):
+class Fold(_Rearrangement):
     """Sum overlapping windows (col2im).
 
     Parameters
@@ -90,6 +90,7 @@ class Fold(_Sliding):
     Fold(output_size=(2, 3), kernel_size=(2, 2), dilation=1, padding=0, stride=1)
     """
 
+    _most = 3
     output_size: Integers
     kernel_size: Integers
     dilation: Integers = 1
@@ -113,7 +114,7 @@ class Fold(_Sliding):
 
 
 @dataclass(frozen=True, repr=False)
-class Unfold(_Sliding):
+class Unfold(_Rearrangement):
     """Extract sliding windows as columns (im2col).
 
     Parameters
@@ -131,6 +132,7 @@ class Unfold(_Sliding):
            [5, 6]])
     """
 
+    _most = 3
     kernel_size: Integers
     dilation: Integers = 1
     padding: Integers = 0

@@ -176,7 +176,8 @@ def _interpolate_maps(
         )
     if align_corners is not None and not spec.align_corners:
         raise ValueError(f"align_corners has no meaning for mode {mode!r}; got align_corners={align_corners!r}")
-    if shapes.as_flag("antialias", antialias) and not spec.antialias:
+    widened = shapes.as_flag("antialias", antialias)
+    if widened and not spec.antialias:
         fitting = [name for name, other in MODES.items() if other.antialias]
         raise ValueError(f"antialias=True needs one of the modes {', '.join(map(repr, fitting))}; got {mode!r}")
     recomputed = recompute_scale_factor is not None and shapes.as_flag("recompute_scale_factor", recompute_scale_factor)
@@ -187,7 +188,7 @@ def _interpolate_maps(
     if recomputed:
         scales = (None,) * len(axes)
     aligned = align_corners is not None and shapes.as_flag("align_corners", align_corners)
-    how = _sampling(mode, aligned, bool(antialias))
+    how = _sampling(mode, aligned, widened)
     return {a: axis_map(Axis(n, m, s), how) for a, n, m, s in zip(axes, n_in, sizes, scales, strict=True)}
 
 

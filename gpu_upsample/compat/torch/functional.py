@@ -12,23 +12,6 @@ from gpu_upsample.compat.torch import operators
 from gpu_upsample.plan.shapes import as_integer, as_number
 from gpu_upsample.typing import Mode
 
-__all__ = [
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-    "fold",
-    "interpolate",
-    "max_pool1d",
-    "max_pool2d",
-    "max_pool3d",
-    "max_unpool1d",
-    "max_unpool2d",
-    "max_unpool3d",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "unfold",
-]
-
 Integers = SupportsIndex | Sequence[SupportsIndex]
 Numbers = SupportsFloat | Sequence[SupportsFloat]
 

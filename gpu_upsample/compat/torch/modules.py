@@ -8,25 +8,6 @@ from torch import Tensor, nn
 
 from gpu_upsample.compat.torch import functional
 
-__all__ = [
-    "ConvTranspose1d",
-    "ConvTranspose2d",
-    "ConvTranspose3d",
-    "Fold",
-    "MaxPool1d",
-    "MaxPool2d",
-    "MaxPool3d",
-    "MaxUnpool1d",
-    "MaxUnpool2d",
-    "MaxUnpool3d",
-    "PixelShuffle",
-    "PixelUnshuffle",
-    "Unfold",
-    "Upsample",
-    "UpsamplingBilinear2d",
-    "UpsamplingNearest2d",
-]
-
 
 class Upsample(nn.Upsample):
     """``torch.nn.Upsample`` over `interpolate`.
