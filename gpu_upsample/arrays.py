@@ -66,13 +66,13 @@ def kind_of(name: str, x: Any) -> Kind:
     """
     if type(x) is np.ndarray:
         return _own("numpy", x.shape, x.dtype)
+    library = _library(type(x).__module__)
+    if library == "cupy":
+        return _own("cupy", x.shape, x.dtype)
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array; pass {name}.filled(...) or {name}.data")
     if isinstance(x, np.ndarray) and not hasattr(x, "__cuda_array_interface__"):
         return _own("numpy", x.shape, x.dtype)
-    library = _library(type(x).__module__)
-    if library == "cupy":
-        return _own("cupy", x.shape, x.dtype)
     if library == "torch" and hasattr(x, "detach"):
         return _torch(name, x)
     if hasattr(x, "__cuda_array_interface__"):

@@ -137,7 +137,7 @@ class Route:
                 self._check_memory(home, arrays, goals)
             if self.engine != self.home:
                 results = self._run_elsewhere(arrays)
-            elif goals and all(goal.flags.c_contiguous and goal.dtype.isnative for goal in goals):
+            elif goals and all([goal.flags.c_contiguous and goal.dtype.isnative for goal in goals]):
                 self._execute(home, arrays, goals)
                 return out
             else:
@@ -169,13 +169,13 @@ class Route:
 
     def _check_memory(self, home: Any, arrays: tuple[Any, ...], goals: tuple[Any, ...]) -> None:
         """Refuse outputs that cannot be written, or share memory with an input or each other."""
-        *names, out_name = self.names
+        out_name = self.names[-1]
         for goal in goals:
             if self.home == "cpu" and not goal.flags.writeable:
                 raise ValueError(f"{out_name} must be writable, got a read-only array")
-            for name, array in zip(names, arrays, strict=True):
+            for place, array in enumerate(arrays):
                 if home.overlap(array, goal):
-                    raise ValueError(f"{out_name} must not overlap {name} in memory")
+                    raise ValueError(f"{out_name} must not overlap {self.names[place]} in memory")
         if len(goals) > 1 and any(home.overlap(*pair) for pair in combinations(goals, 2)):
             raise ValueError(f"{out_name} must not overlap another {out_name} in memory")
 

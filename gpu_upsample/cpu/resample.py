@@ -85,7 +85,7 @@ class _Job:
 
     def room(self, dtype: Any, collected: int = 1) -> list[Any]:
         """Return the scratch arrays of a thread, and one for what is collected."""
-        return [*(np.empty(size, kind) for size, kind in self.scratch), np.empty(collected, dtype)]
+        return [*[np.empty(size, kind) for size, kind in self.scratch], np.empty(collected, dtype)]
 
     def form(
         self,

@@ -52,5 +52,5 @@ def require() -> None:
 
 
 def run_step(step: Any, inputs: list[Any], outputs: list[Any]) -> None:
-    """Execute one step of a plan on flat arrays."""
+    """Execute one step of a plan on contiguous arrays."""
     _runner(type(step).__name__)(step, *inputs, *outputs)

@@ -110,7 +110,7 @@ def _run_by_product(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out
 
 
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:
-    """Compute a transposed convolution of flat arrays; `rest` is the bias, if there is one, and the output."""
+    """Compute a transposed convolution of contiguous arrays; `rest` is the bias, if there is one, and the output."""
     *biases, out = rest
     run = _run_by_product if by_product(step.direct) else _run_direct
     run(step, x, weight, biases[0] if biases else None, out)

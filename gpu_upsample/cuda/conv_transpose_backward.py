@@ -55,7 +55,7 @@ def _add_lanes(step: ReductionStep, x: Any, factors: Any, out: Any, first: int) 
 
 
 def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:
-    """Form long sums, some results at a time; all arrays are flat, `factors` is not read where there are none."""
+    """Form long sums, some results at a time; `out` is flat, and `factors` is not read where there are none."""
     if not step.batch:
         out.fill(0)
         return
@@ -134,8 +134,8 @@ def _rounded(step: ConvTransposeStep, values: Any) -> Any:
 def run_conv_transpose_backward(
     step: ConvTransposeBackwardStep, grad_output: Any, x: Any, weight: Any, *outputs: Any
 ) -> None:
-    """Compute the gradients that are needed of flat arrays."""
-    wanted = iter(outputs)
+    """Compute the gradients that are needed."""
+    wanted = (array.reshape(-1) for array in outputs)
     grad_x, grad_weight, grad_bias = (next(wanted) if need else None for need in step.needs)
     if grad_x is not None or grad_weight is not None:
         run = _run_by_product if by_product(step.direct) else _run_direct

@@ -275,5 +275,5 @@ def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
 
 
 def run_filter(step: FilterStep, x: Any, out: Any) -> None:
-    """Form the weighted sums of one step; both arrays are flat and of the step's carriers."""
+    """Form the weighted sums of one step; both arrays are contiguous and of the step's carriers."""
     _filter_launch(step, x.device.id, x.data.ptr % ACCESS, out.data.ptr % ACCESS).run(x, out)

@@ -83,7 +83,7 @@ class Launch:
     arguments: tuple[Any, ...]
 
     def run(self, x: Any, out: Any) -> None:
-        """Queue the kernel for flat arrays."""
+        """Queue the kernel for contiguous arrays."""
         arguments = (x.data.ptr, out.data.ptr, *self.arguments)
         queue(self.spec, self.threads, x.device.id, arguments, self.tables)
 

@@ -78,8 +78,8 @@ def placed(arrays: Sequence[Any]) -> AbstractContextManager[Any]:
         If they lie on different devices, or one where a GPU cannot read its items.
     """
     for array in arrays:
-        apart = () if array.flags.c_contiguous else array.strides
-        if any(number % array.itemsize for number in (array.data.ptr, *apart)):
+        size, apart = array.itemsize, () if array.flags.c_contiguous else array.strides
+        if array.data.ptr % size or (apart and any(stride % size for stride in apart)):
             place = f"{array.dtype} at {array.data.ptr:#x} with strides {array.strides}"
             raise ValueError(f"all items of an array must lie at multiples of their size; got {place}")
     if device_count() == 1:
@@ -108,13 +108,13 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 def words(x: Any, dtype: str) -> Any:
-    """Return the scalars of `x`, of a dtype of that name, as a flat array of their carrier.
+    """Return the scalars of `x`, of a dtype of that name, as a contiguous array of their carrier, of any shape.
 
-    Where `x` is contiguous, nothing is copied.
+    That is `x` itself if it is one: kernels take addresses, and making an array costs as much as all else.
     """
-    flat = (x if x.flags.c_contiguous else held(cupy().ascontiguousarray(x))).reshape(-1)
+    whole = x if x.flags.c_contiguous else held(cupy().ascontiguousarray(x))
     carrier = _carrier(dtype)
-    return flat if flat.dtype is carrier else flat.view(carrier)
+    return whole if whole.dtype is carrier else whole.reshape(-1).view(carrier)
 
 
 @lru_cache(maxsize=64)
@@ -139,14 +139,11 @@ def overlap(x: Any, out: Any) -> bool:
 
 
 def _extent(x: Any) -> tuple[int, int]:
-    first = int(x.data.ptr)
+    first = x.data.ptr
     if x.flags.c_contiguous or x.size == 0:
-        return first, first + int(x.nbytes)
+        return first, first + x.nbytes
     reach = [(n - 1) * stride for n, stride in zip(x.shape, x.strides, strict=True)]
-    return (
-        first + sum(r for r in reach if r < 0),
-        first + sum(r for r in reach if r > 0) + int(x.itemsize),
-    )
+    return first + sum(r for r in reach if r < 0), first + sum(r for r in reach if r > 0) + x.itemsize
 
 
 @dataclass(frozen=True, eq=False)

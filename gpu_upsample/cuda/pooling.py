@@ -45,7 +45,7 @@ def furthest_place(step: PoolStep) -> int:
 
 
 def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
-    """Find the largest sample of every window; the arrays are flat and of the step's carriers."""
+    """Find the largest sample of every window; the arrays are contiguous and of the step's carriers."""
     lanes = lanes_of_row(step.size_out[2], out)
     if indices is not None:  # positions are stored two at a time
         lanes = gcd(lanes, max(1, _LANES * (1 - int(indices.data.ptr) // 8 % 2)))

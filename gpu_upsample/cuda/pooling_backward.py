@@ -42,7 +42,7 @@ def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
     flag.fill(0)
     _queue_check(step, indices, int(flag.data.ptr))
     if int(memory.to_host(flag)[0]):
-        raise window_error(step, memory.to_host(indices))
+        raise window_error(step, memory.to_host(indices).reshape(-1))
 
 
 @kept
@@ -54,7 +54,7 @@ def _tables(step: PoolBackwardStep, device: int) -> tuple[tuple[int, ...], int, 
 
 
 def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any) -> None:
-    """Add up the gradients of the windows that chose each sample; the arrays are flat, `grad` and `out` carriers."""
+    """Add up the gradients of the windows that chose each sample; `grad` and `out` are of the step's carrier."""
     _check_windows(step, indices)
     pool = step.forward
     steps, most, tables = _tables(step, out.device.id)
@@ -69,8 +69,8 @@ def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any)
 
 # ---- unpooling ----------------------------------------------------------------------------------------------
 def run_unpool_backward(step: UnpoolBackwardStep, grad: Any, indices: Any, out: Any) -> None:
-    """Fetch the gradient of every sample that was not replaced; `grad` and `out` are flat and carriers."""
-    unpool = step.forward
+    """Fetch the gradient of every sample that was not replaced; `grad` and `out` are of the step's carrier."""
+    unpool, indices = step.forward, indices.reshape(-1)
     check_indices(unpool, indices)
     bits = np.dtype(f"u{unpool.storage.itemsize}")
     grad, out = (array.view(bits).reshape(-1, unpool.parts) for array in (grad, out))

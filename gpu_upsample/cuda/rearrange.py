@@ -49,7 +49,7 @@ def _most_lanes(factor: int, itemsize: int) -> int:
 
 
 def run_shuffle(step: ShuffleStep, x: Any, out: Any) -> None:
-    """Move the pixels of one step; both arrays are flat."""
+    """Move the pixels of one step; both arrays are contiguous."""
     bits = f"u{step.itemsize}"
     x, out = x.view(bits), out.view(bits)
     width, factor = step.width * step.words, step.factor if step.factor <= _FACTORS else 0
@@ -71,7 +71,7 @@ def _unfold_tables(step: UnfoldStep, device: int) -> memory.Tables:
 
 
 def run_unfold(step: UnfoldStep, x: Any, out: Any) -> None:
-    """Copy the samples of one step; both arrays are flat."""
+    """Copy the samples of one step; both arrays are contiguous."""
     bits = f"u{step.itemsize}"
     x, out = x.view(bits), out.view(bits)
     width = step.width * step.words
@@ -96,7 +96,7 @@ def _axis(axis: Reach, table: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def run_fold(step: FoldStep, columns: Any, *arrays: Any) -> None:
-    """Add up the columns of one step; `arrays` are the bias, if there is one, and the output, all flat."""
+    """Add up the columns of one step; `arrays` are the bias, if there is one, and the output, all contiguous."""
     *bias, out = arrays
     deep, high, wide = step.axes
     width = wide.n_out * step.parts

@@ -77,5 +77,5 @@ def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:
-    """Copy the selected samples of one step; both arrays are flat and of the step's carriers."""
+    """Copy the selected samples of one step; both arrays are contiguous and of the step's carriers."""
     _select_launch(step, x.device.id, x.data.ptr % ACCESS, out.data.ptr % ACCESS).run(x, out)

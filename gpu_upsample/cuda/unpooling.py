@@ -75,7 +75,8 @@ def elections(step: UnpoolStep, indices: Any) -> Iterator[tuple[slice, slice, An
 
 
 def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
-    """Put samples where their indices say, into zeros; `x` and `out` are flat and of the step's carrier."""
+    """Put samples where their indices say, into zeros; `x` and `out` are of the step's carrier."""
+    indices = indices.reshape(-1)
     check_indices(step, indices)
     bits = np.dtype(f"u{step.storage.itemsize}")
     x, out = (array.view(bits).reshape(-1, step.parts) for array in (x, out))

@@ -37,9 +37,15 @@ class _Unwritten(bytes):
 _PLAIN = frozenset((type(None), bool, int, float, str))
 
 
+def _is_plain(value: Any) -> bool:
+    """Say whether a value is a number or text of Python's own, or a tuple of these."""
+    kind = type(value)
+    return kind in _PLAIN or (kind is tuple and _PLAIN.issuperset(map(type, value)))
+
+
 def plain(value: Any) -> Any:
     """Return arrays, NumPy's scalars and whatever has items as Python's numbers and tuples, all the way down."""
-    if type(value) in _PLAIN:
+    if _is_plain(value):
         return value
     if hasattr(value, "tolist"):
         return plain(value.tolist())
@@ -54,7 +60,8 @@ def plain(value: Any) -> Any:
 
 def written(arguments: tuple[Any, ...]) -> bytes:
     """Return the arguments of a call as bytes: 2, 2.0 and True are equal, but not the same argument."""
-    given = arguments if _PLAIN.issuperset(map(type, arguments)) else tuple(map(plain, arguments))
+    is_written = _is_plain(arguments) or all(map(_is_plain, arguments))
+    given = arguments if is_written else tuple(map(plain, arguments))
     try:
         return marshal.dumps(given, 2)  # from version 3 on, equal arguments may differ in their bytes
     except ValueError:  # something that is no argument: the plan will say so
