@@ -137,7 +137,7 @@ class Route:
                 self._check_memory(home, arrays, goals)
             if self.engine != self.home:
                 results = self._run_elsewhere(arrays)
-            elif goals and all([goal.flags.c_contiguous and goal.dtype.isnative for goal in goals]):
+            elif goals and all(goal.flags.c_contiguous and goal.dtype.isnative for goal in goals):
                 self._execute(home, arrays, goals)
                 return out
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -14,7 +15,7 @@ from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.rearrange import run_fold
-from gpu_upsample.cuda.run import NARROW, queue
+from gpu_upsample.cuda.run import NARROW, Launch, runner
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.dtypes import STORAGE
@@ -33,21 +34,29 @@ def _tables(step: ConvTransposeStep, device: int) -> memory.Tables:
     return memory.upload(tuple(table.astype(np.uint32) for table in tables))
 
 
-def _run_direct(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
-    total = out.size // step.parts
-    wide = max(x.size, weight.size, out.size) + THREADS >= NARROW
+def _direct_launch(step: ConvTransposeStep, device: int, *places: int) -> Launch:
+    """Return the launch that forms each sum by itself: for the input, the output, the weight and the bias."""
+    inputs = prod((step.batch, step.groups, step.channels_in, *step.size_in))
+    outputs = prod((step.batch, step.groups, step.channels_out, *step.size_out))
+    weights = prod((step.groups, step.channels_in, step.channels_out, *step.kernel))
+    wide = max(inputs, outputs, weights) * step.parts + THREADS >= NARROW
     conjugate = step.adjoint and step.parts > 1
     spec = ConvTransposeSpec(step.storage.name, step.parts, step.bias, step.channels_last, wide, conjugate)
     sizes = (
-        total, step.channels_in, step.channels_out, step.channels_out * step.groups, *step.size_in[1:],
+        outputs, step.channels_in, step.channels_out, step.channels_out * step.groups, *step.size_in[1:],
         *step.size_out, *step.kernel[1:], *step.strides(step.size_in, step.channels_in), *step.weight_strides,
     )  # fmt: skip
-    tables, held = _tables(step, x.device.id), weight if bias is None else bias
+    tables = _tables(step, device)
     steps = ((pairs.place_step % NARROW, pairs.tap_step) for pairs in step.pairs)
-    axes = [(*tables.addresses[3 * i : 3 * i + 3], *pair) for i, pair in enumerate(steps)]
-    pointers = (int(array.data.ptr) for array in (x, out, weight, held))
-    arguments = (*pointers, *sizes, *(part for axis in axes for part in axis))
-    queue(spec, total, x.device.id, arguments, tables)
+    axes = ((*tables.addresses[3 * i : 3 * i + 3], *pair) for i, pair in enumerate(steps))
+    return Launch(spec, outputs, (*sizes, *chain.from_iterable(axes)), tables)
+
+
+_launch_directly = runner(_direct_launch)
+
+
+def _run_direct(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
+    _launch_directly(step, x, out, weight, weight if bias is None else bias)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -17,7 +18,7 @@ from gpu_upsample.cuda.conv_transpose import (
 )
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.rearrange import run_fold, run_unfold
-from gpu_upsample.cuda.run import NARROW, queue
+from gpu_upsample.cuda.run import NARROW, Launch
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep, ReductionStep, rounding
@@ -49,9 +50,7 @@ def _add_lanes(step: ReductionStep, x: Any, factors: Any, out: Any, first: int) 
     )  # fmt: skip
     tables = _tables(step, x.device.id)
     axes = ((*tables.addresses[3 * i : 3 * i + 3], axis.stride % NARROW) for i, axis in enumerate(step.axes))
-    pointers = (int(array.data.ptr) for array in (x, out, factors))
-    arguments = (*pointers, *sizes, *(part for axis in axes for part in axis))
-    queue(spec, total, x.device.id, arguments, tables)
+    Launch(spec, total, (*sizes, *chain.from_iterable(axes)), tables).run(x, out, factors)
 
 
 def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.filter_spec import GROUP, FilterSpec, row_record
-from gpu_upsample.cuda.grid import ACCESS, Launch, extent, fits, grid, is_wide, lines_of
+from gpu_upsample.cuda.grid import extent, fits, grid, is_wide, lines_of
+from gpu_upsample.cuda.run import ACCESS, Launch, runner
 from gpu_upsample.cuda.spans import NO_SPAN, PIXEL, SHORT, Span, find_span
 from gpu_upsample.cuda.volumes import VolumeStep
 from gpu_upsample.plan.cache import kept
@@ -257,9 +258,8 @@ def filter_lanes(step: FilterStep, x: int, out: int) -> int:
     return next(lanes for lanes in lane_counts(step) if usable(lanes))
 
 
-@kept
 def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
-    """Return the launch for arrays on a device at these addresses, modulo an access."""
+    """Return the launch of the weighted sums of one step."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), extent(step)
     threads, *place = grid(step, lanes, device)
     span = _columns_of(step, lanes).span
@@ -271,9 +271,7 @@ def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
         *place, rows_in, rows_out, width_in, width_out, inner, *table[:3], rows, *table[3:7], columns, table[7],
         *limits, *lines_of(step), *table[8:], np.dtype(step.result.accumulator).type(step.fill),
     )  # fmt: skip
-    return Launch(filter_spec(step, lanes, is_wide(step, lanes), x), threads, tables, arguments)
+    return Launch(filter_spec(step, lanes, is_wide(step, lanes), x), threads, arguments, tables)
 
 
-def run_filter(step: FilterStep, x: Any, out: Any) -> None:
-    """Form the weighted sums of one step; both arrays are contiguous and of the step's carriers."""
-    _filter_launch(step, x.device.id, x.data.ptr % ACCESS, out.data.ptr % ACCESS).run(x, out)
+run_filter = runner(_filter_launch)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import gcd, prod
-from typing import Any
 
 from gpu_upsample.cuda import memory
-from gpu_upsample.cuda.filter_spec import FilterSpec
 from gpu_upsample.cuda.kernels import THREADS
-from gpu_upsample.cuda.run import NARROW, queue
-from gpu_upsample.cuda.select_kernels import SelectSpec
+from gpu_upsample.cuda.run import ACCESS, NARROW
 from gpu_upsample.cuda.volumes import VolumeStep
 from gpu_upsample.plan.steps import FilterStep, SelectStep
-
-ACCESS = 16
-"""Bytes of a vector access."""
 
 # Threads that keep a multiprocessor half as busy as it can be.
 _BUSY = 1 << 10
@@ -71,21 +64,6 @@ def fits(lanes: int, *arrays: tuple[int, int, int]) -> bool:
         return width % lanes == 0 and address % (gcd(lanes, ACCESS // itemsize) * itemsize) == 0
 
     return all(aligned(*array) for array in arrays)
-
-
-@dataclass(frozen=True)
-class Launch:
-    """All of a launch but the arrays."""
-
-    spec: FilterSpec | SelectSpec
-    threads: int
-    tables: memory.Tables
-    arguments: tuple[Any, ...]
-
-    def run(self, x: Any, out: Any) -> None:
-        """Queue the kernel for contiguous arrays."""
-        arguments = (x.data.ptr, out.data.ptr, *self.arguments)
-        queue(self.spec, self.threads, x.device.id, arguments, self.tables)
 
 
 def extent(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import gcd
-from typing import Any
+from math import gcd, prod
 
 import numpy as np
 
 from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.pooling_kernels import PoolSpec
-from gpu_upsample.cuda.run import NARROW, queue
+from gpu_upsample.cuda.run import ACCESS, NARROW, Launch, runner
 from gpu_upsample.plan.pooling import PoolStep
 
 # A window along a row up to this length is unrolled.
@@ -20,11 +19,14 @@ _UNROLLED = 4
 _LANES = 4
 
 
-def lanes_of_row(length: int, *arrays: Any) -> int:
-    """Return how many neighbours of rows of this length a thread may store at once."""
+def lanes_of_row(length: int, *places: tuple[int, int]) -> int:
+    """Return how many neighbours of rows of this length a thread may store at once.
+
+    `places` are the addresses of the arrays, modulo an access, and the bytes of their items.
+    """
     lanes = gcd(_LANES, length)
-    for array in arrays:
-        lanes = min(gcd(lanes, int(array.data.ptr) // array.itemsize), max(1, 16 // array.itemsize))
+    for address, itemsize in places:
+        lanes = min(gcd(lanes, address // itemsize), max(1, ACCESS // itemsize))
     return lanes
 
 
@@ -44,20 +46,23 @@ def furthest_place(step: PoolStep) -> int:
     return max(end + p for end, p in zip(_ends(step), step.padding, strict=True))
 
 
-def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
-    """Find the largest sample of every window; the arrays are contiguous and of the step's carriers."""
-    lanes = lanes_of_row(step.size_out[2], out)
+def _pool_launch(step: PoolStep, device: int, x: int, out: int, indices: int | None = None) -> Launch:
+    """Return the launch that finds the largest sample of every window."""
+    lanes = lanes_of_row(step.size_out[2], (out, step.storage.itemsize))
     if indices is not None:  # positions are stored two at a time
-        lanes = gcd(lanes, max(1, _LANES * (1 - int(indices.data.ptr) // 8 % 2)))
+        lanes = gcd(lanes, max(1, _LANES * (1 - indices // 8 % 2)))
     edges = any(p or end >= n for end, p, n in zip(_ends(step), step.padding, step.size_in, strict=True))
     columns = step.kernel[2] if step.kernel[2] <= _UNROLLED else 0
-    wide = max(x.size, out.size + THREADS * lanes, furthest_place(step)) >= NARROW
+    size = step.planes * prod(step.size_out)
+    wide = max(step.planes * prod(step.size_in), size + THREADS * lanes, furthest_place(step)) >= NARROW
     numbered = step.numbering is not None
     spec = PoolSpec(step.storage.name, indices is not None, columns, edges, lanes, wide, numbered)
-    device = x.device.id
-    where = _nothing(device).addresses[0] if indices is None else int(indices.data.ptr)  # or nothing is written there
+    nowhere = () if indices is not None else _nothing(device).addresses  # nothing is written there
     arguments = (
-        int(x.data.ptr), int(out.data.ptr), where, out.size, *step.size_in, *step.size_out, *step.kernel, *step.stride,
-        *step.padding, *step.dilation, *(step.numbering or (0, 0, 0, 0)),
+        *nowhere, size, *step.size_in, *step.size_out, *step.kernel, *step.stride, *step.padding, *step.dilation,
+        *(step.numbering or (0, 0, 0, 0)),
     )  # fmt: skip
-    queue(spec, out.size // lanes, device, arguments)
+    return Launch(spec, size // lanes, arguments)
+
+
+run_pool = runner(_pool_launch)

@@ -11,7 +11,7 @@ from gpu_upsample.cuda import flags, memory
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.pooling import furthest_place, lanes_of_row
 from gpu_upsample.cuda.pooling_backward_kernels import PoolBackwardSpec, UnpoolBackwardSpec, WindowsSpec
-from gpu_upsample.cuda.run import NARROW, queue
+from gpu_upsample.cuda.run import NARROW, Launch
 from gpu_upsample.cuda.unpooling import check_indices, elections
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep, window_error
@@ -26,11 +26,8 @@ def _queue_check(step: PoolBackwardStep, indices: Any, flag: int) -> None:
     pool = step.forward
     wide = max(indices.size + THREADS, prod(pool.size_in), furthest_place(pool)) >= NARROW
     spec = WindowsSpec(str(indices.dtype), max(pool.dilation) > 1, wide)
-    arguments = (
-        int(indices.data.ptr), flag, indices.size, *pool.size_in, *pool.size_out, *pool.kernel, *pool.stride,
-        *pool.padding, *pool.dilation,
-    )  # fmt: skip
-    queue(spec, indices.size, indices.device.id, arguments)
+    sizes = (*pool.size_in, *pool.size_out, *pool.kernel, *pool.stride, *pool.padding, *pool.dilation)
+    Launch(spec, indices.size, (flag, indices.size, *sizes)).run(indices)
 
 
 def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
@@ -58,13 +55,12 @@ def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any)
     _check_windows(step, indices)
     pool = step.forward
     steps, most, tables = _tables(step, out.device.id)
-    lanes = lanes_of_row(pool.size_in[2], out)
+    lanes = lanes_of_row(pool.size_in[2], (out.data.ptr, out.itemsize))
     wide = max(grad.size, out.size + THREADS * lanes) >= NARROW
     columns = most if most <= _UNROLLED else 0
     spec = PoolBackwardSpec(pool.storage.name, str(indices.dtype), columns, lanes, wide)
-    sizes = (out.size, *pool.size_in, *pool.size_out, *steps)
-    pointers = (int(array.data.ptr) for array in (grad, out, indices))
-    queue(spec, out.size // lanes, out.device.id, (*pointers, *sizes, *tables.addresses), tables)
+    arguments = (out.size, *pool.size_in, *pool.size_out, *steps, *tables.addresses)
+    Launch(spec, out.size // lanes, arguments, tables).run(grad, out, indices)
 
 
 # ---- unpooling ----------------------------------------------------------------------------------------------
@@ -76,6 +72,6 @@ def run_unpool_backward(step: UnpoolBackwardStep, grad: Any, indices: Any, out: 
     grad, out = (array.view(bits).reshape(-1, unpool.parts) for array in (grad, out))
     for sources, places, votes, wide in elections(unpool, indices):
         chosen = indices[sources]
-        pointers = (int(array.data.ptr) for array in (grad[places], out[sources], chosen, votes))
         spec = UnpoolBackwardSpec(unpool.storage.itemsize, unpool.parts, str(indices.dtype), wide)
-        queue(spec, chosen.size, out.device.id, (*pointers, chosen.size, unpool.n_in, unpool.n_out))
+        one_by_one = Launch(spec, chosen.size, (chosen.size, unpool.n_in, unpool.n_out))
+        one_by_one.run(grad[places], out[sources], chosen, votes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import gcd
+from itertools import chain
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.rearrange_kernels import FoldSpec, ShuffleSpec, UnfoldSpec
-from gpu_upsample.cuda.run import NARROW, queue
+from gpu_upsample.cuda.run import ACCESS, NARROW, Launch, runner
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
 from gpu_upsample.plan.windows import Reach
@@ -19,21 +20,20 @@ from gpu_upsample.plan.windows import Reach
 _FACTORS, _TAPS = 8, 4
 # Words that a thread may keep in registers.
 _REGISTERS = 32
-# The widest load or store, in bytes.
-_VECTOR = 16
 
 
-def _lanes(most: int, width: int, arrays: tuple[Any, ...]) -> tuple[int, int]:
-    """Return how many neighbours of a row a thread owns, and how many of them it moves at once."""
-    lanes = access = gcd(most, width)
-    for array in arrays:
-        access = gcd(access, int(array.data.ptr) // array.itemsize, _VECTOR // array.itemsize)
-    return lanes, access
+def _lanes(most: int, width: int, itemsize: int, *addresses: int) -> tuple[int, int]:
+    """Return how many neighbours of a row a thread owns, and how many of them it moves at once.
+
+    The addresses, modulo an access, are those of arrays with items of so many bytes.
+    """
+    lanes = gcd(most, width)
+    return lanes, gcd(lanes, ACCESS // itemsize, *(address // itemsize for address in addresses))
 
 
-def _wide(x: Any, out: Any, lanes: int) -> bool:
+def _wide(size_in: int, size_out: int, lanes: int) -> bool:
     """Say whether flat indices need 64 bits."""
-    return bool(max(x.size, out.size) + THREADS * lanes >= NARROW)
+    return max(size_in, size_out) + THREADS * lanes >= NARROW
 
 
 # ---- shuffle ------------------------------------------------------------------------------------------------
@@ -45,23 +45,25 @@ def _shuffle_tables(step: ShuffleStep, device: int) -> memory.Tables:
 def _most_lanes(factor: int, itemsize: int) -> int:
     """Return how many words of every small row a thread may hold: a vector, if the registers suffice."""
     kept = _REGISTERS // (factor * max(1, itemsize // 4))
-    return min(_VECTOR // itemsize, 1 << (kept.bit_length() - 1))
+    return min(ACCESS // itemsize, 1 << (kept.bit_length() - 1))
 
 
-def run_shuffle(step: ShuffleStep, x: Any, out: Any) -> None:
-    """Move the pixels of one step; both arrays are contiguous."""
-    bits = f"u{step.itemsize}"
-    x, out = x.view(bits), out.view(bits)
+def _shuffle_launch(step: ShuffleStep, device: int, x: int, out: int) -> Launch:
+    """Return the launch that moves the pixels of one step."""
     width, factor = step.width * step.words, step.factor if step.factor <= _FACTORS else 0
     lanes, access = step.words, 1
     if factor:
-        lanes, access = _lanes(max(step.words, _most_lanes(factor, step.itemsize)), width, (x, out))
+        lanes, access = _lanes(max(step.words, _most_lanes(factor, step.itemsize)), width, step.itemsize, x, out)
     rows, groups = step.planes * len(step.rows), width // lanes
-    spec = ShuffleSpec(step.itemsize, step.words, factor, step.enlarge, lanes, access, _wide(x, out, lanes * factor))
+    size = rows * step.factor * width
+    wide = _wide(size, size, lanes * factor)
+    spec = ShuffleSpec(step.itemsize, step.words, factor, step.enlarge, lanes, access, wide)
     sizes = (rows, groups, len(step.rows), len(step.rows) * step.factor, width, step.apart, step.factor)
-    tables = _shuffle_tables(step, x.device.id)
-    arguments = (int(x.data.ptr), int(out.data.ptr), *sizes, *tables.addresses)
-    queue(spec, rows * groups, x.device.id, arguments, tables)
+    tables = _shuffle_tables(step, device)
+    return Launch(spec, rows * groups, (*sizes, *tables.addresses), tables)
+
+
+run_shuffle = runner(_shuffle_launch)
 
 
 # ---- unfold -------------------------------------------------------------------------------------------------
@@ -70,18 +72,19 @@ def _unfold_tables(step: UnfoldStep, device: int) -> memory.Tables:
     return memory.upload((step.rows.astype(np.uint32), step.shift.astype(np.uint32)))  # modulo 2**32
 
 
-def run_unfold(step: UnfoldStep, x: Any, out: Any) -> None:
-    """Copy the samples of one step; both arrays are contiguous."""
-    bits = f"u{step.itemsize}"
-    x, out = x.view(bits), out.view(bits)
+def _unfold_launch(step: UnfoldStep, device: int, x: int, out: int) -> Launch:
+    """Return the launch that copies the samples of one step."""
     width = step.width * step.words
-    lanes, access = _lanes(4, width, (out,))
+    lanes, access = _lanes(4, width, step.itemsize, out)
     rows, groups = step.planes * len(step.rows), width // lanes
-    spec = UnfoldSpec(step.itemsize, step.words, lanes, access, _wide(x, out, lanes))
+    wide = _wide(step.planes * step.rows_in * step.width_in * step.words, rows * width, lanes)
+    spec = UnfoldSpec(step.itemsize, step.words, lanes, access, wide)
     sizes = (rows, groups, len(step.rows), step.rows_in, width, step.width_in, step.stride)
-    tables = _unfold_tables(step, x.device.id)
-    arguments = (int(x.data.ptr), int(out.data.ptr), *sizes, *tables.addresses)
-    queue(spec, rows * groups, x.device.id, arguments, tables)
+    tables = _unfold_tables(step, device)
+    return Launch(spec, rows * groups, (*sizes, *tables.addresses), tables)
+
+
+run_unfold = runner(_unfold_launch)
 
 
 # ---- fold ---------------------------------------------------------------------------------------------------
@@ -95,20 +98,27 @@ def _axis(axis: Reach, table: tuple[int, ...]) -> tuple[int, ...]:
     return (*table, axis.n_windows, axis.kernel, axis.window_step, axis.tap_step)
 
 
+def _fold_launch(step: FoldStep, device: int, columns: int, out: int, bias: int) -> Launch:
+    """Return the launch that adds up the columns of one step."""
+    deep, high, wide = step.axes
+    width = wide.n_out * step.parts
+    lanes, access = _lanes(ACCESS // np.dtype(step.result.accumulator).itemsize, width, step.result.itemsize, out)
+    rows, groups = step.planes * step.channels * deep.n_out * high.n_out, width // lanes
+    size_in = prod((step.planes, step.channels, step.taps, step.windows, step.parts))
+    spec = FoldSpec(
+        step.source.name, step.result.name, step.bias.name if step.bias else "", step.parts,
+        wide.most if wide.most <= _TAPS else -1, lanes, access, _wide(size_in, prod(step.shape_out), lanes),
+    )  # fmt: skip
+    sizes = (rows, groups, step.channels, deep.n_out, high.n_out, width)
+    tables = _fold_tables(step, device)
+    axes = (_axis(axis, tables.addresses[3 * i : 3 * i + 3]) for i, axis in enumerate(step.axes))
+    return Launch(spec, rows * groups, (*sizes, *chain.from_iterable(axes)), tables)
+
+
+_launch_fold = runner(_fold_launch)
+
+
 def run_fold(step: FoldStep, columns: Any, *arrays: Any) -> None:
     """Add up the columns of one step; `arrays` are the bias, if there is one, and the output, all contiguous."""
     *bias, out = arrays
-    deep, high, wide = step.axes
-    width = wide.n_out * step.parts
-    lanes, access = _lanes(16 // np.dtype(step.result.accumulator).itemsize, width, (out,))
-    rows, groups = step.planes * step.channels * deep.n_out * high.n_out, width // lanes
-    spec = FoldSpec(
-        step.source.name, step.result.name, step.bias.name if step.bias else "", step.parts,
-        wide.most if wide.most <= _TAPS else -1, lanes, access, _wide(columns, out, lanes),
-    )  # fmt: skip
-    pointers = (int(array.data.ptr) for array in (columns, out, bias[0] if bias else columns))
-    sizes = (rows, groups, step.channels, deep.n_out, high.n_out, width)
-    tables = _fold_tables(step, columns.device.id)
-    axes = (_axis(axis, tables.addresses[3 * i : 3 * i + 3]) for i, axis in enumerate(step.axes))
-    arguments = (*pointers, *sizes, *(part for axis in axes for part in axis))
-    queue(spec, rows * groups, columns.device.id, arguments, tables)
+    _launch_fold(step, columns, out, *(bias or [columns]))

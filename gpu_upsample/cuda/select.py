@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from gpu_upsample.cuda import memory
-from gpu_upsample.cuda.grid import ACCESS, Launch, extent, fits, grid, is_wide
+from gpu_upsample.cuda.grid import extent, fits, grid, is_wide
+from gpu_upsample.cuda.run import ACCESS, Launch, runner
 from gpu_upsample.cuda.select_kernels import SelectSpec
 from gpu_upsample.cuda.spans import NO_SPAN, PIXEL, SHORT, Span, find_span
 from gpu_upsample.plan.cache import kept
@@ -63,9 +62,8 @@ def select_lanes(step: SelectStep, x: int, out: int) -> int:
     return next(lanes for lanes in select_lane_counts(step) if fits(lanes, *vectors))
 
 
-@kept
 def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
-    """Return the launch for arrays on a device at these addresses, modulo an access."""
+    """Return the launch that copies the selected samples of one step."""
     lanes, (rows_in, rows_out, width_in, width_out, inner) = select_lanes(step, x, out), extent(step)
     threads, *place = grid(step, lanes, device)
     span, tables = select_span(step, lanes), _select_tables(step, device)
@@ -73,9 +71,7 @@ def _select_launch(step: SelectStep, device: int, x: int, out: int) -> Launch:
         *place, rows_in, rows_out, width_in, width_out, inner, *tables.addresses,
         span.start * inner, span.stop * inner, lanes, step.source.bits(step.fill),
     )  # fmt: skip
-    return Launch(select_spec(step, lanes, is_wide(step, lanes)), threads, tables, arguments)
+    return Launch(select_spec(step, lanes, is_wide(step, lanes)), threads, arguments, tables)
 
 
-def run_select(step: SelectStep, x: Any, out: Any) -> None:
-    """Copy the selected samples of one step; both arrays are contiguous and of the step's carriers."""
-    _select_launch(step, x.device.id, x.data.ptr % ACCESS, out.data.ptr % ACCESS).run(x, out)
+run_select = runner(_select_launch)

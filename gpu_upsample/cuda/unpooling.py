@@ -11,7 +11,7 @@ import numpy as np
 from gpu_upsample.cuda import flags, memory
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.pooling import lanes_of_row
-from gpu_upsample.cuda.run import NARROW, queue
+from gpu_upsample.cuda.run import ACCESS, NARROW, Launch
 from gpu_upsample.cuda.unpooling_kernels import SOURCES, FetchSpec, FillSpec, PlaceSpec, VoteSpec
 from gpu_upsample.plan.pooling import UnpoolStep, index_error
 
@@ -51,9 +51,8 @@ def _batches(step: UnpoolStep, size: int) -> Iterator[tuple[slice, slice, Any, b
 
 
 def _vote(step: UnpoolStep, chosen: Any, votes: Any, spec: VoteSpec) -> None:
-    device = chosen.device.id
-    arguments = (int(chosen.data.ptr), int(votes.data.ptr), flags.address(device), chosen.size, step.n_in, step.n_out)
-    queue(spec, -(-chosen.size // SOURCES), device, arguments)
+    arguments = (flags.address(chosen.device.id), chosen.size, step.n_in, step.n_out)
+    Launch(spec, -(-chosen.size // SOURCES), arguments).run(chosen, votes)
 
 
 def elections(step: UnpoolStep, indices: Any) -> Iterator[tuple[slice, slice, Any, bool]]:
@@ -100,7 +99,7 @@ def _windows_of_thread(step: UnpoolStep, x: Any, indices: Any, out: Any) -> int:
         return (
             width % windows == 0
             and windows * length <= _LANES
-            and all(int(array.data.ptr) % (gcd(windows * scalars * array.itemsize, 16)) == 0 for array, scalars in held)
+            and all(array.data.ptr % gcd(windows * scalars * array.itemsize, ACCESS) == 0 for array, scalars in held)
         )
 
     return next((windows for windows in (4, 2, 1) if fits(windows)), 0)
@@ -109,22 +108,20 @@ def _windows_of_thread(step: UnpoolStep, x: Any, indices: Any, out: Any) -> int:
 def _fetch(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
     for sources, places, votes, wide in elections(step, indices):
         source, target = x[sources], out[places]
-        lanes = lanes_of_row(target.size, target, votes)
-        pointers = (int(array.data.ptr) for array in (source, target, votes))
+        lanes = lanes_of_row(target.size, *((array.data.ptr, array.itemsize) for array in (target, votes)))
         spec = FetchSpec(step.storage.itemsize, step.parts, lanes, wide)
-        queue(spec, target.size // lanes, out.device.id, (*pointers, target.size))
+        Launch(spec, target.size // lanes, (target.size,)).run(source, target, votes)
 
 
 def _fill_windows(step: UnpoolStep, x: Any, indices: Any, out: Any, windows: int) -> None:
     assert step.windows is not None
     size, (depth_taps, row_taps, length) = step.windows
-    device, word, kind = out.device.id, step.storage.itemsize, str(indices.dtype)
+    word, kind, flag = step.storage.itemsize, str(indices.dtype), flags.address(out.device.id)
     for sources, places, votes, wide in _batches(step, _STRAY_BYTES):
         source, chosen, target = x[sources], indices[sources], out[places]
-        pointers = tuple(int(array.data.ptr) for array in (source, target, chosen, votes))
-        pointers = (*pointers, flags.address(device))
+        number, arrays = chosen.size, (source, target, chosen, votes)
         fill = FillSpec(word, step.parts, kind, length, windows, wide)
-        queue(fill, chosen.size // windows, device, (*pointers, chosen.size, *size, depth_taps, row_taps))
+        Launch(fill, number // windows, (flag, number, *size, depth_taps, row_taps)).run(*arrays)
         _vote(step, chosen, votes, VoteSpec(kind, wide, only_if_strayed=True))
         place = PlaceSpec(word, step.parts, kind, wide)
-        queue(place, -(-chosen.size // SOURCES), device, (*pointers, chosen.size, step.n_in, step.n_out))
+        Launch(place, -(-number // SOURCES), (flag, number, step.n_in, step.n_out)).run(*arrays)

@@ -112,7 +112,7 @@ class ConvTransposeStep:
         whole = prod(size) * channels * self.groups
         return (whole, 1, channels * self.groups) if self.channels_last else (whole, prod(size), 1)
 
-    # ---- flat arrays of NumPy or CuPy, for matrix products ----
+    # ---- contiguous arrays of NumPy or CuPy, for matrix products ----
     def numbers(self, x: Any) -> Any:
         """Return stored words as numbers that BLAS can multiply."""
         if self.storage.name == "bfloat16":
