@@ -22,7 +22,7 @@ class Twin:
     def __call__(self, operator: Any, *arrays: Any, **options: Any) -> Any:
         from tests import twin
 
-        with twin.installed():
+        with self._installed():
             results = operator(*map(twin.to_twin, arrays), **options)
 
         def checked(result: Any) -> Any:
@@ -30,6 +30,23 @@ class Twin:
             return np.asarray(result)
 
         return each(checked, results)
+
+    def _installed(self) -> Any:
+        from tests import twin
+
+        return twin.installed()
+
+
+class PTX(Twin):
+    """What the compiler for GPUs makes of the kernels, interpreted."""
+
+    name = "ptx"
+    marks: tuple[Any, ...] = (pytest.mark.thorough,)
+
+    def _installed(self) -> Any:
+        from tests import ptx
+
+        return ptx.installed()
 
 
 class Device:
@@ -42,4 +59,4 @@ class Device:
         return operator(*arrays, backend="cuda", **options)
 
 
-DEVICES: tuple[type[Any], ...] = (Twin, Device)
+DEVICES: tuple[type[Any], ...] = (Twin, PTX, Device)

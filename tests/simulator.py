@@ -87,12 +87,9 @@ SIMULATOR = SimpleNamespace(
 )
 
 
-launched = []
-
-
 def run(spec, device, stream, blocks, arguments):
     """Run a kernel as `launch.launch` would, in the simulator."""
-    launched.append(spec)
+    twin_memory.launched.append(spec)
     builder, signature = KERNELS[type(spec)]
     kernel = numba.cuda.jit(builder(SIMULATOR, spec))
     kernel[blocks, THREADS](*twin_memory.typed_arguments(signature(spec), arguments))
@@ -129,7 +126,7 @@ def main():
         pairs = zip(got, expected, strict=True) if isinstance(expected, tuple) else [(got, expected)]
         for actual, wanted in pairs:
             np.testing.assert_array_equal(np.asarray(actual), wanted)
-    filters = [spec for spec in launched if isinstance(spec, FilterSpec)]
+    filters = [spec for spec in twin_memory.launched if isinstance(spec, FilterSpec)]
     assert {"span", "apart", "walk", "none"} <= {spec.columns for spec in filters}
     assert any(spec.dealt for spec in filters)
     assert any(spec.lines for spec in filters)

@@ -1,4 +1,4 @@
-"""Calls that nobody thought of: `resize` and its gradient on the host twin give the CPU backend's bits."""
+"""Calls that nobody thought of: `resize` and its gradient by CUDA kernels give the CPU backend's bits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
-from tests.devices import Twin
+from tests.devices import PTX, Twin
 from tests.test_twin import assert_equals_cpu, sample
 
 METHODS = ["nearest", "linear", "cubic", "lanczos2", "lanczos3", "area", "box", "hamming", "mitchell"]
@@ -60,20 +60,26 @@ checked = settings(
 )
 
 
-@pytest.mark.thorough
+def elsewhere(test):
+    """Run a test on whatever runs CUDA kernels without a device."""
+    devices = pytest.mark.parametrize("device", [Twin(), PTX()], ids=lambda device: device.name)
+    return pytest.mark.thorough(devices(test))
+
+
+@elsewhere
 @checked
 @given(calls(), st.sampled_from(DTYPES), st.integers(0, 2**16))
-def test_resize(call, dtype, seed):
+def test_resize(device, call, dtype, seed):
     shape, options = call
     fill = {"fill_value": 3 if dtype != "complex64" else 0} if options["border"] == "constant" else {}
-    assert_equals_cpu(Twin(), gu.resize, sample(shape, dtype, seed), **options, **fill)
+    assert_equals_cpu(device, gu.resize, sample(shape, dtype, seed), **options, **fill)
 
 
-@pytest.mark.thorough
+@elsewhere
 @checked
 @given(calls(), st.sampled_from(["float32", "float16", "float64"]), st.integers(0, 2**16))
-def test_gradient(call, dtype, seed):
+def test_gradient(device, call, dtype, seed):
     shape, options = call
     resized = dict(zip(options["axes"], options["size"], strict=True))
     grad = sample(tuple(resized.get(axis, n) for axis, n in enumerate(shape)), dtype, seed)
-    assert_equals_cpu(Twin(), gu.resize_backward, grad, input_size=shape, **options)
+    assert_equals_cpu(device, gu.resize_backward, grad, input_size=shape, **options)

@@ -26,7 +26,7 @@ from gpu_upsample.cuda.pooling_kernels import PoolSpec
 from gpu_upsample.cuda.registry import KERNELS
 from gpu_upsample.cuda.unpooling_kernels import FillSpec, PlaceSpec, VoteSpec
 from tests import twin_memory
-from tests.twin_memory import TwinArray, to_twin
+from tests.twin_memory import TwinArray, launched, to_twin
 
 __all__ = ["TwinArray", "installed", "launched", "run", "to_twin"]
 
@@ -183,10 +183,6 @@ def _kernel(spec):
 
 
 # ---- the launch ---------------------------------------------------------------------------------------------
-launched = []
-"""The specialisations that ran since the list was last cleared."""
-
-
 def _outputs(spec):
     """Return which parameters are written, and how many of them, from the first on, in each element once."""
     if isinstance(spec, FillSpec):

@@ -17,6 +17,9 @@ import gpu_upsample.cuda as backend
 from gpu_upsample import dispatch
 from gpu_upsample.cuda import flags, launch, memory
 
+launched = []
+"""The specialisations that ran since the list was last cleared."""
+
 _by_address = {}  # what a call has asked for
 _lasting = WeakValueDictionary()  # what calls before it have asked for, as long as it is there: tables
 
@@ -122,13 +125,17 @@ CUPY = SimpleNamespace(
 )
 
 
+def array_at(address):
+    """Return the array at an address that a call has asked for."""
+    return np.asarray(_by_address[address] if address in _by_address else _lasting[address])
+
+
 def typed_arguments(signature, arguments):
     """Return what a launch was given as arrays, where it is an address, and as scalars of the declared types."""
     typed = []
     for kind, value in zip(signature.args, arguments, strict=True):
         if isinstance(kind, types.CPointer):
-            array = _by_address[value] if value in _by_address else _lasting[value]
-            typed.append(np.asarray(array).reshape(-1).view(str(kind.dtype)))
+            typed.append(array_at(value).reshape(-1).view(str(kind.dtype)))
         else:
             typed.append(np.dtype(str(kind)).type(value))
     return typed
