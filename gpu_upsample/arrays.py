@@ -124,8 +124,11 @@ def _on_device(x: Any, library: str) -> Kind:
 
 def _torch(name: str, x: Any) -> Kind:
     torch = sys.modules["torch"]
-    if x.requires_grad:
-        raise TypeError(f"{name} requires a gradient, which this function does not record; pass {name}.detach()")
+    if x.requires_grad and torch.is_grad_enabled():
+        raise TypeError(
+            f"{name} requires a gradient, which this function does not record; pass {name}.detach(), call it under "
+            "torch.no_grad(), or use gpu_upsample.compat.torch"
+        )
     if x.layout != torch.strided:
         raise TypeError(f"{name} must be a dense tensor, got one of layout {x.layout}")
     if x.is_conj() or x.is_neg():
@@ -141,6 +144,7 @@ def _torch(name: str, x: Any) -> Kind:
 def _from_torch(x: Any) -> Any:
     torch = sys.modules["torch"]
     # Neither NumPy nor the device interface knows bfloat16: its bits travel as integers.
+    x = x.detach() if x.requires_grad else x
     bits = x.view(torch.int16) if x.dtype == torch.bfloat16 else x
     return bits if x.is_cuda else bits.numpy()
 

@@ -133,11 +133,14 @@ class Route:
             arrays = tuple(home.as_array(kind.take(array)) for kind, array in zip(self.kinds, arrays, strict=True))
             goals = tuple(home.as_array(first.take(goal)) for goal in goals)
         with home.placed(arrays + goals):
+            whole = all(goal.flags.c_contiguous and goal.dtype.isnative for goal in goals)
             if chosen:
                 self._check_memory(home, arrays, goals)
+                if not whole and any(map(_overlaps_itself, goals)):
+                    raise ValueError(f"{self.names[-1]} must not overlap itself in memory")
             if self.engine != self.home:
                 results = self._run_elsewhere(arrays)
-            elif goals and all(goal.flags.c_contiguous and goal.dtype.isnative for goal in goals):
+            elif goals and whole:
                 self._execute(home, arrays, goals)
                 return out
             else:
@@ -218,6 +221,16 @@ def _check_goals(names: tuple[str, ...], first: Kind, plan: Plan, goals: tuple[K
             raise TypeError(f"{out_name} must have dtype {expected.dtype}, got {goal.dtype}")
         if goal.shape != expected.shape:
             raise ValueError(f"{out_name} must have shape {expected.shape}, got {goal.shape}")
+
+
+def _overlaps_itself(array: Any) -> bool:
+    """Say whether two items may lie at one place: whether an axis steps over less than the axes below it reach."""
+    reach = array.itemsize
+    for stride, n in sorted((abs(stride), n) for stride, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if stride < reach:
+            return bool(array.size)
+        reach += stride * (n - 1)
+    return False
 
 
 def _native(dtype: Any) -> np.dtype[Any]:

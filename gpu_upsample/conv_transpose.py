@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from gpu_upsample.call import apply
 from gpu_upsample.plan.cache import cached, plain
 from gpu_upsample.plan.conv_transpose import plan_conv_transpose
+from gpu_upsample.plan.dtypes import check_floating
 from gpu_upsample.plan.shapes import as_integer
 from gpu_upsample.plan.windows import integers
 from gpu_upsample.typing import Array, Backend, DataFormat, Integers, Precision
@@ -190,9 +191,9 @@ def bilinear_weight(channels: SupportsIndex, scale: Integers, dtype: DTypeLike =
     Raises
     ------
     ValueError
-        If `channels` or a scale is less than 1.
+        If `channels` or a scale is less than 1, or there is no scale.
     TypeError
-        If `channels` or a scale is not an integer.
+        If `channels` or a scale is not an integer, or `dtype` not a floating-point or complex one.
 
     Notes
     -----
@@ -208,10 +209,13 @@ def bilinear_weight(channels: SupportsIndex, scale: Integers, dtype: DTypeLike =
            [0.1875, 0.5625, 0.5625, 0.1875],
            [0.0625, 0.1875, 0.1875, 0.0625]], dtype=float32)
     """
+    check_floating("dtype", str(np.dtype(dtype)))
     n_channels, given = as_integer("channels", channels), plain(scale)
     scales = integers("scale", given, len(given) if np.ndim(given) else 2, least=1)
     if n_channels < 1:
         raise ValueError(f"channels must be positive, got {channels!r}")
+    if not scales:
+        raise ValueError(f"scale must name at least one axis, got {scale!r}")
     kernel = np.ones(())
     for s in scales:
         size = 2 * s - s % 2

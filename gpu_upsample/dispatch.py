@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ def _checked(source: str, name: Any) -> str:
 
 @contextmanager
 def use_backend(name: Backend) -> Iterator[None]:
-    """Set the backend of all calls in a ``with`` block.
+    """Set the backend of all calls in a ``with`` block, in its own thread or asynchronous task.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def chosen_backend(backend: Any) -> str:
         return _checked("backend", backend)
     if (block := _block.get()) is not None:
         return block
-    return _checked("GPU_UPSAMPLE_BACKEND", os.environ.get("GPU_UPSAMPLE_BACKEND", "auto"))
+    return _checked("GPU_UPSAMPLE_BACKEND", os.environ.get("GPU_UPSAMPLE_BACKEND") or "auto")
 
 
 @cache
@@ -123,8 +123,10 @@ def show_info() -> None:
     --------
     >>> show_info()  # doctest: +ELLIPSIS
     gpu_upsample ...
-    backend cpu   available, ... threads
+    backend cpu   available
     backend cuda  ...
+    default       auto
+    threads       ...
     """
     from importlib.metadata import PackageNotFoundError, version
 
@@ -134,13 +136,21 @@ def show_info() -> None:
         except PackageNotFoundError:
             return "not installed"
 
+    def told(ask: Callable[[], Any]) -> str:
+        try:
+            return str(ask())
+        except ValueError as error:  # of an environment variable
+            return str(error)
+
     from gpu_upsample.cpu.threads import num_threads
 
     usable, detail = _cuda_state()
     lines = [
         f"gpu_upsample {found('gpu_upsample')}",
-        f"backend cpu   available, {num_threads()} threads",
+        "backend cpu   available",
         f"backend cuda  {'available' if usable else 'not available'}: {detail}",
+        f"default       {told(partial(chosen_backend, None))}",
+        f"threads       {told(num_threads)}",
     ]
     packages = ("numpy", "numba", "numba-cuda", "cuda-core", "cupy-cuda13x", "cupy-cuda12x")
     lines += [f"{package:13} {found(package)}" for package in packages]

@@ -38,6 +38,12 @@ def max_pool1d(
 ) -> tuple[Array, Any]: ...  # fmt: skip
 @overload
 def max_pool1d(
+    x: Array, kernel_size: Integers, stride: Integers | None, padding: Integers, dilation: Integers,
+    ceil_mode: bool, return_indices: Literal[True], *,
+    out: tuple[Array, Any] | None = ..., backend: Backend | None = ...,
+) -> tuple[Array, Any]: ...  # fmt: skip
+@overload
+def max_pool1d(
     x: Any, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
     ceil_mode: bool = ..., return_indices: bool = ..., *,
     out: Any = ..., backend: Backend | None = ...,
@@ -89,7 +95,7 @@ def max_pool1d(
     ValueError
         If an argument has an invalid value. The message names the argument, its value and what is accepted.
     TypeError
-        If an array has an unsupported type or dtype. Complex numbers have no order.
+        If an array has an unsupported type or dtype (complex numbers have no order), or an argument has a wrong type.
     BackendUnavailableError
         If the backend cannot run on this machine.
 
@@ -126,6 +132,12 @@ def max_pool2d(
 def max_pool2d(
     x: Array, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
     ceil_mode: bool = ..., *, return_indices: Literal[True],
+    out: tuple[Array, Any] | None = ..., backend: Backend | None = ...,
+) -> tuple[Array, Any]: ...  # fmt: skip
+@overload
+def max_pool2d(
+    x: Array, kernel_size: Integers, stride: Integers | None, padding: Integers, dilation: Integers,
+    ceil_mode: bool, return_indices: Literal[True], *,
     out: tuple[Array, Any] | None = ..., backend: Backend | None = ...,
 ) -> tuple[Array, Any]: ...  # fmt: skip
 @overload
@@ -196,6 +208,12 @@ def max_pool3d(
 def max_pool3d(
     x: Array, kernel_size: Integers, stride: Integers | None = ..., padding: Integers = ..., dilation: Integers = ...,
     ceil_mode: bool = ..., *, return_indices: Literal[True],
+    out: tuple[Array, Any] | None = ..., backend: Backend | None = ...,
+) -> tuple[Array, Any]: ...  # fmt: skip
+@overload
+def max_pool3d(
+    x: Array, kernel_size: Integers, stride: Integers | None, padding: Integers, dilation: Integers,
+    ceil_mode: bool, return_indices: Literal[True], *,
     out: tuple[Array, Any] | None = ..., backend: Backend | None = ...,
 ) -> tuple[Array, Any]: ...  # fmt: skip
 @overload
@@ -296,7 +314,7 @@ def max_unpool1d(
     ValueError
         If an argument has an invalid value, such as an index out of range; the message names the first such index.
     TypeError
-        If an array has an unsupported type or dtype.
+        If an array has an unsupported type or dtype, or an argument has a wrong type.
     BackendUnavailableError
         If the backend cannot run on this machine.
 

@@ -77,7 +77,7 @@ def max_pool1d_backward(
         If an argument has an invalid value, such as an index outside its window; the message names the first such
         index.
     TypeError
-        If an array has an unsupported type or dtype.
+        If an array has an unsupported type or dtype, or an argument has a wrong type.
     BackendUnavailableError
         If the backend cannot run on this machine.
 
@@ -241,7 +241,7 @@ def max_unpool1d_backward(
     ValueError
         If an argument has an invalid value, such as an index out of range; the message names the first such index.
     TypeError
-        If an array has an unsupported type or dtype.
+        If an array has an unsupported type or dtype, or an argument has a wrong type.
     BackendUnavailableError
         If the backend cannot run on this machine.
 

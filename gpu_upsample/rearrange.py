@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 from gpu_upsample.call import apply
 from gpu_upsample.plan import rearrange
@@ -107,16 +107,16 @@ def pixel_unshuffle(
 
 
 def unfold(
-    x: Any,
+    x: Array,
     kernel_size: Integers,
     dilation: Integers = 1,
     padding: Integers = 0,
     stride: Integers = 1,
     *,
     ndim: SupportsIndex | None = None,
-    out: Any = None,
+    out: Array | None = None,
     backend: Backend | None = None,
-) -> Any:
+) -> Array:
     """Extract sliding windows as columns (im2col), as ``torch.nn.functional.unfold`` does, along 1 to 3 axes.
 
     Parameters
@@ -161,11 +161,12 @@ def unfold(
            [2, 3, 0]])
     """
     arguments = (kernel_size, dilation, padding, stride, ndim)
-    return apply(_cached_unfold, arguments, {"x": x}, out, backend)
+    result: Array = apply(_cached_unfold, arguments, {"x": x}, out, backend)
+    return result
 
 
 def fold(
-    columns: Any,
+    columns: Array,
     output_size: Integers,
     kernel_size: Integers,
     dilation: Integers = 1,
@@ -173,9 +174,9 @@ def fold(
     stride: Integers = 1,
     *,
     ndim: SupportsIndex | None = None,
-    out: Any = None,
+    out: Array | None = None,
     backend: Backend | None = None,
-) -> Any:
+) -> Array:
     """Sum overlapping windows (col2im), as ``torch.nn.functional.fold`` does: the adjoint of `unfold`.
 
     Parameters
@@ -215,4 +216,5 @@ def fold(
             [ 4., 10.,  6.]]])
     """
     arguments = (output_size, kernel_size, dilation, padding, stride, ndim)
-    return apply(_cached_fold, arguments, {"columns": columns}, out, backend)
+    result: Array = apply(_cached_fold, arguments, {"columns": columns}, out, backend)
+    return result

@@ -91,7 +91,7 @@ def interpolate(
     ValueError
         If an argument has an invalid value. The message names the argument, its value and what is accepted.
     TypeError
-        If an array has an unsupported type or dtype.
+        If an array has an unsupported type or dtype, or an argument has a wrong type.
     BackendUnavailableError
         If the backend cannot run on this machine.
 
@@ -173,8 +173,8 @@ def resize(
     border : {"clamp", "renormalize", "constant", "extrapolate"}
         What lies beyond the array: the nearest sample; nothing, with the weights inside scaled to a sum of 1;
         `fill_value`; or the straight line through the last two samples.
-    fill_value : float
-        The constant of ``border="constant"``.
+    fill_value : float, optional
+        The constant of ``border="constant"``; without that border it must be 0.
     box : sequence of (float, float), optional
         The part of the input to resize: a (start, stop) pair per resized axis, measured between pixel edges.
     out, backend

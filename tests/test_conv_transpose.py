@@ -144,6 +144,10 @@ def test_arguments_of_bilinear_weight():
         gu.bilinear_weight(1, 0)
     with pytest.raises(ValueError, match="channels must be positive, got 0"):
         gu.bilinear_weight(0, 2)
+    with pytest.raises(ValueError, match=r"scale must name at least one axis, got \(\)"):
+        gu.bilinear_weight(1, ())
+    with pytest.raises(TypeError, match="dtype must have one of the dtypes"):
+        gu.bilinear_weight(1, 2, int)
 
 
 @pytest.mark.parametrize("channels", [2, 40])

@@ -89,6 +89,11 @@ RESIZE: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
     ),
     ({"size": 3, "axes": 2, "border": "constant", "fill_value": "0"}, TypeError, ["fill_value", "'0'", "number"]),
     ({"size": 3, "axes": 2, "border": "constant", "fill_value": 1j}, TypeError, ["fill_value", "1j", "number"]),
+    ({"size": 3, "axes": 2, "fill_value": 7}, ValueError, ["fill_value", "7", "'constant'", "'clamp'"]),
+    ({"size": 3, "axes": 2, "fill_value": "0"}, TypeError, ["fill_value", "'0'", "number"]),
+    ({"size": {3, 4}, "axes": (1, 2)}, TypeError, ["size", "{3, 4}", "integer"]),
+    ({"size": {3: 4}, "axes": 2}, TypeError, ["size", "{3: 4}", "integer"]),
+    ({"size": 3, "axes": {2}}, TypeError, ["axes", "{2}", "integer"]),
     ({"size": 3, "axes": 2, "box": 3}, TypeError, ["box", "3", "pair"]),
     ({"size": 3, "axes": 2, "box": [(0, 1), (0, 1)]}, ValueError, ["box", "(0, 1)", "pair"]),
     ({"size": 3, "axes": 2, "box": [(0, 1, 2)]}, ValueError, ["box", "(0, 1, 2)", "pair"]),
@@ -242,6 +247,24 @@ def test_overlapping_out(mode: str) -> None:
     assert_refused(gu.interpolate, memory[5:15].reshape(1, 1, 10), {"size": 20}, ValueError, ["overlap"], backwards)
 
 
+@pytest.mark.parametrize("backend", ["cpu", "auto"])
+@pytest.mark.parametrize("strides", [(0, 8), (8, 8), (40, -8), (16, 8)])
+def test_out_that_overlaps_itself(strides: tuple[int, int], backend: Any) -> None:
+    memory = np.arange(30.0)
+    out = np.lib.stride_tricks.as_strided(memory[10:], (2, 6), strides)
+    options = {"size": (2, 6), "axes": (0, 1), "backend": backend}
+    assert_refused(gu.resize, np.ones((2, 2)), options, ValueError, ["out", "overlap itself"], out)
+
+
+def test_out_of_any_strides_is_written() -> None:
+    memory = np.zeros((5, 3, 7))
+    x = np.arange(24.0).reshape(2, 3, 4)
+    for out in (memory[::-2, :, 1:6].transpose(2, 1, 0), memory[:, 2::-1, 6:1:-1].T):
+        expected = gu.resize(x, out.shape)
+        assert gu.resize(x, out.shape, out=out) is out
+        np.testing.assert_array_equal(out, expected)
+
+
 def test_interleaved_out_does_not_overlap() -> None:
     memory = np.arange(20.0)
     expected = gu.resize(memory[::2].copy(), 10, coordinates="asymmetric")
@@ -262,7 +285,7 @@ def test_unknown_backend_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         gu.resize(np.zeros(4), 3)
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "", "1.5"])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
 def test_unusable_number_of_threads(use_threads: Any, value: str) -> None:
     use_threads(value)
     with pytest.raises(ValueError, match=f"GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got '{value}'"):
@@ -271,8 +294,30 @@ def test_unusable_number_of_threads(use_threads: Any, value: str) -> None:
 
 def test_a_tensor_that_requires_a_gradient() -> None:
     torch = pytest.importorskip("torch")
-    with pytest.raises(TypeError, match=r"x requires a gradient.*x\.detach\(\)"):
-        gu.resize(torch.zeros(4, requires_grad=True), 3)
+    x = torch.arange(4.0, requires_grad=True)
+    with pytest.raises(TypeError, match=r"x requires a gradient.*x\.detach\(\).*compat\.torch"):
+        gu.resize(x, 3)
+    with torch.no_grad():
+        found = gu.resize(x, 3)
+    assert not found.requires_grad
+    assert found.equal(gu.resize(x.detach(), 3))
+
+
+def test_variables_that_are_empty_are_not_set(use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_threads("")
+    monkeypatch.setenv("GPU_UPSAMPLE_BACKEND", "")
+    assert gu.resize(np.zeros((300, 300)), (400, 400)).shape == (400, 400)
+
+
+def test_show_info_tells_of_unusable_variables(
+    use_threads: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_threads("many")
+    monkeypatch.setenv("GPU_UPSAMPLE_BACKEND", "tpu")
+    gu.show_info()
+    printed = capsys.readouterr().out
+    assert "NUM_THREADS must be a positive integer, got 'many'" in printed
+    assert "BACKEND must be one of 'auto', 'cpu', 'cuda'; got 'tpu'" in printed
 
 
 def test_unknown_name() -> None:

@@ -220,6 +220,15 @@ def test_output_size_settles_the_output_padding() -> None:
         ("Upsample", (0,), "size must be at least 1, got 0"),
         ("Upsample", (2, None, "foo"), "mode must be one of 'nearest'"),
         ("Upsample", (None, float("nan")), "scale_factor must be finite, got nan"),
+        ("Upsample", (None, -2), "scale_factor must be positive, got -2"),
+        ("Upsample", ((),), "size must have an entry per axis, 1 or 2 or 3"),
+        ("Upsample", (None, ()), "scale_factor must have an entry per axis, 1 or 2 or 3"),
+        ("Upsample", ((2, 3), None, "linear"), "size must have an entry per axis, 1 for mode 'linear'"),
+        ("Upsample", (2, None, "nearest", True), "align_corners has no meaning for mode 'nearest'"),
+        ("Upsample", (2, None, "linear", None, True), "recompute_scale_factor=True needs scale_factor"),
+        ("UpsamplingNearest2d", (None, (2, 2, 2)), "scale_factor must have an entry per axis, 2 for"),
+        ("ConvTranspose2d", (3, 8, 3, 1, 0, 1), "output_padding must be smaller than stride or dilation"),
+        ("MaxUnpool2d", (10**30,), "kernel_size must be at most"),
         ("PixelShuffle", (-1,), "upscale_factor must be at least 1, got -1"),
         ("PixelUnshuffle", ((2, 0),), "downscale_factor must be at least 1"),
         ("Fold", (2, (2, 2, 2), (1, 1)), "the arguments must agree in the number of spatial axes"),
@@ -238,12 +247,30 @@ def test_bad_arguments(name: str, arguments: tuple[Any, ...], message: str) -> N
         ("MaxPool2d", (2.0,)),
         ("PixelShuffle", ("2",)),
         ("Upsample", (None, "2")),
+        ("MaxPool2d", ({3: 9},)),
+        ("PixelShuffle", ({3, 2},)),
         ("Fold", (2, None)),
     ],
 )
 def test_arguments_of_the_wrong_type(name: str, arguments: tuple[Any, ...]) -> None:
     with pytest.raises(TypeError, match=r"must be (an integer|a number), got"):
         getattr(gu.nn, name)(*arguments)
+
+
+def test_a_switch_of_numpy_for_the_bias() -> None:
+    assert gu.nn.ConvTranspose1d(1, 2, 3, bias=np.False_).bias is None
+    assert gu.nn.ConvTranspose1d(1, 2, 3, bias=np.True_).bias.shape == (2,)
+
+
+def test_layers_pass_on_what_functions_offer() -> None:
+    x, layer = np.random.default_rng(0).random((1, 4, 9, 9), np.float32), gu.nn.ConvTranspose2d(4, 2, 3, rng=0)
+    expected = gu.conv_transpose2d(x, layer.weight, layer.bias, deterministic=True)
+    np.testing.assert_array_equal(layer(x, deterministic=True, precision="tf32"), expected)
+    smaller = gu.nn.Upsample(3, mode="bilinear", antialias=True, data_format="channels_last")
+    expected = gu.interpolate(x, 3, mode="bilinear", antialias=True, data_format="channels_last")
+    np.testing.assert_array_equal(smaller(x), expected)
+    with pytest.raises(ValueError, match="indices must lie between"):
+        gu.nn.MaxUnpool2d(2)(x, np.full(x.shape, -1), validate=True)
 
 
 def test_layers_without_parameters_are_values() -> None:

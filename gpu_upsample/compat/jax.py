@@ -294,7 +294,7 @@ def resize(
     ValueError
         If the method is unknown, or the shape does not fit the image.
     TypeError
-        If an array has an unsupported type or dtype.
+        If an array has an unsupported type or dtype, or an argument has a wrong type.
 
     Notes
     -----

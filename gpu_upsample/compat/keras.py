@@ -18,7 +18,7 @@ import gpu_upsample as gu
 from gpu_upsample.call import apply
 from gpu_upsample.compat import jax
 from gpu_upsample.nn.conv_transpose import Learned
-from gpu_upsample.plan.cache import cached
+from gpu_upsample.plan.cache import cached, plain
 from gpu_upsample.plan.conv_transpose import conv_transpose_step
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS, SPATIAL, as_choice, as_integer
@@ -71,7 +71,7 @@ class _UpSampling:
     interpolation: str = field(default="nearest", repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", integers("size", self.size, self.rank, least=1))
+        object.__setattr__(self, "size", integers("size", plain(self.size), self.rank, least=1))
         object.__setattr__(self, "data_format", _data_format(self.data_format))
 
     def __call__(self, x: Array, *, out: Array | None = None, backend: Backend | None = None) -> Array:
@@ -104,7 +104,7 @@ class UpSampling1D(_UpSampling):
     rank = 1
 
     def __init__(self, size: SupportsIndex = 2) -> None:
-        super().__init__(as_integer("size", size))
+        super().__init__(as_integer("size", plain(size)))
 
     def __repr__(self) -> str:
         return f"UpSampling1D(size={self.size[0]})"
@@ -244,9 +244,9 @@ class _ConvTranspose(Learned):
         self.filters = as_integer("filters", filters)
         if self.filters < 1:
             raise ValueError(f"filters must be positive, got {filters}")
-        self.kernel_size = integers("kernel_size", kernel_size, self.rank, least=1)
-        self.strides = integers("strides", strides, self.rank, least=1)
-        self.dilation_rate = integers("dilation_rate", dilation_rate, self.rank, least=1)
+        self.kernel_size = integers("kernel_size", plain(kernel_size), self.rank, least=1)
+        self.strides = integers("strides", plain(strides), self.rank, least=1)
+        self.dilation_rate = integers("dilation_rate", plain(dilation_rate), self.rank, least=1)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
                 f"strides and dilation_rate must not both be above 1; got strides={strides!r}, "
@@ -255,7 +255,7 @@ class _ConvTranspose(Learned):
         name = padding.lower() if isinstance(padding, str) else padding
         self.padding = as_choice("padding", name, ("valid", "same"))
         self.output_padding = (
-            None if output_padding is None else integers("output_padding", output_padding, self.rank, least=0)
+            None if output_padding is None else integers("output_padding", plain(output_padding), self.rank, least=0)
         )
         if any(extra >= s for extra, s in zip(self.output_padding or (), self.strides, strict=False)):
             raise ValueError(f"output_padding must be smaller than strides={self.strides}; got {output_padding!r}")

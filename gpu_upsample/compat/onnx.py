@@ -101,7 +101,7 @@ def resize(
     ValueError
         If an argument has an invalid value. The message names the argument, its value and what is accepted.
     TypeError
-        If an array has an unsupported type or dtype.
+        If an array has an unsupported type or dtype, or an argument has a wrong type.
     BackendUnavailableError
         If the backend cannot run on this machine.
 

@@ -6,8 +6,6 @@ of most dtypes with 1, 3 or 4 channels.
 
 from __future__ import annotations
 
-from typing import Any
-
 from gpu_upsample.call import apply
 from gpu_upsample.compat.opencv_plan import (
     INTER_AREA,
@@ -20,7 +18,7 @@ from gpu_upsample.compat.opencv_plan import (
     plan_resize,
 )
 from gpu_upsample.plan.cache import cached
-from gpu_upsample.typing import Backend, Shape
+from gpu_upsample.typing import Array, Backend, Shape
 
 __all__ = [
     "INTER_AREA", "INTER_CUBIC", "INTER_LANCZOS4", "INTER_LINEAR", "INTER_LINEAR_EXACT", "INTER_NEAREST",
@@ -31,15 +29,15 @@ _cached_resize = cached(plan_resize)
 
 
 def resize(
-    src: Any,
+    src: Array,
     dsize: Shape | None,
-    dst: Any = None,
+    dst: Array | None = None,
     fx: float = 0,
     fy: float = 0,
     interpolation: int = INTER_LINEAR,
     *,
     backend: Backend | None = None,
-) -> Any:
+) -> Array:
     """Resize an image, as ``cv2.resize`` of OpenCV 5.0 does.
 
     Parameters
@@ -103,4 +101,5 @@ def resize(
     >>> resize(image, None, fx=0.5, fy=0.5, interpolation=INTER_AREA)
     array([[139]], dtype=uint8)
     """
-    return apply(_cached_resize, (dsize, fx, fy, interpolation), {"src": src}, dst, backend, "dst")
+    result: Array = apply(_cached_resize, (dsize, fx, fy, interpolation), {"src": src}, dst, backend, "dst")
+    return result

@@ -272,7 +272,7 @@ def resize(
     ValueError
         If the filter or mode is unknown, the size is empty, or the box extends beyond the image.
     TypeError
-        If an array has an unsupported type or dtype.
+        If an array has an unsupported type or dtype, or an argument has a wrong type.
     BackendUnavailableError
         If the backend cannot run on this machine.
 

@@ -26,7 +26,7 @@ _LONG, _SHORT = 6, 1
 def num_threads() -> int:
     """Return how many threads share the work: GPU_UPSAMPLE_NUM_THREADS, or the processors of this process."""
     asked = os.environ.get("GPU_UPSAMPLE_NUM_THREADS")
-    if asked is None:
+    if not asked:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not asked.isdecimal() or int(asked) < 1:
         raise ValueError(f"GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got {asked!r}")

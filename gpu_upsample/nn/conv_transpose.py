@@ -12,9 +12,10 @@ import gpu_upsample as gu
 from gpu_upsample.arrays import kind_of
 from gpu_upsample.dispatch import load
 from gpu_upsample.plan.cache import plain
+from gpu_upsample.plan.conv_transpose import check_output_padding
 from gpu_upsample.plan.shapes import as_integer
 from gpu_upsample.plan.windows import integers
-from gpu_upsample.typing import Array, Backend, Integers, Shape
+from gpu_upsample.typing import Array, Backend, Integers, Precision, Shape
 
 
 class Learned:
@@ -99,11 +100,12 @@ class _ConvTranspose(Learned):
         self.padding = integers("padding", plain(padding), self.rank, least=0)
         self.output_padding = integers("output_padding", plain(output_padding), self.rank, least=0)
         self.dilation = integers("dilation", plain(dilation), self.rank, least=1)
+        check_output_padding(self.output_padding, self.stride, self.dilation)
         super().__init__()
         rng, shape = np.random.default_rng(rng), self._weight_shape
         bound = 1 / sqrt(prod(shape[1:]))
         self.weight = rng.uniform(-bound, bound, shape).astype(dtype) if weight is None else weight
-        if isinstance(bias, bool):
+        if isinstance(bias, bool | np.bool_):
             self.bias = rng.uniform(-bound, bound, self.out_channels).astype(dtype) if bias else None
         else:
             self.bias = bias
@@ -135,6 +137,8 @@ class _ConvTranspose(Learned):
         x: Array,
         output_size: Shape | None = None,
         *,
+        precision: Precision = "float32",
+        deterministic: bool = False,
         out: Array | None = None,
         backend: Backend | None = None,
     ) -> Array:
@@ -150,6 +154,8 @@ class _ConvTranspose(Learned):
             extra,
             self.groups,
             self.dilation,
+            precision=precision,
+            deterministic=deterministic,
             out=out,
             backend=backend,
         )

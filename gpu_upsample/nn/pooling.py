@@ -9,7 +9,6 @@ import gpu_upsample as gu
 from gpu_upsample.nn.layer import Layer, checked
 from gpu_upsample.plan.cache import plain
 from gpu_upsample.plan.shapes import per_axis
-from gpu_upsample.plan.windows import integers
 from gpu_upsample.typing import Array, Backend, Integers, Shape
 
 
@@ -112,13 +111,15 @@ class _MaxUnpool(Layer):
     padding: Integers = 0
 
     def __post_init__(self) -> None:
+        from gpu_upsample.plan.pooling import bounded
+
         stride = self.kernel_size if self.stride is None else self.stride
         for name, value, least in (
             ("kernel_size", self.kernel_size, 1),
             ("stride", stride, 1),
             ("padding", self.padding, 0),
         ):
-            self._set(**{name: integers(name, plain(value), self.rank, least)})
+            self._set(**{name: bounded(name, plain(value), self.rank, least)})
 
     def __call__(
         self,
@@ -126,12 +127,21 @@ class _MaxUnpool(Layer):
         indices: Any,
         output_size: Shape | None = None,
         *,
+        validate: bool = False,
         out: Array | None = None,
         backend: Backend | None = None,
     ) -> Array:
-        """Place the values `x` at `indices`, with zeros elsewhere; `output_size` as in `max_unpool2d`."""
+        """Place the values `x` at `indices`, with zeros elsewhere; `output_size`, `validate` as in `max_unpool2d`."""
         result: Array = getattr(gu, f"max_unpool{self.rank}d")(
-            x, indices, self.kernel_size, self.stride, self.padding, output_size, out=out, backend=backend
+            x,
+            indices,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            output_size,
+            validate=validate,
+            out=out,
+            backend=backend,
         )
         return result
 

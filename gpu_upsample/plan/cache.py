@@ -43,6 +43,11 @@ def _is_plain(value: Any) -> bool:
     return kind in _PLAIN or (kind is tuple and _PLAIN.issuperset(map(type, value)))
 
 
+def has_items(value: Any) -> bool:
+    """Say whether a value is a sequence or an iterator: no text, and nothing whose items have no order or names."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | AbstractSet)
+
+
 def plain(value: Any) -> Any:
     """Return arrays, NumPy's scalars and whatever has items as Python's numbers and tuples, all the way down."""
     if _is_plain(value):
@@ -54,8 +59,7 @@ def plain(value: Any) -> Any:
             return kind(value)
     if isinstance(value, str):
         return str.__str__(value)
-    several = isinstance(value, Iterable) and not isinstance(value, bytes | Mapping | AbstractSet)
-    return tuple(map(plain, value)) if several else value
+    return tuple(map(plain, value)) if has_items(value) else value
 
 
 def written(arguments: tuple[Any, ...]) -> bytes:

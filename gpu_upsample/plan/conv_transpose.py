@@ -175,6 +175,15 @@ def plan_conv_transpose(*arguments: Any) -> Plan:
     return Plan((output,), (step,))
 
 
+def check_output_padding(extra: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> None:
+    """Refuse an output padding that another stride or dilation would be needed for."""
+    if any(more >= max(s, d) for more, s, d in zip(extra, stride, dilation, strict=True)):
+        raise ValueError(
+            f"output_padding must be smaller than stride or dilation; got output_padding={extra}, stride={stride}, "
+            f"dilation={dilation}"
+        )
+
+
 def conv_transpose_step(
     shape: tuple[int, ...],
     dtype: str,
@@ -219,12 +228,7 @@ def conv_transpose_step(
     _check_channels(shape, weight_shape, bias_shape, n_channels, groups)
     if min(size_in) < 1 or min(kernel) < 1 or n_channels < 1:
         raise ValueError(f"x and weight must not be empty, but for the batch; got shapes {shape} and {weight_shape}")
-    for extra, s, d in zip(geometry["output_padding"], geometry["stride"], geometry["dilation"], strict=True):
-        if extra >= max(s, d):
-            raise ValueError(
-                f"output_padding must be smaller than stride or dilation; got output_padding={output_padding!r}, "
-                f"stride={stride!r}, dilation={dilation!r}"
-            )
+    check_output_padding(geometry["output_padding"], geometry["stride"], geometry["dilation"])
     size_out = tuple(
         (n - 1) * s - 2 * p + d * (k - 1) + extra + 1
         for n, k, s, p, extra, d in zip(size_in, kernel, *geometry.values(), strict=True)

@@ -5,13 +5,13 @@ Any array is seen as ``(planes, depth, rows, columns)``: what it lacks in spatia
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from gpu_upsample.plan.cache import has_items
 from gpu_upsample.plan.dtypes import PARTS, Storage, scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_flag
 from gpu_upsample.plan.steps import Output, Plan
@@ -115,7 +115,8 @@ def check_index_dtype(dtype: str) -> None:
         raise TypeError(f"indices must have dtype {' or '.join(_INDEX_DTYPES)}, got {dtype}")
 
 
-def _bounded(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
+def bounded(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
+    """Return one integer per axis, none below `least` and none beyond the longest axis."""
     numbers = integers(name, value, rank, least)
     if max(numbers) > LONGEST_AXIS:
         raise ValueError(f"{name} must be at most {LONGEST_AXIS}, got {value!r}")
@@ -179,10 +180,10 @@ def plan_max_pool(
     if dtype in PARTS:
         raise TypeError(f"max_pool{rank}d needs values with an order; got dtype {dtype}")
     size = _spatial("max_pool", rank, shape)
-    kernel = _bounded("kernel_size", kernel_size, rank, least=1)
-    strides = kernel if stride is None else _bounded("stride", stride, rank, least=1)
-    paddings = _bounded("padding", padding, rank, least=0)
-    dilations = _bounded("dilation", dilation, rank, least=1)
+    kernel = bounded("kernel_size", kernel_size, rank, least=1)
+    strides = kernel if stride is None else bounded("stride", stride, rank, least=1)
+    paddings = bounded("padding", padding, rank, least=0)
+    dilations = bounded("dilation", dilation, rank, least=1)
     ceil, indices = as_flag("ceil_mode", ceil_mode), as_flag("return_indices", return_indices)
     axes = zip(size, kernel, strides, paddings, dilations, strict=True)
     size_out = tuple(_windows_of_axis(*axis, ceil) for axis in axes)
@@ -209,12 +210,12 @@ def _unpooled_size(shape: tuple[int, ...], default: tuple[int, ...], strides: tu
         if min(default) < 1:
             raise ValueError(f"kernel_size, stride and padding give the output size {default} for x of shape {shape}")
         return default
-    given = tuple(asked) if isinstance(asked, Iterable) and not isinstance(asked, str) else asked
+    given = tuple(asked) if has_items(asked) else asked
     if isinstance(given, tuple) and len(given) in (len(shape), rank + 2):
         if len(given) == len(shape) and given[:-rank] != shape[:-rank]:
             raise ValueError(f"output_size must begin like x, of shape {shape}; got {asked!r}")
         given = given[-rank:]
-    size = _bounded("output_size", given, rank, least=1)
+    size = bounded("output_size", given, rank, least=1)
     for n, middle, stride in zip(size, default, strides, strict=True):
         if not middle - stride < n < middle + stride:
             raise ValueError(
@@ -251,9 +252,9 @@ def plan_max_unpool(
     if indices_shape != shape:
         raise ValueError(f"indices must have the shape of x, {shape}; got {indices_shape}")
     size = _spatial("max_unpool", rank, shape)
-    kernel = _bounded("kernel_size", kernel_size, rank, least=1)
-    strides = kernel if stride is None else _bounded("stride", stride, rank, least=1)
-    paddings = _bounded("padding", padding, rank, least=0)
+    kernel = bounded("kernel_size", kernel_size, rank, least=1)
+    strides = kernel if stride is None else bounded("stride", stride, rank, least=1)
+    paddings = bounded("padding", padding, rank, least=0)
     axes = zip(size, kernel, strides, paddings, strict=True)
     default = tuple((n - 1) * s + k - 2 * p for n, k, s, p in axes)
     size_out = _unpooled_size(shape, default, strides, output_size)

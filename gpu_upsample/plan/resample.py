@@ -147,6 +147,25 @@ def _sampling(mode: str, align_corners: bool, antialias: bool) -> Sampling:
     return Sampling(MODES[mode].method, rule, cubic_coeff=-0.75)
 
 
+def interpolation_flags(
+    size: Any, mode: Any, align_corners: Any, recompute_scale_factor: Any, antialias: Any, data_format: Any
+) -> tuple[bool, bool, bool]:
+    """Return the flags of `interpolate`: aligned corners, a scale that is recomputed, antialiasing."""
+    spec = MODES[shapes.as_choice("mode", mode, MODES)]
+    shapes.as_choice("data_format", data_format, shapes.SPATIAL)
+    if align_corners is not None and not spec.align_corners:
+        raise ValueError(f"align_corners has no meaning for mode {mode!r}; got align_corners={align_corners!r}")
+    widened = shapes.as_flag("antialias", antialias)
+    if widened and not spec.antialias:
+        fitting = [name for name, other in MODES.items() if other.antialias]
+        raise ValueError(f"antialias=True needs one of the modes {', '.join(map(repr, fitting))}; got {mode!r}")
+    recomputed = recompute_scale_factor is not None and shapes.as_flag("recompute_scale_factor", recompute_scale_factor)
+    if recomputed and size is not None:
+        raise ValueError("recompute_scale_factor=True needs scale_factor, not size")
+    aligned = align_corners is not None and shapes.as_flag("align_corners", align_corners)
+    return aligned, recomputed, widened
+
+
 def _interpolate_maps(
     name: str,
     shape: tuple[int, ...],
@@ -159,12 +178,13 @@ def _interpolate_maps(
     data_format: Any,
 ) -> Maps:
     """Return the maps of `interpolate` for an array `name` of that shape; the other arguments are its own."""
-    shapes.as_choice("mode", mode, MODES)
-    shapes.as_choice("data_format", data_format, shapes.SPATIAL)
+    aligned, recomputed, widened = interpolation_flags(
+        size, mode, align_corners, recompute_scale_factor, antialias, data_format
+    )
     if not 3 <= len(shape) <= 5:
         raise ValueError(
             f"{name} must have 3, 4 or 5 axes (batch, channels and 1 to 3 spatial ones); got shape {shape}. "
-            "resize() takes any rank"
+            f"{'resize' if name == 'x' else 'resize_backward'}() takes any rank"
         )
     spec, axes = MODES[mode], tuple(range(len(shape))[shapes.SPATIAL[data_format]])
     if len(axes) not in spec.ranks:
@@ -174,20 +194,10 @@ def _interpolate_maps(
             f"mode must be one of {', '.join(map(repr, fitting))} for {len(axes)} spatial {axis}; got {mode!r}, "
             f"and {name} of shape {shape}"
         )
-    if align_corners is not None and not spec.align_corners:
-        raise ValueError(f"align_corners has no meaning for mode {mode!r}; got align_corners={align_corners!r}")
-    widened = shapes.as_flag("antialias", antialias)
-    if widened and not spec.antialias:
-        fitting = [name for name, other in MODES.items() if other.antialias]
-        raise ValueError(f"antialias=True needs one of the modes {', '.join(map(repr, fitting))}; got {mode!r}")
-    recomputed = recompute_scale_factor is not None and shapes.as_flag("recompute_scale_factor", recompute_scale_factor)
-    if recomputed and size is not None:
-        raise ValueError("recompute_scale_factor=True needs scale_factor, not size")
     n_in = tuple(shape[a] for a in axes)
     sizes, scales = shapes.output_sizes(n_in, size, scale_factor, "scale_factor")
     if recomputed:
         scales = (None,) * len(axes)
-    aligned = align_corners is not None and shapes.as_flag("align_corners", align_corners)
     how = _sampling(mode, aligned, widened)
     return {a: axis_map(Axis(n, m, s), how) for a, n, m, s in zip(axes, n_in, sizes, scales, strict=True)}
 
@@ -256,7 +266,9 @@ def plan_resize(shape: tuple[int, ...], dtype: str, fill_value: Any, border: Any
     """Plan `resize`; the arguments are its own."""
     scalars(dtype)
     maps = _resize_maps("x", shape, border, *arguments)
-    fill = _fill(fill_value, dtype) if border == "constant" else 0.0
+    fill = _fill(fill_value, dtype)
+    if fill and border != "constant":
+        raise ValueError(f"fill_value needs border='constant'; got fill_value={fill_value!r} and border={border!r}")
     return plan_steps(shape, dtype, maps, fill)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from gpu_upsample.plan.cache import has_items
+
 SPATIAL = {"channels_first": slice(2, None), "channels_last": slice(1, -1)}
 """Data format -> which axes of a batch are the spatial ones."""
 
@@ -43,6 +45,14 @@ def as_real(name: str, value: Any) -> float:
         return math.inf if value > 0 else -math.inf
 
 
+def as_factor(name: str, value: Any) -> float:
+    """Return `value` as a positive float, or say why it is none."""
+    factor = as_number(name, value)
+    if factor <= 0:
+        raise ValueError(f"{name} must be positive, got {value!r}")
+    return factor
+
+
 def as_flag(name: str, value: Any) -> bool:
     """Return `value` as a bool, or say that it is none."""
     if not isinstance(value, bool | np.bool_):
@@ -60,7 +70,7 @@ def as_choice(name: str, value: Any, choices: Iterable[str]) -> str:
 
 def per_axis(name: str, value: Any, rank: int) -> tuple[Any, ...]:
     """Return one entry of `value` per axis; a scalar serves them all."""
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+    if not has_items(value):
         return (value,) * rank
     values = tuple(value)
     if len(values) != rank:
@@ -71,7 +81,7 @@ def per_axis(name: str, value: Any, rank: int) -> tuple[Any, ...]:
 def as_shape(name: str, value: Any) -> tuple[int, ...]:
     """Return `value` as the shape of an array, or say why it is none."""
     wrong = f"{name} must be the shape of an array, got {value!r}"
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+    if not has_items(value):
         raise TypeError(wrong)
     try:
         shape = tuple(as_integer(name, n) for n in value)
@@ -111,10 +121,7 @@ def output_sizes(
         sizes = tuple(as_integer("size", n) for n in per_axis("size", size, rank))
         scales: tuple[float | None, ...] = (None,) * rank
     else:
-        factors = tuple(as_number(scale_name, s) for s in per_axis(scale_name, scale, rank))
-        for factor in factors:
-            if factor <= 0:
-                raise ValueError(f"{scale_name} must be positive, got {scale!r}")
+        factors = tuple(as_factor(scale_name, s) for s in per_axis(scale_name, scale, rank))
         products = (n * factor for n, factor in zip(lengths or n_in, factors, strict=True))
         sizes = tuple(math.floor(min(product, 2.0**63)) for product in products)  # infinity has no floor
         scales = factors
@@ -134,7 +141,7 @@ def output_sizes(
 
 def normalized_axes(axes: Any, ndim: int) -> tuple[int, ...]:
     """Return `axes` as non-negative, distinct integers."""
-    listed = tuple(axes) if isinstance(axes, Iterable) else (axes,)
+    listed = tuple(axes) if has_items(axes) else (axes,)
     result = []
     for axis in listed:
         number = as_integer("axes", axis)
@@ -152,13 +159,13 @@ def default_axes(ndim: int, size: Any, scale: Any) -> tuple[int, ...]:
     H×W, H×W×C, D×H×W and D×H×W×C are clear; an N×C×H×W array resized in N and C would be an accident.
     """
     given = size if size is not None else scale
-    if isinstance(given, Iterable) and not isinstance(given, str):
+    if has_items(given):
         rank = len(tuple(given))
         if ndim - 1 <= rank <= ndim and rank:
             return tuple(range(rank))
     elif (1 <= ndim <= 2 and scale is not None) or ndim == 1:
         return tuple(range(ndim))
     raise ValueError(
-        f"axes must be given, for example axes=(-2, -1): with an array of rank {ndim} and size={size!r}, "
-        f"scale={scale!r} it is not clear which axes are meant"
+        f"axes must be given, for example axes=(0, 1) for H×W×C or axes=(-2, -1) for C×H×W: with an array of rank "
+        f"{ndim} and size={size!r}, scale={scale!r} it is not clear which axes are meant"
     )
