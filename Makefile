@@ -10,7 +10,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/demo.stamp ## Enlarge a photograph and draw every method side by side, into demo/
-	$(BIN)/python -m gpu_upsample demo -o demo
+	$(BIN)/python -m gpu_upsample demo -o demo --overwrite
 
 test: lint ## Lint, check the types and run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -2,4 +2,4 @@
 
 from gpu_upsample.cli import main
 
-main(prog_name="gpu-upsample")
+main()

@@ -20,12 +20,8 @@ Image = pytest.importorskip("PIL.Image")
 
 from click.testing import CliRunner, Result  # noqa: E402
 
-from gpu_upsample.cli import (  # noqa: E402
-    images,
-    main,
-    sheet,
-    warmup,
-)
+from gpu_upsample.cli import images, sheet, warmup  # noqa: E402
+from gpu_upsample.cli.commands import main  # noqa: E402
 from gpu_upsample.plan.resample import METHODS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,6 +89,24 @@ def test_like_opencv(tmp_path: Path, mode: str) -> None:
     resized(source, "-o", target, "--size", "9x8", "--like", "opencv", "--method", "area")
     expected = cv2.resize(np.asarray(Image.open(source)), (9, 8), interpolation=cv2.INTER_AREA)
     assert np.array_equal(np.asarray(Image.open(target)), expected)
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.5])
+def test_like_opencv_by_a_factor(tmp_path: Path, factor: float) -> None:
+    """Halves of a pixel are rounded to even, and OpenCV samples at the factor, not at the ratio of the sizes."""
+    cv2 = pytest.importorskip("cv2")
+    source, target = save(picture("RGB", (17, 15)), tmp_path / "a.png"), tmp_path / "b.png"
+    resized(source, "-o", target, "--scale", factor, "--like", "opencv", "--method", "linear")
+    pixels = np.asarray(Image.open(source))
+    expected = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(np.asarray(Image.open(target)), expected)
+
+
+def test_a_factor_that_leaves_opencv_nothing(tmp_path: Path) -> None:
+    source = save(picture("L"), tmp_path / "in.png")
+    result = run("resize", source, "-o", tmp_path / "out.png", "--scale", 0.1, "--like", "opencv")
+    assert result.exit_code == 1
+    assert "fx=0.1" in result.stderr
 
 
 @pytest.mark.parametrize("smooth", [True, False])
@@ -176,6 +190,137 @@ def test_antialias_can_be_switched_off(tmp_path: Path) -> None:
         )
         with Image.open(tmp_path / f"{flag}.png") as result:
             np.testing.assert_array_equal(np.asarray(result), expected)
+
+
+@pytest.mark.parametrize("options", [[], ["--like", "pillow"]], ids=str)
+@pytest.mark.parametrize("suffix", [".pgm", ".png", ".tif"])
+def test_greyscale_of_16_bits_that_pillow_reads_as_32(tmp_path: Path, suffix: str, options: list[str]) -> None:
+    path = save(picture("I;16"), tmp_path / "in.pgm")
+    resized(path, "-o", tmp_path / f"out{suffix}", "--scale", 2, *options)
+    with Image.open(path) as source, Image.open(tmp_path / f"out{suffix}") as result:
+        assert result.mode == ("I" if suffix == ".pgm" else "I;16")
+        if options:
+            expected = np.asarray(source.resize((14, 10), Image.Resampling.BICUBIC))
+        else:
+            expected = gu.resize(np.asarray(source), size=(10, 14), axes=(0, 1), method="lanczos3", antialias=True)
+        assert expected.max() > 0xFFFF  # the filter overshoots
+        np.testing.assert_array_equal(np.asarray(result), expected.clip(0, 0xFFFF))
+
+
+# ---- formats that hold less --------------------------------------------------------------------------------
+def written(tmp_path: Path, image: Image.Image, suffix: str) -> Image.Image:
+    images.write(image, tmp_path / f"out{suffix}")
+    with Image.open(tmp_path / f"out{suffix}") as result:
+        result.load()
+    return result
+
+
+def needs(suffix: str) -> None:
+    if suffix not in images.formats("write"):
+        pytest.skip(f"Pillow was built without {suffix}")
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+@pytest.mark.parametrize("size", [(90, 60), (7, 5), (256, 3)])
+def test_an_icon_has_the_size_of_the_result(tmp_path: Path, mode: str, size: tuple[int, int]) -> None:
+    result = written(tmp_path, picture(mode, size), ".ico")
+    np.testing.assert_array_equal(np.asarray(result), np.asarray(picture(mode, size)))
+
+
+# What an image has, its mode, and the formats that do not hold it.
+LOST = (
+    ("16-bit integer pixels", "I;16", (".webp", ".avif", ".gif")),
+    ("32-bit integer pixels", "I", (".webp", ".avif", ".gif", ".pgm")),
+    ("32-bit float pixels", "F", (".webp", ".avif", ".gif")),
+    ("transparency", "RGBA", (".ppm", ".pfm", ".bmp")),
+    ("transparency", "LA", (".gif",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "suffix", "message"),
+    [
+        ("RGB", (320, 200), ".ico", "is 320 x 200 pixels, which .ico stores as 128 x 80"),
+        ("RGB", (90, 60), ".icns", "is 90 x 60 pixels, which .icns stores as 1024 x 1024"),
+        *(
+            (mode, (7, 5), suffix, f"has {what}, which {suffix} does not hold")
+            for what, mode, suffixes in LOST
+            for suffix in suffixes
+        ),
+    ],
+)
+def test_what_a_format_would_lose_is_named(
+    tmp_path: Path, mode: str, size: tuple[int, int], suffix: str, message: str
+) -> None:
+    needs(suffix)
+    target = tmp_path / f"out{suffix}"
+    target.write_bytes(b"precious")
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        images.write(picture(mode, size), target)
+    assert target.read_bytes() == b"precious"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_format_would_lose_is_reported(tmp_path: Path) -> None:
+    path = save(picture("F"), tmp_path / "in.tif")
+    result = run("resize", path, "-o", tmp_path / "out.webp", "--scale", 2)
+    assert result.exit_code == 1
+    assert f"{path}: has 32-bit float pixels, which .webp does not hold" in result.stderr
+    result = run("compare", path, "-o", tmp_path / "out.ico")
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'out.ico'}: is " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("suffix", "modes"),
+    [
+        (".png", ["L", "LA", "RGB", "RGBA", "I;16"]),
+        (".tif", ["L", "LA", "RGB", "RGBA", "CMYK", "I;16", "I", "F"]),
+        (".jp2", ["L", "LA", "RGB", "RGBA", "I;16"]),
+        (".jpg", ["L", "RGB", "CMYK"]),
+        (".mpo", ["L", "RGB"]),
+        (".webp", ["L", "LA", "RGB", "RGBA"]),
+        (".avif", ["L", "LA", "RGB", "RGBA"]),
+        (".gif", ["L", "RGB"]),
+        (".bmp", ["L", "RGB"]),
+        (".tga", ["L", "LA", "RGB", "RGBA"]),
+        (".dds", ["L", "LA", "RGB", "RGBA"]),
+        (".sgi", ["L", "RGB", "RGBA"]),
+        (".qoi", ["RGB", "RGBA"]),
+        (".pcx", ["L", "RGB"]),
+        (".ppm", ["L", "RGB", "I;16", "F"]),
+        (".eps", ["L", "RGB"]),
+        (".pdf", ["L", "RGB"]),
+    ],
+)
+def test_what_a_format_holds_is_written(tmp_path: Path, suffix: str, modes: list[str]) -> None:
+    needs(suffix)
+    for mode in modes:
+        images.write(picture(mode), tmp_path / f"{mode}{suffix}")
+        assert (tmp_path / f"{mode}{suffix}").stat().st_size > 0
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".ppm", ".bmp"])
+def test_an_opaque_picture_loses_nothing_with_its_alpha_channel(tmp_path: Path, suffix: str) -> None:
+    image = Image.new("RGBA", (7, 5), (200, 100, 0, 255))
+    result = written(tmp_path, image, suffix)
+    np.testing.assert_array_equal(np.asarray(result.convert("RGB")), np.asarray(image.convert("RGB")))
+
+
+def test_a_gif_may_be_transparent(tmp_path: Path) -> None:
+    result = written(tmp_path, Image.fromarray(half_transparent()), ".gif")
+    np.testing.assert_array_equal(np.asarray(result.convert("RGBA"))[..., 3], half_transparent()[..., 3])
+
+
+def test_a_result_may_have_more_pixels_than_pillow_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    images.write(picture("L"), tmp_path / "out.png")
+
+
+def test_formats_that_only_other_programs_write_are_not_offered() -> None:
+    offered = images.formats("write")
+    assert not {".wmf", ".emf", ".h5", ".hdf", ".grib", ".bufr"} & set(offered)
+    assert {".png", ".jpg", ".pdf", ".mpo"} <= set(offered)
 
 
 # ---- transparency ------------------------------------------------------------------------------------------
@@ -331,6 +476,23 @@ def test_the_result_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     assert (tmp_path / "out.png").stat().st_mode == path.stat().st_mode
 
 
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+    path = save(picture("L"), tmp_path / "a.png")
+    path.chmod(0o640)
+    resized(path, "-o", path, "--scale", 2, "--overwrite")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
+    path = save(picture("L"), tmp_path / "photos/a.png")
+    link = tmp_path / "link.png"
+    link.symlink_to(path)
+    resized(link, "-o", link, "--scale", 2, "--overwrite")
+    assert link.is_symlink()
+    with Image.open(path) as result:
+        assert result.size == (14, 10)
+
+
 def test_a_format_without_transparency_is_reported(tmp_path: Path) -> None:
     path = save(picture("RGBA"), tmp_path / "in.png")
     result = run("resize", path, "-o", tmp_path / "out.jpg", "--scale", 2)
@@ -382,6 +544,17 @@ def test_several_pictures_need_a_folder_of_their_own_names(tmp_path: Path) -> No
     result = run("resize", first, second, "-o", first, "--scale", 2)
     assert result.exit_code == 2
     assert "need a folder" in result.stderr
+
+
+def test_several_pictures_are_not_for_one_image_file(tmp_path: Path) -> None:
+    paths = [save(picture("L"), tmp_path / name) for name in ("in/a.png", "in/b.png")]
+    for inputs in (paths, [tmp_path / "in"]):
+        result = run("resize", *inputs, "-o", tmp_path / "out.png", "--scale", 2)
+        assert result.exit_code == 2
+        assert "out.png' is named like an image file; several images need a folder, such as 'out'." in result.stderr
+    assert not (tmp_path / "out.png").exists()
+    (tmp_path / "out.png").mkdir()
+    resized(*paths, "-o", tmp_path / "out.png", "--scale", 2)
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
@@ -445,6 +618,8 @@ def test_displayable_numbers() -> None:
         (["--scale", "0.5"], 2, "from 1 to 100"),
         (["--scale", "101"], 2, "from 1 to 100"),
         (["--at", "middle"], 2, "X,Y"),
+        (["--at", "7,4"], 2, "the last pixel of this image is 6,4"),
+        (["--at", "6,5"], 2, "6,5 lies outside"),
         (["-o", "in.png"], 1, "--overwrite"),
         (["-o", "sheet.xyz"], 2, "has no suffix of an image format"),
     ],
@@ -464,6 +639,13 @@ def test_compare_checks_the_suffix_before_it_draws(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(sheet, "resample", lambda *_arguments, **_options: pytest.fail("drawn"))
     path = save(picture("L"), tmp_path / "in.png")
     assert run("compare", path, "-o", tmp_path / "sheet.foo").exit_code == 2
+
+
+def test_compare_makes_the_folder(tmp_path: Path) -> None:
+    path = save(picture("L"), tmp_path / "in.png")
+    result = run("compare", path, "-o", tmp_path / "new/er/sheet.png", "--at", "6,4", "--backend", "cpu")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "new/er/sheet.png").exists()
 
 
 def test_compare_of_a_corrupt_file(tmp_path: Path) -> None:
@@ -490,6 +672,21 @@ def test_demo(tmp_path: Path) -> None:
     ):
         assert big.size == (4 * small.width, 4 * small.height)
     assert (tmp_path / "demo/methods.png").exists()
+
+
+@pytest.mark.parametrize("name", ["photograph.png", "enlarged.png", "methods.png"])
+def test_demo_replaces_only_with_overwrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    pytest.importorskip("skimage")
+    (tmp_path / name).write_bytes(b"precious")
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "resample", lambda *_arguments, **_options: pytest.fail("computed"))
+        result = run("demo", "-o", tmp_path, "--backend", "cpu")
+    assert result.exit_code == 1
+    assert f"{tmp_path / name} exists; --overwrite replaces it" in result.stderr
+    assert (tmp_path / name).read_bytes() == b"precious"
+    monkeypatch.setattr(images, "resample", lambda image, *_arguments, **_options: image)
+    assert run("demo", "-o", tmp_path, "--backend", "cpu", "--overwrite").exit_code == 0
+    assert (tmp_path / name).read_bytes() != b"precious"
 
 
 # ---- warmup ------------------------------------------------------------------------------------------------
@@ -581,7 +778,7 @@ def test_wrong_usage_of_warmup(options: list[str]) -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = """
 import sys
-from gpu_upsample.cli import main
+from gpu_upsample.cli.commands import main
 for arguments in (["--help"], ["resize", "--help"], ["warmup", "--help"], ["--version"]):
     main(arguments, standalone_mode=False)
 heavy = {"PIL", "rich", "numba", "llvmlite", "cupy", "torch", "skimage", "scipy"} & set(sys.modules)
@@ -589,6 +786,34 @@ sys.exit(f"imported {heavy}" if heavy else 0)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("click", "gpu-upsample needs Click: pip install 'gpu-upsample[cli]'\n"),
+        ("rich", "gpu-upsample needs Rich: pip install 'gpu-upsample[cli]'\n"),
+        ("PIL", "gpu-upsample needs Pillow: pip install 'gpu-upsample[cli]'\n"),
+        ("numpy", "ModuleNotFoundError: No module named 'numpy'\n"),
+    ],
+)
+def test_without_the_packages_of_the_extra(tmp_path: Path, missing: str, said: str) -> None:
+    code = f"""
+import runpy, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+sys.argv[1:] = ["resize", {str(tmp_path)!r}, "-o", {str(tmp_path / "out")!r}, "--scale", "2"]
+runpy.run_module("gpu_upsample", run_name="__main__")
+"""
+    save(picture("L"), tmp_path / "in.png")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == said if "needs" in said else done.stderr.endswith(said)
 
 
 def test_python_m_is_the_command_line() -> None:

@@ -38,7 +38,7 @@ def test_the_examples_of_the_readme() -> None:
 def test_the_commands_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     testing = pytest.importorskip("click.testing")
     image = pytest.importorskip("PIL.Image")
-    from gpu_upsample.cli import main
+    from gpu_upsample.cli.commands import main
 
     monkeypatch.chdir(tmp_path)
     Path("photos").mkdir()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -67,6 +67,12 @@ def _backend_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def _check_free(target: Path, overwrite: bool) -> None:
+    """Refuse to replace a file, unless told to."""
+    if target.exists() and not overwrite:
+        raise click.ClickException(f"{target} exists; --overwrite replaces it")
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(gu.__version__)
 def main() -> None:
@@ -83,7 +89,12 @@ def main() -> None:
     type=click.Path(path_type=Path),
     help="File to write; for several images or a folder, the folder to write into.",
 )
-@click.option("--scale", type=_factor, metavar="FACTOR", help="Scale factor, such as 2 or 0.5.")
+@click.option(
+    "--scale",
+    type=_factor,
+    metavar="FACTOR",
+    help="Scale factor, such as 2 or 0.5. Sizes are rounded down, with --like opencv to nearest.",
+)
 @click.option("--size", type=_size, metavar="WIDTHxHEIGHT", help="Size of the result, in pixels.")
 @click.option("--method", type=click.Choice(METHODS), help="Filter to use.  [default: lanczos3; cubic with --like]")
 @click.option(
@@ -112,12 +123,12 @@ def resize(
     """Resize image files, or all images in a folder.
 
     A file that cannot be read or written is reported and skipped, and the exit code is then 1. Colour profiles and
-    transparency are kept. The orientation is applied; other metadata is dropped.
+    transparency are kept. The orientation is applied; other metadata is dropped. Palettes become colours and 1-bit
+    pixels greys, also with --like pillow, whereas Pillow itself resizes both by nearest.
     """
     if (scale is None) == (size is None):
         raise click.UsageError("Give either --scale or --size.")
     resample = _resampler(method, antialias, like, backend)
-    factor = 1.0 if scale is None else scale
     jobs = _jobs(inputs, output)
 
     from rich.console import Console
@@ -131,15 +142,8 @@ def resize(
     with Progress(*columns, console=console, transient=True, disable=len(jobs) == 1) as progress:
         for source, target in progress.track(jobs, description="Resizing"):
             try:
-                if target.exists() and not overwrite:
-                    raise FileExistsError(f"{target} exists; --overwrite replaces it")
-                image = images.read(source)
-                wanted = size or (math.floor(image.width * factor), math.floor(image.height * factor))
-                if min(wanted) < 1:
-                    raise ValueError(f"--scale {factor:g} leaves no pixel of a {image.width} x {image.height} image")
-                result = resample(image, wanted)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                images.write(result, target)
+                _check_free(target, overwrite)
+                images.write(resample(images.read(source), size or scale), target)
             except gu.BackendUnavailableError as error:
                 raise click.ClickException(str(error)) from error
             except Exception as error:  # noqa: BLE001 - on a corrupt file a decoder may raise anything
@@ -168,11 +172,16 @@ def _resampler(method: str | None, antialias: bool | None, like: str | None, bac
     return partial(images.resample, method=method, antialias=smooth, backend=backend)
 
 
-def _check_suffix(output: Path) -> None:
-    """Refuse a file that no image format can be written to."""
+def _writable() -> Iterable[str]:
+    """Return the suffixes of the formats that can be written."""
     from gpu_upsample.cli import images
 
-    if output.suffix.lower() not in (known := images.formats("write")):
+    return images.formats("write")
+
+
+def _check_suffix(output: Path) -> None:
+    """Refuse a file that no image format can be written to."""
+    if output.suffix.lower() not in (known := _writable()):
         raise click.BadParameter(
             f"{output.name!r} has no suffix of an image format; known are {' '.join(sorted(known))}.", param_hint="-o"
         )
@@ -185,6 +194,11 @@ def _jobs(inputs: tuple[Path, ...], output: Path) -> list[tuple[Path, Path]]:
         return [(inputs[0], output)]
     if output.is_file():
         raise click.BadParameter(f"{str(output)!r} is a file; several images need a folder.", param_hint="-o")
+    if not output.exists() and output.suffix.lower() in _writable():
+        raise click.BadParameter(
+            f"{str(output)!r} is named like an image file; several images need a folder, such as {output.stem!r}.",
+            param_hint="-o",
+        )
     jobs = [(source, output / name) for top in inputs for source, name in _found(top, output)]
     if not jobs:
         raise click.UsageError("No images found.")
@@ -228,8 +242,7 @@ def compare(
     if not 1 <= scale <= 100:
         raise click.BadParameter("must be from 1 to 100.", param_hint="--scale")
     _check_suffix(output)
-    if output.exists() and not overwrite:
-        raise click.ClickException(f"{output} exists; --overwrite replaces it")
+    _check_free(output, overwrite)
 
     from gpu_upsample.cli import images
     from gpu_upsample.cli.sheet import comparison
@@ -238,11 +251,18 @@ def compare(
         image = images.read(source)
     except Exception as error:
         raise click.ClickException(f"{source}: {error}") from error
+    if at is not None and not (at[0] < image.width and at[1] < image.height):
+        raise click.BadParameter(
+            f"{at[0]},{at[1]} lies outside; the last pixel of this image is {image.width - 1},{image.height - 1}.",
+            param_hint="--at",
+        )
     try:
         sheet = comparison(image, METHODS, scale=scale, title=source.name, backend=backend, center=at)
         images.write(sheet, output)
-    except (gu.BackendUnavailableError, OSError, ValueError) as error:
+    except gu.BackendUnavailableError as error:
         raise click.ClickException(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{output}: {error}") from error
     click.echo(f"{output}: {len(METHODS)} methods")
 
 
@@ -320,8 +340,12 @@ def warmup(operators: tuple[str, ...], dtypes: tuple[str, ...], backend: Literal
     help="Folder to write into.",
 )
 @_backend_option
-def demo(output: Path, backend: Backend) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+def demo(output: Path, backend: Backend, overwrite: bool) -> None:
     """Enlarge a sample photograph with every method."""
+    targets = [output / f"{name}.png" for name in ("photograph", "enlarged", "methods")]
+    for target in targets:
+        _check_free(target, overwrite)
     try:
         from skimage import data
     except ImportError as error:
@@ -344,16 +368,14 @@ def demo(output: Path, backend: Backend) -> None:
     sheet = comparison(
         photograph, METHODS, scale=5, title="A patch with fine print", backend=backend, center=(172, 378)
     )
-    output.mkdir(parents=True, exist_ok=True)
-    images.write(photograph, output / "photograph.png")
-    images.write(enlarged, output / "enlarged.png")
-    images.write(sheet, output / "methods.png")
+    for image, target in zip((photograph, enlarged, sheet), targets, strict=True):
+        images.write(image, target)
     click.echo(
         f"Enlarged a photograph 4 times with lanczos3 on backend {backend}: "
         f"{photograph.width} × {photograph.height} to {enlarged.width} × {enlarged.height} pixels.\n"
         f"The first call, which loads or compiles the kernels, took {first:.2f} s; "
         f"the second {again * 1e3:.1f} ms.\n"
-        f"  {output / 'photograph.png'}  the photograph\n"
-        f"  {output / 'enlarged.png'}    four times as wide and high\n"
-        f"  {output / 'methods.png'}     every method side by side"
+        f"  {targets[0]}  the photograph\n"
+        f"  {targets[1]}    four times as wide and high\n"
+        f"  {targets[2]}     every method side by side"
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import stat
 import uuid
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageMode, ImageOps
 
 import gpu_upsample as gu
 from gpu_upsample.typing import Backend, Method
@@ -27,6 +29,9 @@ _READ_AS = {
 }
 _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
 
+Size = tuple[int, int] | float
+"""Width and height, or a scale factor for both."""
+
 # Pillow's own defaults for these formats lose what a good filter gains.
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -38,8 +43,14 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 def formats(direction: Literal["read", "write"]) -> dict[str, str]:
     """Return file name suffix -> format name, for the formats that can be read or written."""
     suffixes = Image.registered_extensions()
-    known = Image.OPEN if direction == "read" else Image.SAVE
+    known = Image.OPEN if direction == "read" else Image.SAVE.keys() - _stubs()
     return {suffix: name for suffix, name in suffixes.items() if name in known}
+
+
+def _stubs() -> set[str]:
+    """Return the formats that Pillow recognises, but leaves to the program to write."""
+    classes = {name: opens for name, (opens, _) in Image.OPEN.items() if isinstance(opens, type)}
+    return {name for name, opens in classes.items() if issubclass(opens, ImageFile.StubImageFile)}
 
 
 def read(path: Path) -> Image.Image:
@@ -67,6 +78,7 @@ def read(path: Path) -> Image.Image:
         if frames > 1:
             raise ValueError(f"has {frames} frames; only single images are supported")
         upright = ImageOps.exif_transpose(image)
+        upright.format = image.format  # which a copy has forgotten
     mode = _READ_AS.get(upright.mode, upright.mode)
     if upright.has_transparency_data:
         mode = _WITH_ALPHA.get(mode, mode)
@@ -75,14 +87,29 @@ def read(path: Path) -> Image.Image:
     return upright if upright.mode == mode else upright.convert(mode)
 
 
-def resample(
-    image: Image.Image, size: tuple[int, int], *, method: str, antialias: bool, backend: Backend
-) -> Image.Image:
-    """Return `image` at another size, given as (width, height)."""
+def scaled(image: Image.Image, size: Size) -> tuple[int, int]:
+    """Return the width and height that are asked for; what a scale factor gives is rounded down.
+
+    Raises
+    ------
+    ValueError
+        If no pixel is left.
+    """
+    if isinstance(size, tuple):
+        return size
+    result = (math.floor(image.width * size), math.floor(image.height * size))
+    if min(result) < 1:
+        raise ValueError(f"--scale {size:g} leaves no pixel of a {image.width} x {image.height} image")
+    return result
+
+
+def resample(image: Image.Image, size: Size, *, method: str, antialias: bool, backend: Backend) -> Image.Image:
+    """Return `image` at another size."""
+    new = scaled(image, size)[::-1]
 
     def resized(array: NDArray[Any]) -> NDArray[Any]:
         one = cast("Method", method)
-        return gu.resize(array, size=size[::-1], axes=(0, 1), method=one, antialias=antialias, backend=backend)
+        return gu.resize(array, size=new, axes=(0, 1), method=one, antialias=antialias, backend=backend)
 
     pixels = np.asarray(image)
     if image.mode in ("LA", "RGBA") and method != "nearest":
@@ -96,11 +123,18 @@ def resample(
 
 def as_image(pixels: NDArray[Any], like: Image.Image) -> Image.Image:
     """Return `pixels` as an image of the mode and colour profile of another."""
+    if _mode(like) != like.mode:
+        pixels = pixels.clip(0, 0xFFFF).astype(np.uint16)  # where the filter overshot
     # CMYK is the one mode that shape and dtype do not tell.
     image = Image.fromarray(pixels, "CMYK" if like.mode == "CMYK" else None)
     if profile := like.info.get("icc_profile"):
         image.info["icc_profile"] = profile
     return image
+
+
+def _mode(image: Image.Image) -> str:
+    """Return the mode that holds what the file of `image` does: Pillow reads the 16 bits of PGM as 32."""
+    return "I;16" if (image.format, image.mode) == ("PPM", "I") else image.mode
 
 
 def _premultiplied(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -133,12 +167,13 @@ def displayable(image: Image.Image) -> Image.Image:
 def write(image: Image.Image, path: Path) -> None:
     """Write `image` in the format that the suffix of `path` names; colour profiles are kept.
 
-    What stood at `path` before stays until the new file is complete.
+    What stood at `path` before stays until the new file is complete. Its permissions remain, and so does a link to it.
+    Missing folders are made.
 
     Raises
     ------
     ValueError
-        If no format has this suffix.
+        If no format has this suffix, or the format does not hold the size, the transparency or the depth of `image`.
     OSError
         If the file cannot be written, or the format has no such mode.
     """
@@ -151,11 +186,36 @@ def write(image: Image.Image, path: Path) -> None:
         image = image.convert("RGB")  # to which the profile of the inks does not apply
     elif profile := image.info.get("icc_profile"):
         options["icc_profile"] = profile
+    if name == "ICO" and max(image.size) <= 256:  # of a larger one, Pillow stores only smaller ones
+        options["sizes"] = [image.size]
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, because a file can be replaced in one step only within one file system.
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with part.open("xb") as file:
             image.save(file, format=name, **options)
+        if name in Image.OPEN:
+            with part.open("rb") as file:
+                # Image.open would refuse a file of very many pixels.
+                _check_held(image, Image.OPEN[name][0](file, part.name), suffix)
+        if path.exists():
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _check_held(image: Image.Image, held: Image.Image, suffix: str) -> None:
+    """Refuse a file that holds less than `image`: Pillow drops silently what some formats have no place for."""
+    if held.size != image.size:
+        raise ValueError(
+            f"is {image.width} x {image.height} pixels, which {suffix} stores as {held.width} x {held.height}"
+        )
+    given, stored = (np.dtype(ImageMode.getmode(_mode(one)).typestr) for one in (image, held))
+    if not np.can_cast(given, stored):
+        kind = "float" if given.kind == "f" else "integer"
+        raise ValueError(f"has {8 * given.itemsize}-bit {kind} pixels, which {suffix} does not hold")
+    transparent = "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255)
+    if transparent and not held.has_transparency_data:
+        raise ValueError(f"has transparency, which {suffix} does not hold")

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gpu_upsample.cli.images import as_image
+from gpu_upsample.cli.images import Size, as_image, scaled
 from gpu_upsample.compat import opencv, pillow, torch_uint8
 from gpu_upsample.typing import Backend
-
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Likeness:
     antialias : tuple of bool
         Whether it widens the filter when shrinking; the default is the first.
     run : callable
-        Takes the image, the size as (width, height), the library's method, antialias and the backend.
+        Takes the image, the size, the library's method, antialias and the backend.
     """
 
     methods: dict[str, Any]
@@ -38,11 +36,13 @@ class Likeness:
 def _like_pillow(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: Backend) -> Image.Image:
     # What Pillow calls I;16B are the same numbers in another order of bytes.
     source = np.asarray(image).astype(np.uint16) if image.mode == "I;16B" else image
-    return as_image(np.asarray(pillow.resize(source, size, method, backend=backend)), image)
+    return as_image(np.asarray(pillow.resize(source, scaled(image, size), method, backend=backend)), image)
 
 
 def _like_opencv(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: Backend) -> Image.Image:
-    result = opencv.resize(np.asarray(image), size, interpolation=method, backend=backend)
+    # OpenCV rounds the size that a factor gives in its own way, and samples at the factor itself.
+    dsize, factor = (size, 0.0) if isinstance(size, tuple) else (None, size)
+    result = opencv.resize(np.asarray(image), dsize, fx=factor, fy=factor, interpolation=method, backend=backend)
     return as_image(result, image)
 
 
@@ -51,10 +51,11 @@ def _like_torch(image: Image.Image, size: Size, method: Any, antialias: bool, ba
     if pixels.dtype != np.uint8:
         raise ValueError(f"has pixels of {pixels.dtype}; --like torch is for 8-bit images")
     batch = pixels.reshape(1, *pixels.shape[:2], -1)
+    new = scaled(image, size)[::-1]
     result = torch_uint8.interpolate(
-        batch, size[::-1], mode=method, antialias=antialias, data_format="channels_last", backend=backend
+        batch, new, mode=method, antialias=antialias, data_format="channels_last", backend=backend
     )
-    return as_image(result.reshape(*size[::-1], *pixels.shape[2:]), image)
+    return as_image(result.reshape(*new, *pixels.shape[2:]), image)
 
 
 LIKE: dict[str, Likeness] = {
@@ -87,7 +88,7 @@ LIKE: dict[str, Likeness] = {
 
 
 def likeness(library: str, method: str, antialias: bool | None, backend: Backend) -> Callable[[Image.Image, Size], Any]:
-    """Return the function that gives an image another size, (width, height), with the pixels of a library.
+    """Return the function that gives an image another size with the pixels of a library.
 
     Raises
     ------

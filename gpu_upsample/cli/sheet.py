@@ -50,8 +50,7 @@ def comparison(
     box = _part(image.size, scale, center)
     shown = displayable(image)
     part = shown.crop(box)
-    size = (int(part.width * scale), int(part.height * scale))
-    tiles = [(method, resample(part, size, method=method, antialias=False, backend=backend)) for method in methods]
+    tiles = [(method, resample(part, scale, method=method, antialias=False, backend=backend)) for method in methods]
 
     columns = min(_COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
