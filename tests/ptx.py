@@ -277,6 +277,9 @@ class Threads:
         base, _, offset = operand[1:-1].partition("+")
         return self._read(base, "u64", active) + np.array(int(offset or 0) % 2**64, np.uint64)
 
+    def _accessed(self, way, active, address, size):
+        """Take notice of an access of some threads."""
+
     # ---- control ----
     def _bra(self, instruction, active):
         self._place[active] = self._program.labels[instruction.operands[0]]
@@ -312,6 +315,7 @@ class Threads:
             return
         targets = target if isinstance(target, tuple) else (target,)
         address, constant = self._address(source, active), "nc" in instruction.marks
+        self._accessed("load", active, address, dtype.itemsize * len(targets))
         values = self._memory.load(address, dtype, len(targets), constant)
         for one, value in zip(targets, values, strict=True):
             self._write(one, np.ascontiguousarray(value), active)
@@ -320,7 +324,9 @@ class Threads:
         target, source = instruction.operands
         sources = source if isinstance(source, tuple) else (source,)
         values = [self._read(one, instruction.kind, active) for one in sources]
-        self._memory.store(self._address(target, active), values, active)
+        address = self._address(target, active)
+        self._accessed("store", active, address, sum(value.itemsize for value in values))
+        self._memory.store(address, values, active)
 
     def _atom(self, instruction, active):
         target, place, value = instruction.operands
@@ -477,7 +483,7 @@ class Threads:
 
 
 # ---- the launch ---------------------------------------------------------------------------------------------
-def run(spec, device, stream, blocks, arguments, only=None):
+def run(spec, device, stream, blocks, arguments, only=None, threads=Threads):
     """Run a kernel as `launch.launch` would, as PTX; `only` names the blocks to run, of all of them."""
     twin_memory.launched.append(spec)
     _, signature = KERNELS[type(spec)]
@@ -490,9 +496,11 @@ def run(spec, device, stream, blocks, arguments, only=None):
         value = np.array([value % 2**64], np.uint64).astype(dtype) if dtype.kind == "u" else np.array([value], dtype)
         parameters.append(value.view(np.uint8))
     memory = Memory(arrays)
+    crowd = threads(program_of(spec), range(blocks) if only is None else only, parameters, memory)
     with np.errstate(all="ignore"):
-        Threads(program_of(spec), range(blocks) if only is None else only, parameters, memory).run()
+        crowd.run()
     memory.check()
+    return crowd
 
 
 def installed():
