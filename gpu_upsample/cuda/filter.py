@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import gcd
+from math import gcd, lcm
 from typing import Any
 
 import numpy as np
 
 from gpu_upsample.cuda import memory
-from gpu_upsample.cuda.filter_spec import GROUP, FilterSpec, row_record
+from gpu_upsample.cuda.filter_spec import GROUP, MANY_WORDS, FilterSpec, row_record
 from gpu_upsample.cuda.grid import extent, fits, grid, is_wide, lines_of
 from gpu_upsample.cuda.run import ACCESS, Launch, runner
 from gpu_upsample.cuda.spans import NO_SPAN, PIXEL, SHORT, Span, find_span
@@ -21,8 +21,9 @@ from gpu_upsample.plan.taps import Taps
 # A window along a row up to this length is unrolled and its weights stay in registers; up to the other one, if one lane
 # has it, and all threads have the same.
 _UNROLLED, _UNROLLED_ALIKE = 8, 16
-# Words that a thread may keep in registers for its lanes: weights, ring, sums; and with the samples of a row.
-_REGISTERS, _WITH_ROW = 40, 60
+# Words that a thread may keep in registers with the samples of a row, beside `MANY_WORDS` for its lanes alone. More
+# where fewer lanes would be stored in less than whole words.
+_WITH_ROW, _MORE = 60, 16
 # Rows that a thread may keep at most. A filter needs no more, unless a crop box reaches far outside the array.
 _KEPT = 12
 # Threads of a warp. In rows of so many, for each tap, too many wait for those at the ends of the row that walk; but the
@@ -238,8 +239,9 @@ def lane_counts(step: FilterStep) -> tuple[int, ...]:
     pixels = [n * inner for n in counts] if step.columns is not None and 1 < inner <= PIXEL else []
 
     def fits(lanes: int) -> bool:
-        spec = filter_spec(step, lanes, False, 0)
-        return lanes == 1 or (spec.kept <= _REGISTERS and spec.kept + spec.loaded <= _WITH_ROW)
+        spec, words = filter_spec(step, lanes, False, 0), lcm(inner, max(1, _WORD // step.result.itemsize))
+        more = _MORE if spec.columns == "span" and lanes <= words > inner else 0
+        return lanes == 1 or (spec.kept <= MANY_WORDS + more and spec.kept + spec.loaded <= _WITH_ROW + more)
 
     spans = [n for n in pixels if filter_spec(step, n, False).columns == "span"]
     return tuple(n for n in (*spans, *counts) if fits(n))

@@ -12,8 +12,9 @@ from gpu_upsample.cuda.kernels import BLOCKS
 GROUP = 4
 """Taps of a long window whose weights are loaded together: the table of columns' weights consists of such groups."""
 
-FEWER_BLOCKS = 5
-"""Indices of 64 bits and lines take more than 64 registers; so a thread has up to 96, and nothing is spilled."""
+FEWER_BLOCKS, MANY_WORDS = 5, 40
+"""More words than these for several lanes, or indices of 64 bits and lines, take more than 64 registers; so a thread
+has up to 96, and nothing is spilled."""
 
 MORE_BLOCKS, FEW_WORDS = 10, 28
 """With so few words for its lanes, a thread makes do with 48 registers, and more threads hide each other's waiting."""
@@ -133,7 +134,7 @@ class FilterSpec:
     @property
     def blocks(self) -> int:
         """How many blocks a multiprocessor must be able to hold."""
-        if self.wide and self.lines:
+        if (self.wide and self.lines) or (self.columns == "span" and self.lanes > 1 and self.kept > MANY_WORDS):
             return FEWER_BLOCKS
         if self.columns == "walk" or self.fewer or self.wide or self.lines:
             return BLOCKS
