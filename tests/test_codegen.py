@@ -188,15 +188,15 @@ DOUBLE = {
     ("float16", "nearest"): (1.5, 2.0),
     ("float16", "bilinear"): (3.8, 3.0),
     ("float16", "bicubic"): (5.9, 5.6),
-    ("float16", "trilinear"): (6.6, 5.9),
+    ("float16", "trilinear"): (5.5, 5.1),
     ("uint8", "nearest"): (3.2, None),
     ("uint8", "bilinear"): (6.2, None),
     ("uint8", "bicubic"): (12.6, None),
-    ("uint8", "trilinear"): (14.3, None),
+    ("uint8", "trilinear"): (9.5, None),
 }
 BEYOND = {("uint8", "bicubic"), ("uint8", "trilinear")}
 # Sixteen bytes of their results would need too many registers.
-FEWER_LANES = {("uint8", "bicubic"), ("float16", "bicubic"), ("uint8", "trilinear")}
+FEWER_LANES = {("uint8", "bicubic"), ("float16", "bicubic")}
 
 
 def of_double(dtype, mode):
@@ -231,9 +231,8 @@ def test_resources_of_a_double(dtype, mode):
 
 @of_the_compiler
 @pytest.mark.parametrize("mode", ["trilinear", "tricubic"])
-@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "int16"])
-def test_resources_of_volumes_beyond_32_bits(dtype, mode):
-    (step,) = joined(enlarged(dtype, mode, VOLUME, VOLUME_TWICE))
+def test_resources_of_volumes_beyond_32_bits(mode):
+    (step,) = joined(enlarged("float32", mode, VOLUME, VOLUME_TWICE))
     check(filter_spec(step, lane_counts(step)[0], True), (9, 0))
 
 

@@ -65,15 +65,18 @@ def watched(call, multiprocessors=MULTIPROCESSORS):
 
 
 # ---- the table ----------------------------------------------------------------------------------------------
-ROWS = 64
-"""Rows of the part of an image of 1080 × 1920 pixels that is resized."""
+LAYOUTS = {
+    "CHW": ((1, 64, 1920), (1, 2), 64 / 1080 / 3),
+    "HWC": ((64, 1920, 3), (0, 1), 64 / 1080),
+    "DHW": ((16, 64, 64), (0, 1, 2), 16 / 64 / 8),
+}
+"""Shape and axes of a part of an image of three channels, or of eight volumes, and how much it is of them."""
 
 
 def resized(dtype, method, factor, layout, antialias=False):
-    """Return the counts of resizing a part of an image, for each scalar of the result, and bytes per scalar of it."""
-    shape, axes = ((1, ROWS, 1920), (1, 2)) if layout == "CHW" else ((ROWS, 1920, 3), (0, 1))
+    """Return the counts of resizing a part of an array, for each scalar of the result, and bytes per scalar of it."""
+    shape, axes, part = LAYOUTS[layout]
     x = twin_memory.to_twin((np.random.default_rng(0).random(shape) * 200).astype(dtype))
-    part = ROWS * (1 if layout == "CHW" else 3) / (1080 * 3)
     results = []
 
     def call():
@@ -91,6 +94,7 @@ TABLE = [
     *((dtype, method, factor, "CHW") for dtype in ("float32", "uint8") for factor in (1.37, 0.61)
       for method in ("linear", "cubic")),
     *((dtype, "cubic", 0.25, "CHW", True) for dtype in ("float32", "uint8")),
+    *((dtype, "linear", 2, "DHW") for dtype in ("float32", "float16", "uint8")),
 ]  # fmt: skip
 
 

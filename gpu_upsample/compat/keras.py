@@ -1,7 +1,8 @@
 """Keras' upsampling layers: ``from gpu_upsample.compat import keras; keras.UpSampling2D(2)``.
 
 The conventions are those of Keras 3.15 on its JAX backend. Results have the dtype of the input, while a Keras layer
-first converts floating-point inputs to its own dtype, usually float32.
+first converts floating-point inputs to its own dtype, usually float32. Arguments that name, initialise, regularise or
+constrain a layer are not taken, and `activation` is a function, not its name.
 """
 
 from __future__ import annotations
