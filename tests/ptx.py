@@ -142,7 +142,8 @@ class Memory:
         values = np.empty((len(address), size), np.uint8)
         for number, chosen, place in self._places(address, size):
             values[chosen] = self._arrays[number][place]
-            (self._constant if constant else set()).add(number)
+            if constant:
+                self._constant.add(number)
         return values.view(dtype).T
 
     def store(self, address, values, threads):
@@ -234,7 +235,10 @@ class Threads:
             active = active[self._register(instruction.guard)[active] != instruction.negated]
             if not len(active):
                 return
-        getattr(self, f"_{instruction.name}")(instruction, active)
+        carry_out = getattr(self, f"_{instruction.name}", None)
+        if carry_out is None:
+            raise NotImplementedError(str(instruction))
+        carry_out(instruction, active)
 
     # ---- operands ----
     def _register(self, name):
@@ -375,21 +379,10 @@ class Threads:
     def _fma(self, instruction, active):
         self._write(instruction.operands[0], fused(*self._sources(instruction, active, 3)), active)
 
-    def _neg(self, instruction, active):
-        self._write(instruction.operands[0], -self._sources(instruction, active, 1)[0], active)
-
-    def _abs(self, instruction, active):
-        self._write(instruction.operands[0], np.abs(self._sources(instruction, active, 1)[0]), active)
-
     def _div(self, instruction, active):
         a, b = self._sources(instruction, active)
         assert a.dtype.kind == "u", instruction
         self._write(instruction.operands[0], a // b, active)
-
-    def _rem(self, instruction, active):
-        a, b = self._sources(instruction, active)
-        assert a.dtype.kind == "u", instruction
-        self._write(instruction.operands[0], a % b, active)
 
     # ---- bits ----
     def _and(self, instruction, active):

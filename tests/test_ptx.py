@@ -171,6 +171,7 @@ FORBIDDEN = {
     "read as constant was written": (AssertionError, "ld.global.nc.u32 %r2, [%rd2];\nst.global.u32 [%rd2], %r2;"),
     "order of threads": (AssertionError, "atom.global.max.u32 %r2, [%rd2], %r1;\nadd.s32 %r3, %r2, 1;"),
     "rm": (NotImplementedError, "mul.rm.f32 %f1, %f1, %f1;"),
+    "popc": (NotImplementedError, "popc.b32 %r2, %r1;"),
     "unknown text": (NotImplementedError, "unknown text"),
 }
 
