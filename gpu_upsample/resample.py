@@ -174,7 +174,7 @@ def resize(
         What lies beyond the array: the nearest sample; nothing, with the weights inside scaled to a sum of 1;
         `fill_value`; or the straight line through the last two samples.
     fill_value : float, optional
-        The constant of ``border="constant"``; without that border it must be 0.
+        The constant of ``border="constant"``, which the dtype must hold; other borders do not use it.
     box : sequence of (float, float), optional
         The part of the input to resize: a (start, stop) pair per resized axis, measured between pixel edges.
     out, backend

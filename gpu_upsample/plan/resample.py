@@ -267,9 +267,7 @@ def plan_resize(shape: tuple[int, ...], dtype: str, fill_value: Any, border: Any
     scalars(dtype)
     maps = _resize_maps("x", shape, border, *arguments)
     fill = _fill(fill_value, dtype)
-    if fill and border != "constant":
-        raise ValueError(f"fill_value needs border='constant'; got fill_value={fill_value!r} and border={border!r}")
-    return plan_steps(shape, dtype, maps, fill)
+    return plan_steps(shape, dtype, maps, fill if border == "constant" else 0.0)
 
 
 def plan_resize_backward(shape: tuple[int, ...], dtype: str, input_size: Any, *arguments: Any) -> Plan:
