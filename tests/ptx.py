@@ -384,6 +384,11 @@ class Threads:
         assert a.dtype.kind == "u", instruction
         self._write(instruction.operands[0], a // b, active)
 
+    def _rem(self, instruction, active):
+        a, b = self._sources(instruction, active)
+        assert a.dtype.kind == "u", instruction
+        self._write(instruction.operands[0], a % b, active)
+
     # ---- bits ----
     def _and(self, instruction, active):
         self._binary(np.bitwise_and, instruction, active)
