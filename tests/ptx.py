@@ -379,6 +379,9 @@ class Threads:
     def _fma(self, instruction, active):
         self._write(instruction.operands[0], fused(*self._sources(instruction, active, 3)), active)
 
+    def _neg(self, instruction, active):
+        self._write(instruction.operands[0], -self._sources(instruction, active, 1)[0], active)
+
     def _div(self, instruction, active):
         a, b = self._sources(instruction, active)
         assert a.dtype.kind == "u", instruction

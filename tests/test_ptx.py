@@ -38,6 +38,10 @@ CALLS = {
     "max_unpool2d, apart": ("Fetch Vote", gu.max_unpool2d, (*OTHERS, 3, 2, 1), {"output_size": (6, 40)}),
     "max_pool2d_backward": ("PoolBackward Windows", gu.max_pool2d_backward, (SOME, INDICES, IMAGE.shape, 2), {}),
     "max_unpool2d_backward": ("UnpoolBackward Vote", gu.max_unpool2d_backward, (IMAGE, INDICES, SOME.shape), {}),
+    "complex gradient": (
+        "ConvTranspose Reduction", gu.conv_transpose2d_backward,
+        tuple(x.astype(np.complex64) for x in (GRADIENT, IMAGE, WEIGHT)), LAYER,
+    ),
     "conv_transpose2d": ("ConvTranspose", gu.conv_transpose2d, (IMAGE, WEIGHT), LAYER),
     "conv_transpose2d_backward": (
         "ConvTranspose Reduction", gu.conv_transpose2d_backward, (GRADIENT, IMAGE, WEIGHT), LAYER,
