@@ -71,7 +71,7 @@ LARGE = [
 
 @pytest.mark.parametrize(("planes", "shape", "size", "wide"), LARGE)
 def test_flat_indices_beyond_32_bits(monkeypatch, planes, shape, size, wide):
-    monkeypatch.setattr(volumes, "_WORD", 1)
+    monkeypatch.setattr(volumes, "_SCALAR_BYTES", 1)
     # Untouched memory is never backed by pages, so an array of gigabytes costs little.
     x = np.zeros((planes, *shape), np.uint8).view(twin.TwinArray)
     tail = sample((1, *shape), "uint8")

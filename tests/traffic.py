@@ -1,6 +1,7 @@
 """What the warps of a GPU do for a call, counted while their PTX is interpreted.
 
-`python -m tests.traffic` prints a table. `tests/instruction_counts.py` counts what a thread inside of the array needs
+`python -m tests.traffic` prints a table, and `python -m tests.traffic cuda.filter._MORE=0` that of a variant, as
+`benchmarks/vary.py` takes them. `tests/instruction_counts.py` counts what a thread inside of the array needs
 for a row. Here everything counts that all warps do: the begin of each strip, rows that two strips form, ends of rows at
 which a part of a warp waits for the others. A warp's access goes to the first cache line by line and to memory sector
 by sector, so these are counted, too.
@@ -8,12 +9,16 @@ by sector, so these are counted, too.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import numpy as np
 
 import gpu_upsample as gu
+from benchmarks.vary import Variants
 from gpu_upsample.cuda import memory
 from tests import ptx, twin_memory
 
@@ -99,6 +104,14 @@ TABLE = [
 
 
 def main():
+    with TemporaryDirectory() as folder:
+        variants = Variants(sys.argv[1:], Path(folder))
+        variants.enter(variants.names[-1])
+        show()
+
+
+def show():
+    """Print the table."""
     print(f"{'':34}instructions     loads  lines of  stores  sectors of")
     print(f"{'for each scalar of the result':34}   per byte             a load          a store")
     for dtype, method, factor, layout, *antialias in TABLE:

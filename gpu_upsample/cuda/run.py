@@ -64,4 +64,5 @@ def runner(build: Callable[..., Launch]) -> Callable[..., None]:
         device, addresses = arrays[0].device.id, [array.data.ptr for array in arrays]
         launch_of(step, device, *[address % ACCESS for address in addresses]).run_at(device, addresses)
 
+    vars(run).update(cache_clear=vars(launch_of)["cache_clear"])
     return run

@@ -16,7 +16,7 @@ _LINES = 4
 _KEPT = 4
 # Bytes of a scalar at least. What narrower ones would move between two steps costs less than to load and convert them
 # again, line by line.
-_WORD = 4
+_SCALAR_BYTES = 4
 # Multiply-adds of an accumulator for which a GPU takes as long as to write and read one scalar, with what they entail.
 _WORTH = {"float32": 16, "float64": 4}
 
@@ -64,7 +64,7 @@ def _volume(first: Any, second: Any) -> VolumeStep | None:
     """Return two steps in one, or None if they are better run one by one, or must be."""
     if type(first) is not FilterStep or type(second) is not FilterStep or not _keeps_sums(first, second):
         return None
-    if min(first.source.itemsize, second.result.itemsize) < _WORD:
+    if min(first.source.itemsize, second.result.itemsize) < _SCALAR_BYTES:
         return None
     (planes, rows, _, _), (images, _, columns, inner) = second.shape, first.shape
     if first.rows is None or first.columns is None or second.rows is None or second.columns is not None:
