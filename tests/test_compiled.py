@@ -7,6 +7,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpu_upsample.cpu import compiled
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -52,6 +57,22 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     assert printed() == "False False [0. 2. 4.] [inf]"
     assert printed() == "True True [0. 2. 4.] [inf]"
     assert printed("another") == "True True [0. 2. 4.] [inf, 0.5]"
+
+
+def test_processes_that_compile_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = (compiled._Files(str(tmp_path), "kernel", "stamp") for _ in range(2))
+    write = ours._save_data
+
+    def write_later(name: str, data: Any) -> None:
+        theirs.save("another", "code of another")
+        write(name, data)
+
+    monkeypatch.setattr(ours, "_save_data", write_later)
+    ours.save("one", "code of one")
+    for files in (ours, theirs, compiled._Files(str(tmp_path), "kernel", "stamp")):
+        assert files.load("one") == "code of one"
+        assert files.load("another") == "code of another"
+    assert compiled._Files(str(tmp_path), "kernel", "another stamp").load("one") is None
 
 
 CALL = """

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 import llvmlite
 from numba import njit
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.runtime.nrt import rtsys
 
 from gpu_upsample.fingerprint import fingerprint
+
+
+class _Files(IndexDataCacheFile):
+    """Files of kernels, each named after all that tells it from others.
+
+    Numba's own are numbered. Two processes that compile at the same time may give one number to two kernels, and later
+    ones then run the one for the other.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        self._save_data(self._name(key), (key, data))
+
+    def load(self, key: Any) -> Any:
+        try:
+            held, data = self._load_data(self._name(key))
+        except OSError:
+            return None
+        return data if held == key else None
+
+    def _name(self, key: Any) -> str:
+        text = repr((self._version, self._source_stamp, key))
+        name: str = self._data_name(int(sha256(text.encode()).hexdigest()[:16], 16))
+        return name
 
 
 class _Cache(FunctionCache):
@@ -23,7 +47,8 @@ class _Cache(FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        self._cache_file._source_stamp = self._cache_file._source_stamp, _fingerprint()
+        stamp = self._impl.locator.get_source_stamp(), _fingerprint()
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         rtsys.initialize(target_context)  # what machine code calls
