@@ -129,8 +129,8 @@ def _torch(name: str, x: Any) -> Kind:
             f"{name} requires a gradient, which this function does not record; pass {name}.detach(), call it under "
             "torch.no_grad(), or use gpu_upsample.compat.torch"
         )
-    if x.layout != torch.strided:
-        raise TypeError(f"{name} must be a dense tensor, got one of layout {x.layout}")
+    if x.layout != torch.strided or x.is_nested:
+        raise TypeError(f"{name} must be a dense tensor, got {'a nested one' if x.is_nested else x.layout}")
     if x.is_conj() or x.is_neg():
         raise TypeError(f"{name} is conjugated or negated lazily; pass {name}.resolve_conj().resolve_neg()")
     if x.device.type not in ("cpu", "cuda"):

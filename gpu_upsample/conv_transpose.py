@@ -209,7 +209,11 @@ def bilinear_weight(channels: SupportsIndex, scale: Integers, dtype: DTypeLike =
            [0.1875, 0.5625, 0.5625, 0.1875],
            [0.0625, 0.1875, 0.1875, 0.0625]], dtype=float32)
     """
-    check_floating("dtype", str(np.dtype(dtype)))
+    try:
+        name = str(np.dtype(dtype))
+    except TypeError:
+        name = repr(dtype)
+    check_floating("dtype", name)
     n_channels, given = as_integer("channels", channels), plain(scale)
     scales = integers("scale", given, len(given) if np.ndim(given) else 2, least=1)
     if n_channels < 1:

@@ -22,7 +22,7 @@ _block: ContextVar[str | None] = ContextVar("gpu_upsample_backend", default=None
 
 
 def _checked(source: str, name: Any) -> str:
-    if name not in _CHOICES:
+    if not isinstance(name, str) or name not in _CHOICES:
         raise ValueError(f"{source} must be one of {', '.join(map(repr, _CHOICES))}; got {name!r}")
     return str(name)
 

@@ -172,7 +172,8 @@ def resize(
         Coefficient of the cubic filter: -0.5 (Pillow, TensorFlow) or -0.75 (torch, OpenCV).
     border : {"clamp", "renormalize", "constant", "extrapolate"}
         What lies beyond the array: the nearest sample; nothing, with the weights inside scaled to a sum of 1;
-        `fill_value`; or the straight line through the last two samples.
+        `fill_value`; or the straight line through the last two samples, which then count beside the border, too, with
+        a weight of 0: an infinity among them gives NaN.
     fill_value : float, optional
         The constant of ``border="constant"``, which the dtype must hold; other borders do not use it.
     box : sequence of (float, float), optional

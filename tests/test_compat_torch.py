@@ -262,6 +262,16 @@ def test_autocast() -> None:
     assert model[1].weight.grad.dtype == torch.float32
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex64, torch.complex128, torch.float16])
+def test_autocast_leaves_what_torch_leaves(dtype: torch.dtype) -> None:
+    x, weight = torch.full((1, 1, 2), 1.001, dtype=dtype), torch.ones(1, 1, 1, dtype=dtype)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = functional.conv_transpose1d(x, weight)
+        result = gut.conv_transpose1d(x, weight)
+    assert result.dtype == expected.dtype
+    assert torch.equal(result, expected)
+
+
 def test_numbers_may_be_given_as_torch_takes_them() -> None:
     x = tensor(2, 4, 4)
     assert torch.equal(gut.max_pool2d(x, [2], stride=[]), functional.max_pool2d(x, 2))

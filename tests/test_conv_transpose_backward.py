@@ -293,3 +293,10 @@ def test_bad_input(name):
     error, message, change = BAD[name]
     with pytest.raises(error, match=message):
         gu.conv_transpose2d_backward(**{"grad_output": Y, "x": X, "weight": W} | change)
+
+
+def test_infinite_gradients_are_silent() -> None:
+    x, weight = np.zeros((1, 40, 9, 9), np.float32), np.ones((40, 40, 3, 3), np.float32)
+    with np.errstate(all="raise"):
+        _, grad_weight = gu.conv_transpose2d_backward(np.full((1, 40, 11, 11), np.inf, np.float32), x, weight)[:2]
+    assert np.isnan(grad_weight).all()

@@ -28,6 +28,7 @@ INTERPOLATE: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
     ({"size": (3, None)}, TypeError, ["size", "None", "integer"]),
     ({"size": "3"}, TypeError, ["size", "'3'", "integer"]),
     ({"size": b"34"}, TypeError, ["size", "b'34'", "integer"]),
+    ({"size": np.float32}, TypeError, ["size", "float32", "integer"]),
     ({"size": {"a": 3, "b": 4}}, TypeError, ["size", "'a'", "integer"]),
     ({"scale_factor": 0}, ValueError, ["scale_factor", "0", "positive"]),
     ({"scale_factor": -2.0}, ValueError, ["scale_factor", "-2.0", "positive"]),
@@ -56,6 +57,7 @@ INTERPOLATE: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
     ({"size": 3, "data_format": "NHWC"}, ValueError, ["data_format", "'NHWC'", "'channels_last'"]),
     ({"size": 3, "backend": "gpu"}, ValueError, ["backend", "'gpu'", "'cpu'", "'cuda'", "'auto'"]),
     ({"size": 3, "backend": ["cpu"]}, ValueError, ["backend", "['cpu']", "'cpu'"]),
+    ({"size": 3, "backend": np.array(["cpu", "x"])}, ValueError, ["backend", "'cpu'"]),
 ]
 
 RESIZE: list[tuple[dict[str, Any], type[Exception], list[str]]] = [

@@ -75,7 +75,8 @@ def resize(
 
     Notes
     -----
-    These equal OpenCV bit for bit: ``INTER_NEAREST`` and ``INTER_NEAREST_EXACT`` for all dtypes; ``INTER_LINEAR`` and
+    These equal OpenCV bit for bit: ``INTER_NEAREST`` and ``INTER_NEAREST_EXACT`` for all dtypes (but OpenCV 5 narrows
+    integers of 64 bits to 32, which are kept here); ``INTER_LINEAR`` and
     ``INTER_LANCZOS4`` for uint8; for uint8, uint16 and int16 ``INTER_LINEAR_EXACT`` (also for int8) and ``INTER_AREA``
     when shrinking by blocks of up to 256 pixels. The exceptions are blocks at the end of an image that `fx` and `fy`
     cut through; OpenCV rounds those of float64 to float32.

@@ -20,7 +20,7 @@ from gpu_upsample.call import apply
 from gpu_upsample.compat.pillow_plan import DTYPES, KERNELS, Box, Size, plan_means, plan_resize, regions
 from gpu_upsample.dispatch import load
 from gpu_upsample.plan.cache import cached, plain
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, as_number
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_flag, as_integer, as_number
 from gpu_upsample.rearrange import pixel_unshuffle
 from gpu_upsample.typing import Array, Backend, Integers, Shape
 
@@ -84,10 +84,11 @@ def _on_arrays(function: Callable[[Any, bool, bool], Any], image: Any, alpha: bo
     held = kind_of("image", image)
     _check(held.shape, held.dtype)
     either = held.dtype == "uint8" and held.shape[2:] in ((2,), (4,))
-    if alpha and not either:
+    has_alpha = either if alpha is None else as_flag("alpha", alpha)
+    if has_alpha and not either:
         raise ValueError(f"alpha=True needs uint8 of 2 or 4 channels; got {held.dtype} of shape {held.shape}")
     array = _home(held.on_device).as_array(held.take(image))
-    return held.give_back(function(array, either if alpha is None else bool(alpha), False), held.dtype)
+    return held.give_back(function(array, has_alpha, False), held.dtype)
 
 
 def _home(on_device: bool) -> Any:
@@ -198,6 +199,8 @@ def _reduced_first(x: Any, size: Size, resample: int, box: Box, gap: float, back
         min(x.shape[1], math.ceil(box[2] + reach_x)),
         min(x.shape[0], math.ceil(box[3] + reach_y)),
     )
+    if part[0] == part[2] or part[1] == part[3]:
+        raise ValueError(f"box must not be empty where reducing_gap reduces an image first, got {box!r}")
     left, upper, right, lower = ((edge - part[i % 2]) / factor[i % 2] for i, edge in enumerate(box))
     return _means(x, factor, part, backend), (left, upper, right, lower)
 

@@ -153,10 +153,11 @@ def _weight_by_product(step: ConvTransposeBackwardStep, grad_output: Any, x: Any
     gradient = conv.planes(conv.numbers(grad_output), conv.size_out)
     source = np.conj(conv.planes(conv.numbers(x), conv.size_in))
     sums = np.zeros((conv.groups, conv.channels_in, conv.channels_out * prod(conv.kernel)), source.dtype)
-    for image in range(conv.batch):
-        for group in range(conv.groups):
-            for part, columns in _columns(step, np.ascontiguousarray(gradient[image, group])):
-                sums[group] += source[image, group, :, part] @ columns.T
+    with np.errstate(all="ignore"):  # infinities and NaN are numbers here, as in the other operators
+        for image in range(conv.batch):
+            for group in range(conv.groups):
+                for part, columns in _columns(step, np.ascontiguousarray(gradient[image, group])):
+                    sums[group] += source[image, group, :, part] @ columns.T
     conv.elements(grad_weight)[:] = _rounded(conv, sums.reshape(sums.shape[0], -1)).reshape(-1)
 
 

@@ -52,7 +52,7 @@ def plain(value: Any) -> Any:
     """Return arrays, NumPy's scalars and whatever has items as Python's numbers and tuples, all the way down."""
     if _is_plain(value):
         return value
-    if hasattr(value, "tolist"):
+    if hasattr(value, "tolist") and not isinstance(value, type):
         return plain(value.tolist())
     for kind in (int, float):
         if isinstance(value, kind):

@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Denominator at most of a fraction that a scale is taken for.
+_SIMPLE = 1000
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,17 @@ class Axis:
         """Extent of the resized part, in input pixels."""
         return self.n_in if self.box is None else self.box[1] - self.box[0]
 
-    @property
+    @cached_property
     def ratio(self) -> tuple[float, float]:
         """Input pixels per output sample as a fraction (numerator, denominator).
 
-        Kept apart so that a coordinate needs one division of exact integers and is correctly rounded.
+        Kept apart so that a coordinate needs one division of exact integers and is correctly rounded. So a scale that is
+        the nearest float to a simple fraction is taken for that fraction.
         """
-        return (self.length, self.n_out) if self.scale is None else (1.0, self.scale)
+        if self.scale is None:
+            return self.length, self.n_out
+        simple = Fraction(self.scale).limit_denominator(_SIMPLE)
+        return (simple.denominator, simple.numerator) if float(simple) == self.scale else (1.0, self.scale)
 
 
 Coordinates = tuple[NDArray[np.float64], float]

@@ -31,6 +31,8 @@ def integers(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
     numbers = tuple(as_integer(name, number) for number in per_axis(name, value, rank))
     if any(number < least for number in numbers):
         raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    if any(number >= 2**63 for number in numbers):
+        raise ValueError(f"{name} must fit into 64 bits, got {value!r}")
     return numbers
 
 

@@ -289,6 +289,13 @@ def max_unpool3d(
     return _max_unpool(3, input, indices, (kernel_size, stride, padding), output_size)
 
 
+def _autocast(tensor: Tensor) -> Tensor:
+    """Return what torch's own convolutions make of a tensor under autocast: those of doubles and complex numbers stay."""
+    if not tensor.is_floating_point() or tensor.dtype == torch.float64:
+        return tensor
+    return tensor.to(torch.get_autocast_dtype(tensor.device.type))
+
+
 def _conv_transpose(rank: int, x: Any, weight: Any, bias: Any, geometry: tuple[Any, ...], groups: Any) -> Tensor:
     names = ("stride", "padding", "output_padding", "dilation")
     stride, padding, output_padding, dilation = (
@@ -296,8 +303,8 @@ def _conv_transpose(rank: int, x: Any, weight: Any, bias: Any, geometry: tuple[A
     )
     tensors = [_tensor("input", x), _tensor("weight", weight, x)]
     tensors += [] if bias is None else [_tensor("bias", bias, x)]
-    if torch.is_autocast_enabled(x.device.type):  # as torch's own convolutions
-        tensors = [tensor.to(torch.get_autocast_dtype(x.device.type)) for tensor in tensors]
+    if torch.is_autocast_enabled(x.device.type):
+        tensors = [_autocast(tensor) for tensor in tensors]
     result: Tensor = operators.conv_transpose(
         *tensors[:2],
         tensors[2] if bias is not None else None,
