@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpu_upsample.cuda.filter import filter_lanes, filter_spec
+from gpu_upsample.cuda.filter_choice import filter_lanes, filter_spec
 from gpu_upsample.cuda.select import select_lanes, select_spec
 from gpu_upsample.cuda.volumes import joined
 from gpu_upsample.plan.steps import FilterStep, SelectStep
@@ -14,8 +14,9 @@ from tests import machine_code
 def spec_of(step):
     """Return the specialisation that runs a step on aligned arrays."""
     if isinstance(step, FilterStep):
-        return filter_spec(step, filter_lanes(step, 0, 0), False, 0)
-    return select_spec(step, select_lanes(step, 0, 0), False)
+        lanes, pieces = filter_lanes(step, 0, 0)
+        return filter_spec(step, lanes, False, 0, pieces)
+    return select_spec(step, *select_lanes(step, 0, 0), False)
 
 
 def _rows_read(step):

@@ -148,7 +148,7 @@ def test_arguments_of_bilinear_weight():
         gu.bilinear_weight(1, ())
     with pytest.raises(TypeError, match="dtype must have one of the dtypes"):
         gu.bilinear_weight(1, 2, int)
-    with pytest.raises(TypeError, match="dtype must have one of the dtypes .* got 'foo'"):
+    with pytest.raises(TypeError, match=r"dtype must have one of the dtypes .* got 'foo'"):
         gu.bilinear_weight(1, 2, dtype="foo")
     with pytest.raises(ValueError, match="scale must fit into 64 bits"):
         gu.bilinear_weight(1, 10**30)

@@ -335,7 +335,8 @@ def test_symmetric_coordinates_are_exact() -> None:
         axis = Axis(n, int(n * scale), scale)
         if axis.n_out:
             coordinate, _ = source_coordinates("half_pixel_symmetric", axis)
-            exact = [(Fraction(2 * o + 1 - axis.n_out) / references.meant(scale) + n - 1) / 2 for o in range(axis.n_out)]
+            ends = [Fraction(2 * o + 1 - axis.n_out) / references.meant(scale) for o in range(axis.n_out)]
+            exact = [(end + n - 1) / 2 for end in ends]
             assert coordinate.tolist() == [float(place) for place in exact]
 
 

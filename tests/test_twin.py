@@ -12,7 +12,7 @@ import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from gpu_upsample.cuda import grid, memory
-from gpu_upsample.cuda.filter import filter_spec
+from gpu_upsample.cuda.filter_choice import filter_lanes, filter_spec
 from gpu_upsample.cuda.filter_spec import FilterSpec
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.select_kernels import SelectSpec
@@ -242,10 +242,10 @@ def test_out_is_used_in_place_and_misaligned_rows_narrow_the_access():
         out = whole[1:].view(twin.TwinArray).reshape(12, 800)
         twin.launched.clear()
         assert gu.resize(twin.to_twin(x), scale=2.0, out=out) is out
-        assert [spec.lanes for spec in twin.launched] == [1]
+        assert [(spec.lanes, spec.pieces) for spec in twin.launched] == [(4, 4)]
         twin.launched.clear()
         aligned = gu.resize(twin.to_twin(x), scale=2.0)
-        assert [spec.lanes for spec in twin.launched] == [4]
+        assert [(spec.lanes, spec.pieces) for spec in twin.launched] == [(4, 1)]
     np.testing.assert_array_equal(np.asarray(out), np.asarray(aligned))
     np.testing.assert_array_equal(np.asarray(out), gu.resize(x, scale=2.0))
 
@@ -269,9 +269,33 @@ def test_lines_that_are_dealt_to_threads(dtype, name):
     shape, size, options = DEALT[name]
     twin.launched.clear()
     assert_equals_cpu(Twin(), gu.resize, sample(shape, dtype), size=size, **options)
-    assert any(getattr(spec, "dealt", False) for spec in twin.launched)
+    assert any(spec.pieces > 1 for spec in twin.launched)
     if name == "three axes" and dtype == "float32":
-        assert any(spec.lines and spec.dealt for spec in twin.launched)
+        assert any(spec.lines and spec.pieces > 1 for spec in twin.launched)
+
+
+PIECES = [
+    ("float16", (7, 93), (9, 127), {"method": "cubic"}, (4, 4)),
+    ("float16", (7, 93), (14, 186), {}, (4, 2)),
+    ("uint8", (7, 93), (9, 127), {}, (4, 4)),
+    ("uint8", (7, 150), (9, 402), {}, (4, 2)),
+    ("uint8", (6, 50, 3), (8, 67), {}, (4, 4)),
+    ("uint8", (7, 93), (14, 93), {}, (8, 8)),  # rows alone
+    ("float16", (7, 94), (14, 94), {}, (8, 4)),
+    ("float32", (7, 93), (14, 93), {"method": "nearest"}, (4, 4)),
+    ("float32", (7, 93), (14, 186), {"method": "nearest"}, (4, 2)),
+    ("uint8", (7, 93), (14, 186), {"method": "nearest"}, (16, 8)),
+    ("uint8", (7, 93), (9, 127), {"method": "nearest"}, (8, 8)),
+    ("uint8", (6, 51, 3), (8, 67), {"method": "nearest"}, (8, 8)),
+    ("float16", (7, 93), (9, 127), {"method": "nearest", "border": "constant", "box": ((-2, 8), (-5, 99))}, (8, 8)),
+]
+
+
+@pytest.mark.parametrize(("dtype", "shape", "size", "options", "dealt"), PIECES)
+def test_lines_whose_ends_do_not_fit_are_dealt_piece_by_piece(device, dtype, shape, size, options, dealt):
+    twin.launched.clear()
+    assert_equals_cpu(device, gu.resize, sample(shape, dtype), size=size, **options)
+    assert device.name == "device" or [(spec.lanes, spec.pieces) for spec in twin.launched] == [dealt]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "float64"])
@@ -291,10 +315,10 @@ def test_long_windows_that_are_alike_in_every_thread(dtype, size, method, vector
 def test_lines_are_dealt_where_samples_lie_apart():
     def dealt(dtype, n, m, method="linear", channels=1):
         step = plan_resize((64, n, channels), dtype, 0, "clamp", (128, m), None, (0, 1), method, *DEFAULTS).steps[-1]
-        return filter_spec(step, 4, False).dealt
+        lanes, pieces = filter_lanes(step, 0, 0)
+        return lanes == pieces > 1
 
     assert dealt("float32", 700, 960)
-    assert dealt("float64", 700, 960)
     assert not dealt("uint8", 700, 960)
     assert not dealt("float16", 700, 960)
     assert not dealt("float32", 400, 800)  # a span
@@ -303,8 +327,8 @@ def test_lines_are_dealt_where_samples_lie_apart():
     assert dealt("float32", 30, 41)
     assert not dealt("float32", 1, 2, channels=5)  # more than the last lane would lie beyond the end
     for width, box in ((100, None), (1000, ((0, 64), (300, 400)))):  # what a box leaves out is not read
-        step = plan_resize((64, width), "float32", 0, "clamp", (128, 321), None, (0, 1), "linear", *DEFAULTS[:-1], box)
-        assert not filter_spec(step.steps[0], 4, False).dealt
+        step = plan_resize((64, width), "float32", 0, "clamp", (128, 324), None, (0, 1), "linear", *DEFAULTS[:-1], box)
+        assert filter_lanes(step.steps[0], 0, 0) == (4, 1)
 
 
 @pytest.mark.parametrize("size", [(5, 96), (6, 140)])

@@ -1,6 +1,6 @@
 """What the warps of a GPU do for a call, counted while their PTX is interpreted.
 
-`python -m tests.traffic` prints a table, and `python -m tests.traffic cuda.filter._MORE=0` that of a variant, as
+`python -m tests.traffic` prints a table, and `python -m tests.traffic cuda.filter_choice._MORE=0` that of a variant, as
 `benchmarks/vary.py` takes them. `tests/instruction_counts.py` counts what a thread inside of the array needs
 for a row. Here everything counts that all warps do: the begin of each strip, rows that two strips form, ends of rows at
 which a part of a warp waits for the others. A warp's access goes to the first cache line by line and to memory sector
@@ -73,6 +73,8 @@ def watched(call, multiprocessors=MULTIPROCESSORS):
 LAYOUTS = {
     "CHW": ((1, 64, 1920), (1, 2), 64 / 1080 / 3),
     "HWC": ((64, 1920, 3), (0, 1), 64 / 1080),
+    "CHW odd": ((1, 64, 961), (1, 2), 64 / 1080 / 3),
+    "CHW narrow": ((1, 64, 320), (1, 2), 64 / 320 / 3),
     "DHW": ((16, 64, 64), (0, 1, 2), 16 / 64 / 8),
 }
 """Shape and axes of a part of an image of three channels, or of eight volumes, and how much it is of them."""
@@ -99,6 +101,8 @@ TABLE = [
     *((dtype, method, factor, "CHW") for dtype in ("float32", "uint8") for factor in (1.37, 0.61)
       for method in ("linear", "cubic")),
     *((dtype, "cubic", 0.25, "CHW", True) for dtype in ("float32", "uint8")),
+    *((dtype, method, 2, layout) for layout in ("CHW odd", "CHW narrow") for dtype in ("float32", "float16", "uint8")
+      for method in ("nearest", "linear", "cubic")),
     *((dtype, "linear", 2, "DHW") for dtype in ("float32", "float16", "uint8")),
 ]  # fmt: skip
 

@@ -12,22 +12,27 @@ from gpu_upsample.cuda.filter_spec import GROUP, FilterSpec
 from gpu_upsample.cuda.kernels import build_split
 
 
-def build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[..., Any], Callable[..., None]]:
+def build_columns(
+    machine: Any, spec: FilterSpec, index: Any, pieces: Any
+) -> tuple[Callable[..., Any], Callable[..., None]]:
     """Return the function that reads what a thread must know of its columns, and the one that sums along a row."""
     add_product, widen, plus, mad, quotient = (
         machine.add_product, machine.widen, machine.plus, machine.mad, machine.quotient,
     )  # fmt: skip
     memory, load, load_near, load_lanes = machine.memory, machine.load, machine.load_near, machine.load_lanes
     split = build_split(machine, index)
+    full_of, place_of = pieces.full, pieces.place
 
     SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
     real, carrier = arithmetic.accumulator_of(RESULT), arithmetic.carrier_of(SOURCE)
     START = arithmetic.SCALARS[RESULT].start
+    load_pieces = pieces.loading(carrier)
     LANES, WIDTH, LEAST, FILL, INNER = spec.lanes, spec.width, spec.least, spec.fill, spec.inner
-    SPAN, APART, DEALT = spec.columns == "span", spec.columns == "apart", spec.dealt
+    APART, WEIGHTS = spec.columns == "apart", spec.weights
     PIXEL, PHASES, STEP, SHIFT = max(1, INNER), max(1, spec.phases), spec.step, spec.shift
     VECTOR, LEAD, REACH = spec.vector, spec.lead, spec.loaded
-    SHARE, OWN = PHASES * PIXEL, LANES if APART else 1
+    SHARE, SHARED, OWN = PHASES * PIXEL, PHASES * WEIGHTS, LANES if APART else 1
+    SOME, SOME_REACH = spec.together, spec.reach(spec.together)
 
     @machine.inline
     def window(place, inner, column_start):
@@ -38,31 +43,20 @@ def build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[
         return column, mad(index(load(column_start, column)), inner, channel)
 
     @machine.inline
-    def prepare_span(j, between, width_out, inner, tables, limits, known):
-        """Find where a thread's samples begin in a source row, and read the weights of all threads.
-
-        Return whether all lanes of the thread lie in the span.
-        """
-        _, _, column_weight, column_pitch, _ = tables
-        start, stop, first, begin = limits
-        at, _, weight, _ = known
+    def prepare_span(j, width_out, inner, tables, span, known):
+        """Find where a thread's samples begin in a source row; return whether all of its lanes lie in the span."""
+        start, stop, begin, _ = span
+        _, at, _, _, _ = known
         at[0] = plus(index(begin), index(quotient(j, index(SHARE)) * index(STEP * PIXEL)))
-        for phase in range(PHASES):
-            for k in range(WIDTH):
-                place = mad(plus(index(first), index(phase)), index(column_pitch), index(k))
-                weight[phase * WIDTH + k] = load(column_weight, place)
         return j >= index(start) and plus(j, index(LANES)) <= index(stop)
 
     @machine.inline
-    def prepare_own(j, between, width_out, inner, tables, limits, known):
+    def prepare_own(j, width_out, inner, tables, span, known):
         """Read the windows of a thread's lanes, and where they begin in a source row."""
-        at, length, weight, surround = known
+        between, at, length, weight, surround = known
         column_start, column_count, column_weight, column_pitch, column_outside = tables
         for lane in range(OWN):
-            place = mad(index(lane), between, j)
-            if DEALT and lane == LANES - 1:  # beyond the end of the line there is nothing to store
-                place = min(place, index(width_out - 1))
-            column, at[lane] = window(place, inner, column_start)
+            column, at[lane] = window(place_of(lane, j, between, width_out), inner, column_start)
             length[lane] = load(column_count, column)
             if FILL:
                 surround[lane] = load(column_outside, column)
@@ -71,57 +65,81 @@ def build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[
         return True
 
     @machine.inline
-    def prepare_none(j, between, width_out, inner, tables, limits, known):
-        return True
+    def prepare_none(j, width_out, inner, tables, span, known):
+        """Return whether all lanes of the thread lie in the line."""
+        between, _, _, _, _ = known
+        return full_of(j, between, width_out)
 
     @machine.inline
-    def form_sums(raw, weight, row):
-        """Sum the windows of a span's lanes."""
-        for lane in range(LANES):
-            total = real(START)
-            pixel = lane // PIXEL
-            nearest = LEAD + (pixel * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL
-            for k in range(WIDTH):
-                sample = widen(SOURCE, raw[nearest + k * PIXEL])
-                total = add_product(RESULT, weight[pixel % PHASES * WIDTH + k], sample, total)
-            row[lane] = total
-
-    @machine.inline
-    def sum_span(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row):
-        """Load a sample once for all lanes, and sum. The lanes beyond the span, at the ends of a row, walk."""
-        start, stop, _, _ = limits
-        at, _, weight, _ = known
+    def sum_span(x, begin, whole, width_in, j, inner, tables, span, fill, known, row):
+        """Load a sample once for all lanes, and sum."""
+        _, at, _, _, _ = known
+        if not whole:
+            sum_ends(x, begin, at[0], width_in, j, tables, span, fill, row)
+            return
+        _, _, column_weight, _, _ = tables
         raw, together = memory.local.array(REACH, carrier), memory.local.array(VECTOR, carrier)
-        first = index(at[0] - index(LEAD))
-        if whole:
-            for k in range(0, REACH, VECTOR):
-                if VECTOR == 1:
-                    raw[k] = load_near(x, plus(begin, first), k)
-                else:
-                    load_lanes(x, plus(plus(begin, first), index(k)), together, VECTOR)
-                    for n in range(VECTOR):
-                        raw[k + n] = together[n]
-            form_sums(raw, weight, row)
-        else:
-            for k in range(0, REACH, VECTOR):
-                place = plus(first, index(k))
-                place = place if place < index(width_in) else index(0)  # no lane of the span needs what lies beyond
-                load_lanes(x, plus(begin, place), together, VECTOR)
+        factors = memory.local.array(SHARED, real)
+        first = plus(begin, index(at[0] - index(LEAD)))
+        for k in range(0, REACH, VECTOR):
+            if VECTOR == 1:
+                raw[k] = load_near(x, first, k)
+            else:
+                load_lanes(x, plus(first, index(k)), together, VECTOR)
                 for n in range(VECTOR):
                     raw[k + n] = together[n]
-            form_sums(raw, weight, row)
-            place = j if j < index(start) else max(j, index(stop))
-            end = min(index(start), plus(j, index(LANES))) if j < index(start) else plus(j, index(LANES))
-            while place < end:
-                total = walk(x, begin, place, inner, tables, fill)
-                for lane in range(LANES):
-                    row[lane] = total if place == plus(j, index(lane)) else row[lane]
-                place = plus(place, index(1))
+        load_lanes(column_weight, index(0), factors, SHARED)
+        for lane in range(LANES):
+            row[lane] = window_sum(raw, LEAD + begin_of(lane), factors, lane // PIXEL % PHASES * WEIGHTS)
 
     @machine.inline
-    def sum_apart(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row):
+    def sum_ends(x, begin, first, width_in, j, tables, span, fill, row):
+        """Sum the windows of a thread at an end of the row, where windows are cut off, some lanes after others.
+
+        Each has weights of its own. Of a sample that is not there the weight is -0.0, or 0 of an integer, and changes
+        nothing. To do it for all lanes at once would take registers from the others.
+        """
+        _, _, column_weight, _, column_outside = tables
+        raw, factors = memory.local.array(SOME_REACH, carrier), memory.local.array(WEIGHTS, real)
+        _, _, _, width_out = span
+        first_column = index(quotient(j, index(PIXEL)))
+        for group in range(0, LANES, SOME):
+            if plus(j, index(group)) < index(width_out):  # always; but the compiler takes one group after the other
+                for k in range(SOME_REACH):
+                    place = plus(first, index(group // SHARE * STEP * PIXEL + k))
+                    inside = place < index(width_in)
+                    raw[k] = load(x, plus(begin, place if inside else index(0))) if inside else carrier(0)
+                for lane in range(SOME):
+                    column = plus(first_column, index((group + lane) // PIXEL))
+                    load_lanes(column_weight, own_weights(column), factors, WEIGHTS)
+                    total = window_sum(raw, begin_of(lane), factors, 0)
+                    if FILL:
+                        outside = load(column_outside, column)
+                        if outside != real(0.0):
+                            total = add_product(RESULT, outside, fill, total)
+                    row[group + lane] = total
+
+    @machine.inline
+    def own_weights(column):
+        """Return where the weights of a column begin, behind those that all threads share."""
+        return types.uint64(types.uint64(column) * types.uint64(WEIGHTS) + types.uint64(SHARED))
+
+    @machine.inline
+    def window_sum(raw, begin, factors, first):
+        total = real(START)
+        for k in range(WIDTH):
+            total = add_product(RESULT, factors[first + k], widen(SOURCE, raw[begin + k * PIXEL]), total)
+        return total
+
+    @machine.inline
+    def begin_of(lane):
+        """Return where the window of a lane begins among the samples of its thread."""
+        return (lane // PIXEL * STEP + SHIFT) // PHASES * PIXEL + lane % PIXEL
+
+    @machine.inline
+    def sum_apart(x, begin, whole, width_in, j, inner, tables, span, fill, known, row):
         """Sum a window of each lane's own."""
-        at, length, weight, surround = known
+        _, at, length, weight, surround = known
         for lane in range(LANES):
             total = real(START)
             first = plus(begin, at[lane])
@@ -137,9 +155,9 @@ def build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[
             row[lane] = total
 
     @machine.inline
-    def sum_joint(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row):
+    def sum_joint(x, begin, whole, width_in, j, inner, tables, span, fill, known, row):
         """Sum the one window of a pixel's channels."""
-        at, length, weight, surround = known
+        _, at, length, weight, surround = known
         raw = memory.local.array(LANES, carrier)
         first = plus(begin, at[0])
         for lane in range(LANES):
@@ -154,41 +172,27 @@ def build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[
                 row[lane] = add_product(RESULT, surround[0], fill, row[lane])
 
     @machine.inline
-    def sum_walk(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row):
-        """Sum the window of the only lane."""
-        row[0] = walk(x, begin, j, inner, tables, fill)
-
-    @machine.inline
-    def sum_none(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row):
-        """Load the lanes as they are."""
-        raw = memory.local.array(LANES, carrier)
-        load_lanes(x, plus(begin, j), raw, LANES)
-        for lane in range(LANES):
-            row[lane] = widen(SOURCE, raw[lane])
-
-    @machine.inline
-    def walk(x, begin, place, inner, tables, fill):
-        """Return the sum of the window of a place in an output row, tap by tap, in loops that are not unrolled."""
+    def sum_walk(x, begin, whole, width_in, j, inner, tables, span, fill, known, row):
+        """Walk along the window of the only lane, in loops that are not unrolled."""
         column_start, column_count, column_weight, column_pitch, column_outside = tables
         factors = memory.local.array(GROUP, real)
-        column, channel = split(place, inner)
+        column, channel = split(j, inner)
         near = plus(begin, mad(index(load(column_start, column)), inner, channel))
         taps = index(load(column_count, column))
         stop = mad(taps, inner, near)
-        tap = index(column * (index(column_pitch) if SPAN else index(GROUP)))
+        tap = index(column * index(GROUP))
         total = real(START)
-        if not SPAN:
-            following = index(index(column_pitch) * index(GROUP))  # of all columns, the first groups lie side by side
-            filled = mad(index(quotient(taps, index(GROUP)) * index(GROUP)), inner, near)
-            while near < filled:
-                load_lanes(column_weight, tap, factors, GROUP)
-                for k in range(GROUP):
-                    if INNER == 1:
-                        value = load_near(x, near, k)
-                    else:
-                        value = load(x, mad(index(k), inner, near))
-                    total = add_product(RESULT, factors[k], widen(SOURCE, value), total)
-                near, tap = mad(index(GROUP), inner, near), plus(tap, following)
+        following = index(index(column_pitch) * index(GROUP))  # of all columns, the first groups lie side by side
+        filled = mad(index(quotient(taps, index(GROUP)) * index(GROUP)), inner, near)
+        while near < filled:
+            load_lanes(column_weight, tap, factors, GROUP)
+            for k in range(GROUP):
+                if INNER == 1:
+                    value = load_near(x, near, k)
+                else:
+                    value = load(x, mad(index(k), inner, near))
+                total = add_product(RESULT, factors[k], widen(SOURCE, value), total)
+            near, tap = mad(index(GROUP), inner, near), plus(tap, following)
         while near < stop:
             total = add_product(RESULT, load(column_weight, tap), widen(SOURCE, load(x, near)), total)
             near, tap = plus(near, inner), plus(tap, index(1))
@@ -196,7 +200,16 @@ def build_columns(machine: Any, spec: FilterSpec, index: Any) -> tuple[Callable[
             outside = load(column_outside, column)
             if outside != real(0.0):
                 total = add_product(RESULT, outside, fill, total)
-        return total
+        row[0] = total
+
+    @machine.inline
+    def sum_none(x, begin, whole, width_in, j, inner, tables, span, fill, known, row):
+        """Load the lanes as they are."""
+        raw = memory.local.array(LANES, carrier)
+        between, _, _, _, _ = known
+        load_pieces(x, plus(begin, j), between, whole, raw)
+        for lane in range(LANES):
+            row[lane] = widen(SOURCE, raw[lane])
 
     # Functions for each form, and only these are inlined: Numba copies all variables of a function with its blocks.
     forms: dict[str, tuple[Callable[..., Any], Callable[..., None]]] = {

@@ -11,13 +11,13 @@ from gpu_upsample import arithmetic
 from gpu_upsample.cuda.filter_columns import build_columns
 from gpu_upsample.cuda.filter_spec import FilterSpec, row_record
 from gpu_upsample.cuda.kernels import build_place, build_split, index_of
+from gpu_upsample.cuda.pieces import build_pieces
 
 
 def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     """Return the kernel that forms weighted sums along the columns, then across the lines, then along the rows."""
     add_product, narrow, plus, mad = machine.add_product, machine.narrow, machine.plus, machine.mad
-    memory, load, load_lanes = machine.memory, machine.load, machine.load_lanes
-    quotient, store_lanes, store_bytes = machine.quotient, machine.store_lanes, machine.store_bytes
+    memory, load, load_lanes, quotient = machine.memory, machine.load, machine.load_lanes, machine.quotient
 
     RESULT = arithmetic.kind_of(spec.result)
     carrier_out = arithmetic.carrier_of(RESULT)
@@ -26,13 +26,16 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     ROWS, RING, SUMS = spec.rows != "none", spec.rows == "ring", spec.rows == "sums"
     DIRECT, FEWER = spec.rows == "direct", spec.fewer
     DEPTH, LANES, FILL, INNER = max(1, spec.depth), spec.lanes, spec.fill, spec.inner
-    BYTES = spec.result == "uint8" and LANES % 4 == 0
+    PIECE = LANES // spec.pieces
+    BYTES = spec.result == "uint8" and PIECE % 4 == 0
     START = arithmetic.SCALARS[RESULT].start
     KEPT, OWN = DEPTH * LANES, LANES if spec.columns == "apart" else 1
     RECORD, PADDED = row_record(spec.rows, DEPTH), spec.pads_rows
-    WEIGHTS, LINES, DEALT = max(1, spec.width * (spec.phases or OWN)), spec.lines, spec.dealt
-    place = build_place(machine, index)
-    prepare, sum_line = build_columns(machine, spec, index)
+    WEIGHTS, LINES = max(1, spec.width * OWN), spec.lines
+    place, pieces = build_place(machine, index), build_pieces(machine, spec, index)
+    full_of, store_bytes = pieces.full, pieces.storing(real, machine.store_bytes)
+    store_pieces = pieces.storing(carrier_out, machine.store_lanes)
+    prepare, sum_line = build_columns(machine, spec, index, pieces)
 
     @machine.inline
     def record(number, length):
@@ -49,7 +52,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         return o, plus(o, index(1))
 
     @machine.inline
-    def sum_lines(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row):
+    def sum_lines(x, begin, whole, width_in, j, inner, tables, span, fill, known, lines, row):
         """Sum the lines of a source row that an output line reaches, each of them summed along its columns."""
         line_weight, first, count, outside = lines
         part = memory.local.array(LANES, real)
@@ -57,7 +60,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             row[lane] = real(START)
         line, tap = begin, types.uint32(0)
         while tap < count:
-            sum_line(x, line, whole, width_in, j, inner, tables, limits, fill, known, part)
+            sum_line(x, line, whole, width_in, j, inner, tables, span, fill, known, part)
             factor = load(line_weight, plus(first, tap))
             for lane in range(LANES):
                 row[lane] = add_product(RESULT, factor, part[lane], row[lane])
@@ -67,8 +70,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                 row[lane] = add_product(RESULT, outside, fill, row[lane])
 
     @machine.inline
-    def sum_only_line(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row):
-        sum_line(x, begin, whole, width_in, j, inner, tables, limits, fill, known, row)
+    def sum_only_line(x, begin, whole, width_in, j, inner, tables, span, fill, known, lines, row):
+        sum_line(x, begin, whole, width_in, j, inner, tables, span, fill, known, row)
 
     sum_row = sum_lines if LINES else sum_only_line
 
@@ -95,19 +98,14 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
 
     @machine.inline
     def store_row(y, to_store, between, full, total):
-        """Store the lanes of a row; if they are not `full`, the last of them lies beyond its end."""
-        packed = memory.local.array(1 if DEALT else LANES, carrier_out)
-        if DEALT:
-            for lane in range(LANES):
-                packed[0] = narrow(RESULT, total[lane])
-                if lane < LANES - 1 or full:
-                    store_lanes(y, mad(index(lane), between, to_store), packed, 1)
-        elif BYTES:
-            store_bytes(y, to_store, total, LANES)
+        """Store the lanes of a row; if they are not `full`, the last piece of them lies beyond its end."""
+        if BYTES:
+            store_bytes(y, to_store, between, full, total)
         else:
+            narrowed = memory.local.array(LANES, carrier_out)
             for lane in range(LANES):
-                packed[lane] = narrow(RESULT, total[lane])
-            store_lanes(y, to_store, packed, LANES)
+                narrowed[lane] = narrow(RESULT, total[lane])
+            store_pieces(y, to_store, between, full, narrowed)
 
     @machine.inline
     def complete_row(
@@ -152,7 +150,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         x, y, planes, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
         row_window, row_reach, row_weight, row_width, row_outside,
         column_start, column_count, column_weight, column_pitch, column_outside,
-        span_start, span_stop, span_first, span_begin,
+        span_start, span_stop, span_begin,
         lines_in, lines_out, line_window, line_weight, line_outside, fill,
     ):  # fmt: skip
         one, inner = index(1), index(INNER if INNER else inner)
@@ -163,7 +161,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         at, length = memory.local.array(OWN, index), memory.local.array(OWN, types.uint32)
         weight, surround = memory.local.array(WEIGHTS, real), memory.local.array(OWN, real)
         tables = (column_start, column_count, column_weight, column_pitch, column_outside)
-        limits = (span_start, span_stop, span_first, span_begin)
+        span = (span_start, span_stop, span_begin, width_out)
         row_in, row_out = index(width_in), index(width_out)
         pair = memory.local.array(2, types.uint32)
         line, first_line, count, outside, threads = index(0), index(0), types.uint32(1), real(0.0), index(across)
@@ -177,10 +175,9 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                 outside = load(line_outside, line)
         lines = (line_weight, types.uint32(index(line * index(LINES))), count, outside)
         plane_in = mad(index(plane * index(rows_in)), row_in, index(first_line * index(width_in)))
-        known = (at, length, weight, surround)
-        j, between = (number, threads) if DEALT else (index(number * index(LANES)), one)
-        full = mad(index(LANES - 1), between, j) < index(width_out)
-        whole = prepare(j, between, width_out, inner, tables, limits, known)
+        j, between = index(number * index(PIECE)), index(threads * index(PIECE))
+        full, known = full_of(j, between, width_out), (between, at, length, weight, surround)
+        whole = prepare(j, width_out, inner, tables, span, known)
 
         row, kept = memory.local.array(LANES, real), memory.local.array(KEPT, real)
         if SUMS or DIRECT:
@@ -197,7 +194,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             if FEWER:
                 while source < stop:
                     begin = mad(source, row_in, plane_in)
-                    sum_row(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row)
+                    sum_row(x, begin, whole, width_in, j, inner, tables, span, fill, known, lines, row)
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
                 complete_row(
@@ -217,7 +214,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                     source = start if DIRECT else max(source, start)
                 if o < last:
                     begin = mad(source, row_in, plane_in)
-                    sum_row(x, begin, whole, width_in, j, inner, tables, limits, fill, known, lines, row)
+                    sum_row(x, begin, whole, width_in, j, inner, tables, span, fill, known, lines, row)
                     keep_row(row_weight, row_width, o, source, start, row, kept)
                     source = plus(source, one)
 
@@ -232,4 +229,5 @@ def filter_signature(spec: FilterSpec) -> Any:
     table, weights = pointer(types.uint32), pointer(real)
     arrays = (pointer(arithmetic.carrier_of(source)), pointer(arithmetic.carrier_of(result)))
     window = (table, table, weights, size, weights)
-    return types.void(*arrays, *[size] * 9, *window, *window, *[size] * 6, table, weights, weights, real)
+    span, lines = (size, size, size), (size, size, table, weights, weights)
+    return types.void(*arrays, *[size] * 9, *window, *window, *span, *lines, real)

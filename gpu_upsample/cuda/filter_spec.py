@@ -16,6 +16,9 @@ FEWER_BLOCKS, MANY_WORDS = 5, 40
 """More words than these for several lanes, or indices of 64 bits and lines, take more than 64 registers; so a thread
 has up to 96, and nothing is spilled."""
 
+END_WORDS = 44
+"""Words of weights and samples that a thread at an end of a row, where windows are cut off, may need at once."""
+
 MORE_BLOCKS, FEW_WORDS = 10, 28
 """With so few words for its lanes, a thread makes do with 48 registers, and more threads hide each other's waiting."""
 
@@ -38,7 +41,7 @@ class FilterSpec:
         Length of the ring, or number of unfinished rows.
     columns : str
         How the sums along a row are formed. ``"span"``: offsets and weights of the lanes' windows are the same in
-        every thread, so a sample is loaded once for all lanes; lanes at the ends of a row walk along their windows.
+        every thread, so a sample is loaded once for all lanes; at the ends of a row, windows are cut off.
         ``"apart"``: each lane has its own window and weights, in registers. ``"joint"``: the lanes are channels of one
         pixel, with one window. ``"walk"``: the only lane walks along its window; for long ones. ``"none"``: the columns
         stay as they are.
@@ -64,9 +67,9 @@ class FilterSpec:
         are aligned. One at a time if `vector` is 1.
     lines : int
         Length of the windows across the lines of a row; 0 if a row is one line.
-    dealt : bool
-        Whether a line is dealt to its threads like cards: neighbouring threads own neighbouring scalars, and the lanes
-        of a thread lie as far apart as there are threads. Otherwise lanes are neighbours.
+    pieces : int
+        How many pieces of neighbours the lanes are. A line is dealt to its threads like cards, piece by piece:
+        neighbouring threads own neighbouring pieces, and those of a thread lie as far apart as all threads reach.
     """
 
     source: str
@@ -87,7 +90,7 @@ class FilterSpec:
     vector: int = 1
     lead: int = 0
     lines: int = 0
-    dealt: bool = False
+    pieces: int = 1
 
     def __hash__(self) -> int:
         return self._hash
@@ -116,7 +119,7 @@ class FilterSpec:
     def kept(self) -> int:
         """How many words a thread keeps for its lanes from row to row."""
         lanes = self.lanes * (self.depth + {"apart": self.width + 2, "joint": 1}.get(self.columns, 0))
-        shared = self.width * max(1, self.phases) if self.columns in ("span", "joint") else 0
+        shared = self.width if self.columns == "joint" else 0
         line = self.lanes if self.lines else 0  # the sums of a line, beside those of its row
         return (lanes + shared + line) * self._words
 
@@ -126,10 +129,28 @@ class FilterSpec:
         if self.columns == "none":
             return self.lanes
         if self.columns == "span":
-            pixel = max(1, self.inner)
-            reach = (((self.lanes - 1) // pixel * self.step + self.shift) // self.phases + self.width) * pixel
-            return -(-(self.lead + reach) // self.vector) * self.vector
+            return -(-(self.lead + self.reach(self.lanes)) // self.vector) * self.vector
         return self.lanes * self.width
+
+    @property
+    def weights(self) -> int:
+        """Length of a row of the table of weights of the columns: that of a window, in whole groups."""
+        return grouped(self.width)
+
+    def reach(self, lanes: int) -> int:
+        """Return how many scalars of a source row so many lanes of a span need."""
+        pixel = max(1, self.inner)
+        return (((lanes - 1) // pixel * self.step + self.shift) // max(1, self.phases) + self.width) * pixel
+
+    @property
+    def together(self) -> int:
+        """How many lanes of a span a thread sums together at an end of a row, where each has weights of its own."""
+        pixel = max(1, self.inner)
+        counts = (self.lanes >> n for n in range(self.lanes.bit_length()))
+        return next(
+            n for n in counts
+            if n // pixel * self.weights + self.reach(n) <= END_WORDS or n % (2 * pixel * max(1, self.phases))
+        )  # fmt: skip
 
     @property
     def blocks(self) -> int:
@@ -141,6 +162,11 @@ class FilterSpec:
         return MORE_BLOCKS if self.kept + self.loaded * self._words <= FEW_WORDS else BLOCKS
 
 
+def grouped(width: int) -> int:
+    """Return how many weights a table has for a window of that length."""
+    return -(-width // GROUP) * GROUP
+
+
 def row_record(rows: str, depth: int) -> int:
     """Return how many weights of rows are loaded together: those of a source row in ``"sums"``, else of an output row.
 
@@ -149,7 +175,7 @@ def row_record(rows: str, depth: int) -> int:
     rows, depth
         As in `FilterSpec`.
     """
-    return -(-depth // GROUP) * GROUP if rows == "sums" and depth > 2 else depth
+    return grouped(depth) if rows == "sums" and depth > 2 else depth
 
 
 def blocks_of(spec: Any) -> int:

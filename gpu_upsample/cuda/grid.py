@@ -16,6 +16,9 @@ _BUSY = 1 << 10
 # threads keep the GPU waiting.
 _STRIP = 4
 
+# Pieces of a line that a thread owns at most: each has an address, and a store, of its own.
+_PIECES = 8
+
 
 def strip_rows(rows_read: int, rows_out: int, depth: int, threads: float) -> int:
     """Return how many output rows a thread walks down.
@@ -64,6 +67,16 @@ def fits(lanes: int, *arrays: tuple[int, int, int]) -> bool:
         return width % lanes == 0 and address % (gcd(lanes, ACCESS // itemsize) * itemsize) == 0
 
     return all(aligned(*array) for array in arrays)
+
+
+def pieces_of(lanes: int, *arrays: tuple[int, int, int]) -> int:
+    """Return in how many pieces a thread loads and stores so many lanes: the fewest that `fits` allows, 0 for too many.
+
+    A line is dealt to its threads piece by piece, so only the last piece of a thread may lie beyond the end.
+    """
+    pieces = next(n for n in range(1, lanes + 1) if lanes % n == 0 and fits(lanes // n, *arrays))
+    shortest = min(width for _, _, width in arrays)
+    return pieces if pieces <= _PIECES and lanes * (pieces - 1) <= shortest else 0
 
 
 def extent(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:

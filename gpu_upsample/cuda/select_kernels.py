@@ -9,6 +9,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample.cuda.kernels import build_place, build_split, index_of, word_of
+from gpu_upsample.cuda.pieces import build_pieces
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class SelectSpec:
     phases, step, shift : int
         The period of the columns, where the samples of a thread's lanes lie alike in every thread; 0 elsewhere.
         Pixel i of a thread lies ``(i * step + shift) // phases`` pixels behind the first.
-    inner, lanes, fill, wide
+    inner, lanes, fill, wide, pieces
         As in `FilterSpec`.
     """
 
@@ -38,20 +39,22 @@ class SelectSpec:
     lanes: int
     fill: bool
     wide: bool
+    pieces: int = 1
 
 
 def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
     """Return the kernel that copies selected samples."""
     plus, mad = machine.plus, machine.mad
-    memory, load, load_near, load_lanes = machine.memory, machine.load, machine.load_near, machine.load_lanes
-    store_lanes = machine.store_lanes
+    memory, load, load_near = machine.memory, machine.load, machine.load_near
 
     word, index = word_of(spec), index_of(spec)
     ROWS, COLUMNS, LANES, FILL, INNER = spec.rows, spec.columns, spec.lanes, spec.fill, spec.inner
     PIXEL, SPAN, PHASES, STEP, SHIFT = max(1, INNER), spec.phases > 0, max(1, spec.phases), spec.step, spec.shift
     REACH = (((LANES - 1) // PIXEL * STEP + SHIFT) // PHASES + 1) * PIXEL
-    OWN = 1 if SPAN else LANES
-    place, split = build_place(machine, index), build_split(machine, index)
+    OWN, PIECE = 1 if SPAN else LANES, LANES // spec.pieces
+    place, split, pieces = build_place(machine, index), build_split(machine, index), build_pieces(machine, spec, index)
+    full_of, place_of = pieces.full, pieces.place
+    load_pieces, store_pieces = pieces.loading(word), pieces.storing(word, machine.store_lanes)
     NOWHERE = 2**32 - 1
 
     @machine.inline
@@ -73,12 +76,13 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
         if plane >= index(planes):
             return
 
-        j = index(number * index(LANES))
+        j, between = index(number * index(PIECE)), index(index(across) * index(PIECE))
+        full = full_of(j, between, width_out)
         at, inside = memory.local.array(OWN, index), memory.local.array(OWN, types.boolean)
         whole = SPAN and j >= index(whole_start) and plus(j, index(LANES)) <= index(whole_stop)
         if COLUMNS:
             for lane in range(OWN):
-                at[lane], inside[lane] = chosen_place(plus(j, index(lane)), inner, columns)
+                at[lane], inside[lane] = chosen_place(place_of(lane, j, between, width_out), inner, columns)
         values, samples = memory.local.array(LANES, word), memory.local.array(REACH, word)
         before, loaded = index(0), False
         while o < last:
@@ -111,10 +115,10 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
                         else:
                             values[lane] = load(x, plus(begin, at[lane]))
                 else:
-                    load_lanes(x, plus(begin, j), values, LANES)
+                    load_pieces(x, plus(begin, j), between, full, values)
                 before, loaded = source, True
             begin = index(mad(plane, index(rows_out), o) * index(width_out))
-            store_lanes(y, plus(begin, j), values, LANES)
+            store_pieces(y, plus(begin, j), between, full, values)
             o = plus(o, one)
 
     return kernel

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 SHORT = 32
 """Rows of fewer pixels have no span: they have more border than inside, and one kernel serves them all."""
@@ -38,6 +39,10 @@ class Span:
     stop: int
     first: int
     at: int
+
+    def begins(self, n: int) -> NDArray[np.int64]:
+        """Return where the windows of n pixels would begin if all of them, even those at the ends, lay so."""
+        return self.at + (np.arange(n) * self.step + self.shift) // self.phases
 
 
 NO_SPAN = Span(0, 0, 0, 0, 0, 0, 0)

@@ -47,8 +47,8 @@ class Axis:
     def ratio(self) -> tuple[float, float]:
         """Input pixels per output sample as a fraction (numerator, denominator).
 
-        Kept apart so that a coordinate needs one division of exact integers and is correctly rounded. So a scale that is
-        the nearest float to a simple fraction is taken for that fraction.
+        Kept apart so that a coordinate needs one division of exact integers and is correctly rounded. So a scale
+        that is the nearest float to a simple fraction is taken for that fraction.
         """
         if self.scale is None:
             return self.length, self.n_out

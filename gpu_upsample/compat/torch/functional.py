@@ -290,7 +290,7 @@ def max_unpool3d(
 
 
 def _autocast(tensor: Tensor) -> Tensor:
-    """Return what torch's own convolutions make of a tensor under autocast: those of doubles and complex numbers stay."""
+    """Return what torch's own convolutions make of a tensor under autocast: doubles and complex numbers stay."""
     if not tensor.is_floating_point() or tensor.dtype == torch.float64:
         return tensor
     return tensor.to(torch.get_autocast_dtype(tensor.device.type))

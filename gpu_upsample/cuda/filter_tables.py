@@ -1,0 +1,105 @@
+"""The tables that the filter kernel reads: windows and their weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpu_upsample.cuda import memory
+from gpu_upsample.cuda.filter_choice import columns_of, filter_spec, rows_form
+from gpu_upsample.cuda.filter_spec import GROUP, grouped, row_record
+from gpu_upsample.cuda.spans import Span
+from gpu_upsample.cuda.volumes import VolumeStep
+from gpu_upsample.plan.cache import kept
+from gpu_upsample.plan.steps import FilterStep
+from gpu_upsample.plan.taps import Taps
+
+
+@kept
+def filter_tables(step: FilterStep, device: int, span: Span) -> memory.Tables:
+    """Return the tables of a step on a device, for threads of that span along the columns."""
+    real = step.result.accumulator
+    nothing = np.zeros(1, np.uint32)
+    rows: tuple[Any, ...] = (nothing, nothing, np.zeros(1, real), np.zeros(1, real))
+    if step.rows is not None:
+        taps, (form, depth) = step.rows, rows_form(step.rows)
+        reach, weight = nothing, taps.weight
+        if form == "ring":
+            weight = _right_aligned(taps, depth)
+        if form == "sums":
+            reached = taps.T
+            reach = np.append(reached.start, taps.n_out).astype(np.uint32)  # an empty window may begin at the end
+            # A kernel passes over NaN, unless it may add whatever is there.
+            padded = filter_spec(step, 1, False).pads_rows or "int" in real
+            weight = _records(reached, depth, -0.0 if padded else np.nan)
+        rows = (_pairs(taps.start, taps.start + taps.count), reach, weight.astype(real), _outside(taps, real))
+    columns: tuple[Any, ...] = (nothing, nothing, np.zeros(1, real), np.zeros(1, real))
+    if step.columns is not None:
+        taps = step.columns
+        columns = (
+            taps.start.astype(np.uint32), taps.count.astype(np.uint32), _column_weights(step, taps, span).astype(real),
+            _outside(taps, real),
+        )  # fmt: skip
+    lines: tuple[Any, ...] = (nothing, np.zeros(1, real), np.zeros(1, real))
+    if isinstance(step, VolumeStep):
+        taps = step.lines
+        lines = (_pairs(taps.start, taps.start + taps.count), taps.weight.astype(real), _outside(taps, real))
+    return memory.upload(tuple(np.ascontiguousarray(table) for table in (*rows, *columns, *lines)))
+
+
+def row_width(taps: Taps | None) -> int:
+    """Return the length of a row of the table of row weights."""
+    if taps is None:
+        return 1
+    form, depth = rows_form(taps)
+    return taps.width if form == "direct" else row_record(form, depth)
+
+
+def column_pitch(step: FilterStep) -> int:
+    """Return how many weights a row of that table has, or, where windows are walked along, how many columns."""
+    if step.columns is None:
+        return 1
+    return step.columns.n_out if _is_walked(step) else grouped(step.columns.width)
+
+
+def _is_walked(step: FilterStep) -> bool:
+    return columns_of(step, 1).form == "walk"
+
+
+def _column_weights(step: FilterStep, taps: Taps, span: Span) -> Any:
+    """Return the table of the weights of the columns.
+
+    A row for each column, of whole groups. But where windows are walked along, the first groups of all columns come
+    first, then the second ones: neighbouring threads read them together. Those that the threads of a span share come
+    first; at the ends of a row, weights stand where the span's do, and -0.0 where there is no sample.
+    """
+    weight = np.pad(taps.weight, ((0, 0), (0, grouped(taps.width) - taps.weight.shape[1])))
+    if span.phases:
+        k = np.arange(weight.shape[1]) - (taps.start - span.begins(taps.n_out))[:, None]
+        inside = (k >= 0) & (k < taps.count[:, None])
+        weight = np.where(inside, np.take_along_axis(weight, np.clip(k, 0, taps.width - 1), axis=1), -0.0)
+        return np.concatenate([weight[span.first : span.first + span.phases], weight])
+    return weight.reshape(taps.n_out, -1, GROUP).swapaxes(0, 1) if _is_walked(step) else weight
+
+
+def _records(reached: Taps, depth: int, padding: float) -> Any:
+    """Return the weights of the output rows that a source row reaches, padded to whole records."""
+    weight = np.full((reached.n_out, row_record("sums", depth)), padding)
+    weight[:, :depth] = np.where(np.arange(depth) < reached.count[:, None], reached.weight, weight[:, :depth])
+    return weight
+
+
+def _right_aligned(taps: Taps, width: int) -> Any:
+    """Return the weights with every window at the end of its row: where it lies in the ring."""
+    k = np.arange(width) - (width - taps.count)[:, None]
+    return np.where(k >= 0, np.take_along_axis(taps.weight, np.maximum(k, 0), axis=1), 0)
+
+
+def _pairs(first: Any, second: Any) -> Any:
+    """Return two columns of a table as one, to be read together, and a row more: a thread may read ahead."""
+    return np.append(np.stack((first, second), axis=1), [[0, 0]], axis=0).astype(np.uint32)
+
+
+def _outside(taps: Taps, real: Any) -> Any:
+    return np.zeros(taps.n_out, real) if taps.outside is None else taps.outside.astype(real)
