@@ -181,6 +181,12 @@ def test_samples_beyond_a_window_do_not_count(device):
     assert_equals_cpu(device, gu.resize, x, size=(7, 64), axes=(1, 2), method="linear", antialias=True)
 
 
+def test_negative_zeros_at_the_ends_of_a_row(device):
+    # What stands for a sample that is not there, in a window that is cut off, must not change the sign of a sum.
+    x = np.full((3, 300), -0.0, np.float32)
+    assert np.signbit(device(gu.resize, x, size=(6, 600), method="linear")).all()
+
+
 @pytest.mark.parametrize(("method", "dtype"), [("nearest", "float32"), ("linear", "float32"), ("cubic", "float16")])
 def test_gradients_of_long_rows(device, method, dtype):
     grad = sample((3, 12, 1120), dtype)
@@ -481,7 +487,7 @@ class CudaTensor(twin_memory.Foreign):
     """What a call asks of a torch tensor on a GPU, over a device array."""
 
     __module__ = "torch"
-    requires_grad, is_cuda, device = False, True, SimpleNamespace(type="cuda")
+    requires_grad, is_nested, is_cuda, device = False, False, True, SimpleNamespace(type="cuda")
 
     def __init__(self, array):
         super().__init__(array)

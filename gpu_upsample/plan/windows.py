@@ -19,6 +19,8 @@ from gpu_upsample.plan.shapes import as_integer, per_axis
 Ints = NDArray[np.int64]
 Triple = tuple[int, int, int]
 
+_LARGEST = 2**63 - 1
+
 
 def integers(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
     """Return one integer per axis, none below `least`; a single one serves them all.
@@ -31,8 +33,8 @@ def integers(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
     numbers = tuple(as_integer(name, number) for number in per_axis(name, value, rank))
     if any(number < least for number in numbers):
         raise ValueError(f"{name} must be at least {least}, got {value!r}")
-    if any(number >= 2**63 for number in numbers):
-        raise ValueError(f"{name} must fit into 64 bits, got {value!r}")
+    if any(number > _LARGEST for number in numbers):
+        raise ValueError(f"{name} must be at most {_LARGEST}, got {value!r}")
     return numbers
 
 
