@@ -17,8 +17,8 @@ from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.steps import FilterStep
 from gpu_upsample.plan.taps import Taps
 
-# A window along a row up to this length is unrolled and its weights stay in registers; up to the other one, if one lane
-# has it, and all threads have the same.
+# A window along a row up to this length is unrolled, and weights of a thread's own stay in registers; up to the other
+# one, if one lane has it, and all threads have the same.
 _UNROLLED, _UNROLLED_ALIKE = 8, 16
 # Words that a thread may keep in registers with the samples of a row, beside `MANY_WORDS` for its lanes alone. More
 # where fewer lanes would be stored in less than whole words.

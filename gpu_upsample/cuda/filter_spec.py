@@ -119,7 +119,7 @@ class FilterSpec:
     def kept(self) -> int:
         """How many words a thread keeps for its lanes from row to row."""
         lanes = self.lanes * (self.depth + {"apart": self.width + 2, "joint": 1}.get(self.columns, 0))
-        shared = self.width if self.columns == "joint" else 0
+        shared = self.width * max(1, self.phases) if self.columns in ("span", "joint") else 0
         line = self.lanes if self.lines else 0  # the sums of a line, beside those of its row
         return (lanes + shared + line) * self._words
 
@@ -145,12 +145,13 @@ class FilterSpec:
     @property
     def together(self) -> int:
         """How many lanes of a span a thread sums together at an end of a row, where each has weights of its own."""
-        pixel = max(1, self.inner)
+        pixel, words = max(1, self.inner), self.weights * self._words
+
+        def fits(lanes: int) -> bool:
+            return lanes // pixel * words + self.reach(lanes) <= END_WORDS
+
         counts = (self.lanes >> n for n in range(self.lanes.bit_length()))
-        return next(
-            n for n in counts
-            if n // pixel * self.weights + self.reach(n) <= END_WORDS or n % (2 * pixel * max(1, self.phases))
-        )  # fmt: skip
+        return next(n for n in counts if fits(n) or n % (2 * pixel * max(1, self.phases)))
 
     @property
     def blocks(self) -> int:

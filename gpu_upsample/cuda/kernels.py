@@ -1,7 +1,7 @@
 """What the CUDA kernels share. Each kernel is written once, against a machine of primitives (see `machine.py`).
 
 Of most kernels, a thread owns a few scalars of an output row, its lanes, and walks down a strip of rows. So what it
-must know about its columns it reads once, and every source row is filtered along the row once per strip.
+alone must know about its columns it reads once, and every source row is filtered along the row once per strip.
 
 Compile-time constants are in capitals. Nothing here writes to shared memory or waits at a barrier.
 """
