@@ -14,7 +14,7 @@ GROUP = 4
 
 FEWER_BLOCKS, MANY_WORDS = 5, 40
 """More words than these for several lanes, or indices of 64 bits and lines, take more than 64 registers; so a thread
-has up to 96, and nothing is spilled."""
+has up to 96."""
 
 END_WORDS = 44
 """Words of weights and samples that a thread at an end of a row, where windows are cut off, may need at once."""
