@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
+from functools import lru_cache
 from time import sleep
 from typing import Any
 
 import pytest
 
+from gpu_upsample.cpu import threads
 from gpu_upsample.cpu.threads import run_in_parts
 
 
@@ -52,6 +55,27 @@ def test_an_error_in_any_thread_reaches_the_caller_when_no_thread_is_at_work_any
         run_in_parts(work, 2400, 1 << 30, 1)
     assert sorted([*done, 600]) == sorted(begun)
     assert len(begun) < 9  # no other part was begun
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be moved here")
+def test_threads_keep_off_the_processor_of_their_caller(use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux may wake them on it, where they wait for each other while another processor has nothing to do."""
+    use_threads(3)
+    monkeypatch.setattr(threads, "_pool", lru_cache(threads._Pool))
+    allowed = os.sched_getaffinity(0)
+    for now in (min(allowed), *allowed):  # the first call starts the threads
+        monkeypatch.setattr(threads, "_processor_now", lambda now=now: lambda: now)
+        met, seen = threading.Barrier(3, timeout=60), {}
+
+        def work(first: int, last: int, met: Any = met, seen: dict[int, Any] = seen) -> None:
+            if threading.get_ident() not in seen:
+                seen[threading.get_ident()] = os.sched_getaffinity(0)
+                met.wait()
+
+        run_in_parts(work, 2400, 1 << 30, 1)
+        assert seen.pop(threading.get_ident()) == allowed
+        assert len(seen) == 2
+    assert all(places == (allowed - {now} or allowed) for places in seen.values())
 
 
 LATE = """

@@ -6,16 +6,18 @@ threads enter it, tbb is one more dependency. A pool of ordinary threads is safe
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate, pairwise
+from threading import get_native_id
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
 # Work below this many bytes is done on the caller's thread: waking another costs more.
 _INLINE_BYTES = 1 << 22
@@ -33,11 +35,41 @@ def num_threads() -> int:
     return int(asked)
 
 
-@lru_cache(maxsize=1)
-def _pool(workers: int) -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor
+@cache
+def _processor_now() -> Callable[[], int] | None:
+    """Return what tells on which processor its caller runs; None where threads cannot be moved."""
+    return getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
 
-    return ThreadPoolExecutor(workers, thread_name_prefix="gpu_upsample")
+
+class _Pool:
+    """Threads that work beside a caller's, on other processors than its own.
+
+    Linux wakes a thread on the processor of the one that wakes it, if it ran there before or all others were busy a
+    moment ago. There one waits for the other, often until the work is done, while another processor has none.
+    """
+
+    def __init__(self, workers: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        threads: list[int] = []
+        self._threads, self._apart = threads, (0, -1)
+        self._executor = ThreadPoolExecutor(workers, "gpu_upsample", lambda: threads.append(get_native_id()))
+
+    def submit(self, work: Callable[[], None]) -> Future[None]:
+        """Let a thread of the pool do some work."""
+        return self._executor.submit(work)
+
+    def keep_off(self) -> None:
+        """Forbid the threads the processor that the caller runs on, until it runs on another one."""
+        if (now := _processor_now()) is None or self._apart == (apart := (len(self._threads), now())):
+            return
+        self._apart, allowed = apart, os.sched_getaffinity(0)
+        for thread in self._threads:
+            with suppress(OSError):  # a thread has ended, or the process may not move threads
+                os.sched_setaffinity(thread, allowed - {apart[1]} or allowed)
+
+
+_pool = lru_cache(maxsize=1)(_Pool)
 
 
 if hasattr(os, "register_at_fork"):
@@ -87,6 +119,7 @@ def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: 
                 raise
 
     pool = _pool(threads - 1)  # the caller's thread takes its share
+    pool.keep_off()
     futures: list[Future[None]] = []
     with suppress(RuntimeError):  # at the end of the program no thread may be asked any more
         futures.extend(pool.submit(take) for _ in range(min(threads, len(parts)) - 1))
