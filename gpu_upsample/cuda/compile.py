@@ -51,10 +51,25 @@ def entry_of(ptx: str) -> str:
 
 
 def assembled(ptx: str, capability: Capability) -> bytes:
-    """Return the machine code of a PTX text."""
+    """Return the machine code of a PTX text.
+
+    A multiprocessor holds as many blocks of it as the text asks for, or fewer, where so many would leave their threads
+    too few registers: one that is spilled is written to memory and read again in each turn of a loop.
+    """
+    asked, *_ = map(int, re.findall(r"\.minnctapersm (\d+)", ptx))
+    for blocks in range(asked, 0, -1):
+        code, log = _linked(ptx.replace(f".minnctapersm {asked}", f".minnctapersm {blocks}"), capability)
+        if not re.search(r"[1-9]\d* bytes spill", log):
+            break
+    return code
+
+
+def _linked(ptx: str, capability: Capability) -> tuple[bytes, str]:
+    """Return the machine code of a PTX text, and what the assembler tells of it."""
     # fma=False: only what a kernel calls a fused multiply-add may become one.
-    options = LinkerOptions(arch=f"sm_{capability[0]}{capability[1]}", fma=False)
-    return bytes(Linker(ObjectCode.from_ptx(ptx.encode()), options=options).link("cubin").code)
+    options = LinkerOptions(arch=f"sm_{capability[0]}{capability[1]}", fma=False, verbose=True)
+    linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=options)
+    return bytes(linker.link("cubin").code), linker.get_info_log()
 
 
 def cubin_of(spec: Any, capability: Capability) -> tuple[bytes, str]:

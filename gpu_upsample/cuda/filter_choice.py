@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.cuda.filter_spec import MANY_WORDS, FilterSpec
+from gpu_upsample.cuda.filter_spec import FilterSpec
 from gpu_upsample.cuda.grid import extent, pieces_of
 from gpu_upsample.cuda.run import ACCESS
 from gpu_upsample.cuda.spans import NO_SPAN, PIXEL, SHORT, Span, find_span
@@ -20,9 +20,9 @@ from gpu_upsample.plan.taps import Taps
 # A window along a row up to this length is unrolled, and weights of a thread's own stay in registers; up to the other
 # one, if one lane has it, and all threads have the same.
 _UNROLLED, _UNROLLED_ALIKE = 8, 16
-# Words that a thread may keep in registers with the samples of a row, beside `MANY_WORDS` for its lanes alone. More
-# where fewer lanes would be stored in less than whole words.
-_WITH_ROW, _MORE = 60, 16
+# Words that a thread may keep in registers, alone and with the samples of a row. More where fewer lanes would be stored
+# in less than whole words.
+_ALONE, _WITH_ROW, _MORE = 40, 60, 16
 # Rows that a thread may keep at most. A filter needs no more, unless a crop box reaches far outside the array.
 _KEPT = 12
 # Threads of a warp. In rows of so many, for each tap, too many wait for those at the ends of the row, whose windows are
@@ -98,9 +98,10 @@ def _taps_span(taps: Taps, pixels: int, real: str) -> Span:
 
 def _is_cut_off(taps: Taps, span: Span) -> bool:
     """Return whether the windows at the ends of a row are what is left of the span's, inside of the row."""
-    place = span.begins(taps.n_out)[:, None] + np.arange(taps.width)
-    window = (place >= taps.start[:, None]) & (place < (taps.start + taps.count)[:, None])
-    return bool((window == ((place >= 0) & (place < taps.n_in))).all() and (window.sum(axis=1) == taps.count).all())
+    pixel, begin = span.ends(taps.n_out)
+    start, count, place = taps.start[pixel, None], taps.count[pixel, None], begin[:, None] + np.arange(taps.width)
+    window, inside = (place >= start) & (place < start + count), (place >= 0) & (place < taps.n_in)
+    return bool((window == inside).all() and (window.sum(axis=1, keepdims=True) == count).all())
 
 
 @kept
@@ -152,8 +153,9 @@ def _with_vectors(spec: FilterSpec, step: FilterStep, span: Span, x: int) -> Fil
 
 
 def _is_small(spec: FilterSpec, more: int = 0) -> bool:
-    """Return whether a thread's registers hold what it keeps, and the samples of a row."""
-    return spec.lanes == 1 or (spec.kept <= MANY_WORDS + more and spec.kept + spec.loaded <= _WITH_ROW + more)
+    """Return whether a thread's registers hold what it keeps, or the sums of a row, and the samples of a row."""
+    kept = max(spec.kept, spec.lanes)
+    return spec.lanes == 1 or (kept <= _ALONE + more and spec.kept + spec.loaded <= _WITH_ROW + more)
 
 
 @kept

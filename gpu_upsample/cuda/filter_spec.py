@@ -12,10 +12,6 @@ from gpu_upsample.cuda.kernels import BLOCKS
 GROUP = 4
 """Taps of a long window whose weights are loaded together: the table of columns' weights consists of such groups."""
 
-FEWER_BLOCKS, MANY_WORDS = 5, 40
-"""More words than these for several lanes, or indices of 64 bits and lines, take more than 64 registers; so a thread
-has up to 96."""
-
 END_WORDS = 44
 """Words of weights and samples that a thread at an end of a row, where windows are cut off, may need at once."""
 
@@ -155,9 +151,7 @@ class FilterSpec:
 
     @property
     def blocks(self) -> int:
-        """How many blocks a multiprocessor must be able to hold."""
-        if (self.wide and self.lines) or (self.columns == "span" and self.lanes > 1 and self.kept > MANY_WORDS):
-            return FEWER_BLOCKS
+        """How many blocks a multiprocessor should hold at once."""
         if self.columns == "walk" or self.fewer or self.wide or self.lines:
             return BLOCKS
         return MORE_BLOCKS if self.kept + self.loaded * self._words <= FEW_WORDS else BLOCKS
@@ -180,5 +174,5 @@ def row_record(rows: str, depth: int) -> int:
 
 
 def blocks_of(spec: Any) -> int:
-    """Return how many blocks of any kernel a multiprocessor must be able to hold."""
+    """Return how many blocks of any kernel a multiprocessor should hold at once."""
     return spec.blocks if isinstance(spec, FilterSpec) else BLOCKS

@@ -76,9 +76,10 @@ def _column_weights(step: FilterStep, taps: Taps, span: Span) -> Any:
     """
     weight = np.pad(taps.weight, ((0, 0), (0, grouped(taps.width) - taps.weight.shape[1])))
     if span.phases:
-        k = np.arange(weight.shape[1]) - (taps.start - span.begins(taps.n_out))[:, None]
-        inside = (k >= 0) & (k < taps.count[:, None])
-        weight = np.where(inside, np.take_along_axis(weight, np.clip(k, 0, taps.width - 1), axis=1), -0.0)
+        pixel, begin = span.ends(taps.n_out)
+        k = np.arange(weight.shape[1]) - (taps.start[pixel] - begin)[:, None]
+        inside, place = (k >= 0) & (k < taps.count[pixel, None]), np.clip(k, 0, taps.width - 1)
+        weight[pixel] = np.where(inside, np.take_along_axis(weight[pixel], place, axis=1), -0.0)
         return np.concatenate([weight[span.first : span.first + span.phases], weight])
     return weight.reshape(taps.n_out, -1, GROUP).swapaxes(0, 1) if _is_walked(step) else weight
 

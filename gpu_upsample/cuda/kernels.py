@@ -17,7 +17,7 @@ THREADS = 128
 """Threads of a block."""
 
 BLOCKS = 8
-"""Blocks that a multiprocessor must be able to hold: it caps a thread at 64 registers."""
+"""Blocks that a multiprocessor should hold at once: a thread has 64 registers then."""
 
 
 def index_of(spec: Any) -> Any:

@@ -40,9 +40,10 @@ class Span:
     first: int
     at: int
 
-    def begins(self, n: int) -> NDArray[np.int64]:
-        """Return where the windows of n pixels would begin if all of them, even those at the ends, lay so."""
-        return self.at + (np.arange(n) * self.step + self.shift) // self.phases
+    def ends(self, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return those of n pixels whose windows do not lie so, and where these would begin if they did."""
+        pixel = np.r_[: self.start, self.stop : n]
+        return pixel, self.at + (pixel * self.step + self.shift) // self.phases
 
 
 NO_SPAN = Span(0, 0, 0, 0, 0, 0, 0)
