@@ -29,9 +29,10 @@ from gpu_upsample.cuda.select_kernels import SelectSpec
 from gpu_upsample.cuda.unpooling_kernels import FetchSpec, FillSpec, PlaceSpec, VoteSpec
 from gpu_upsample.cuda.volumes import joined
 from gpu_upsample.plan.dtypes import STORAGE
-from gpu_upsample.plan.resample import plan_interpolate, plan_interpolate_backward
+from gpu_upsample.plan.resample import plan_interpolate, plan_interpolate_backward, plan_resize
 from tests import machine_code
 from tests.instruction_counts import per_byte, per_output, products_per_output, spec_of
+from tests.test_twin import DEFAULTS
 
 REGISTERS = 1 << 16  # of a multiprocessor
 MOST = 96  # of a thread, where fewer would be spilled
@@ -185,17 +186,17 @@ def gradient(dtype, mode, shape, size):
 PLANE, TWICE, VOLUME, VOLUME_TWICE = (1, 3, 64, 960), (128, 1920), (1, 3, 16, 32, 960), (32, 64, 1920)
 # Instructions per byte moved by a 2x enlargement and by its gradient: at most 7, but for the rows in `BEYOND`.
 DOUBLE = {
-    ("float32", "nearest"): (1.3, 2.8),
+    ("float32", "nearest"): (1.3, 1.3),
     ("float32", "bilinear"): (2.6, 1.8),
-    ("float32", "bicubic"): (3.6, 2.6),
-    ("float32", "trilinear"): (4.4, 3.4),
-    ("float16", "nearest"): (1.5, 2.1),
-    ("float16", "bilinear"): (3.9, 3.0),
-    ("float16", "bicubic"): (5.9, 5.8),
-    ("float16", "trilinear"): (5.5, 5.1),
+    ("float32", "bicubic"): (3.5, 2.5),
+    ("float32", "trilinear"): (4.4, 3.1),
+    ("float16", "nearest"): (1.5, 2.0),
+    ("float16", "bilinear"): (3.8, 3.0),
+    ("float16", "bicubic"): (5.8, 5.6),
+    ("float16", "trilinear"): (6.5, 5.6),
     ("uint8", "nearest"): (3.3, None),
-    ("uint8", "bilinear"): (6.3, None),
-    ("uint8", "bicubic"): (12.6, None),
+    ("uint8", "bilinear"): (6.2, None),
+    ("uint8", "bicubic"): (12.2, None),
     ("uint8", "trilinear"): (9.6, None),
 }
 BEYOND = {("uint8", "bicubic"), ("uint8", "trilinear")}
@@ -227,17 +228,17 @@ def test_resources_of_a_double(dtype, mode):
         plans.append(gradient(dtype, mode, shape, size))
     for step in (step for plan in plans for step in joined(plan)):
         spec = spec_of(step)
-        check(spec, (9, 0))
+        check(spec, (9, 0), 72 if (dtype, mode) == ("float16", "trilinear") else 64)
         if (dtype, mode) not in FEWER_LANES:
             assert spec.lanes * step.result.itemsize == 16
             assert any("STG.E.128" in text for _, text in machine_code.instructions(spec))
 
 
 @of_the_compiler
-@pytest.mark.parametrize("mode", ["trilinear", "tricubic"])
-def test_resources_of_volumes_beyond_32_bits(mode):
-    (step,) = joined(enlarged("float32", mode, VOLUME, VOLUME_TWICE))
-    check(filter_spec(step, lane_counts(step)[0], True), (9, 0), 72 if mode == "tricubic" else 64)
+@pytest.mark.parametrize(("method", "most"), [("linear", 64), (("cubic", "linear", "cubic"), 80)])
+def test_resources_of_volumes_beyond_32_bits(method, most):
+    (step,) = joined(plan_resize(VOLUME, "float32", 0, "clamp", VOLUME_TWICE, None, (2, 3, 4), method, *DEFAULTS))
+    check(filter_spec(step, lane_counts(step)[0], True), (9, 0), most)
 
 
 # Instructions per scalar of the result of float32, float16 and uint8 at other ratios and in other layouts. They stay
@@ -255,10 +256,10 @@ OTHERWISE = {
     "bilinear x0.61 antialias": ((37.8, 39.9, 41.2), shrunk, "bilinear", *NARROWER),
     "bicubic x0.61": ((38.9, 41.2, 42.2), enlarged, "bicubic", *NARROWER),
     "bicubic x0.61 antialias": ((65.1, 75.0, 78.2), shrunk, "bicubic", *NARROWER),
-    "bilinear x0.5 antialias": ((41.3, 29.9, 48.3), shrunk, "bilinear", PLANE, (32, 480)),
+    "bilinear x0.5 antialias": ((34.3, 29.3, 47.5), shrunk, "bilinear", PLANE, (32, 480)),
     "nearest x2, 3 channels last": ((6.8, 3.8, 3.7), enlarged, "nearest", *PIXELS),
-    "bilinear x2, 3 channels last": ((14.7, 8.6, 8.6), enlarged, "bilinear", *PIXELS),
-    "bicubic x2, 3 channels last": ((25.2, 17.9, 15.8), enlarged, "bicubic", *PIXELS),
+    "bilinear x2, 3 channels last": ((14.7, 8.4, 8.4), enlarged, "bilinear", *PIXELS),
+    "bicubic x2, 3 channels last": ((25.2, 17.2, 15.2), enlarged, "bicubic", *PIXELS),
     "bilinear x2, 16 channels last": ((11.7, 9.4, 11.4), enlarged, "bilinear", *CHANNELS),
     "bilinear x1.37, 3 channels last": ((21.0, 20.5, 22.0), enlarged, "bilinear", *PIXELS_WIDER),
 }
@@ -267,7 +268,7 @@ OVER = {
     "bicubic x0.61 antialias": ("float16", "float32", "uint8"),
     "bicubic x1.37": ("float16", "float32", "uint8"),
     "bicubic x2, 3 channels last": ("float32",),
-    "bilinear x0.5 antialias": ("float32", "uint8"),
+    "bilinear x0.5 antialias": ("uint8",),
     "bilinear x0.61": ("float16", "float32", "uint8"),
     "bilinear x0.61 antialias": ("float16", "float32", "uint8"),
     "bilinear x1.37": ("uint8",),
@@ -285,7 +286,7 @@ def test_instructions_per_output(name, place, dtype):
     assert per_output(plan) <= budgets[place]
     assert (budgets[place] > limit) == (dtype in OVER.get(name, ()))
     for step in plan.steps:
-        check(spec_of(step), (9, 0), 80 if (dtype, name) == ("uint8", "bicubic x2, 3 channels last") else 64)
+        check(spec_of(step), (9, 0), 92 if (dtype, name) == ("uint8", "bicubic x2, 3 channels last") else 64)
 
 
 # ---- kernels of many calls ------------------------------------------------------------------------------------

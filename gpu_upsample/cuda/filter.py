@@ -14,15 +14,16 @@ from gpu_upsample.plan.steps import FilterStep
 def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     """Return the launch of the weighted sums of one step."""
     (lanes, pieces), (rows_in, rows_out, width_in, width_out, inner) = filter_lanes(step, x, out), extent(step)
-    threads, *place = grid(step, lanes, device)
-    span = columns_of(step, lanes, pieces).span
+    threads, planes, across, strips, strip = grid(step, lanes, device)
+    span, lines = columns_of(step, lanes, pieces).span, lines_of(step)
     rows, columns = row_width(step.rows), column_pitch(step)
     tables = filter_tables(step, device, span)
     table = tables.addresses
-    limits = (span.start * inner, span.stop * inner, span.at * inner % 2**64)
+    inside = (*span.threads(lanes // inner), span.at * inner % 2**64)
     arguments = (
-        *place, rows_in, rows_out, width_in, width_out, inner, *table[:3], rows, *table[3:7], columns, table[7],
-        *limits, *lines_of(step), *table[8:], np.dtype(step.result.accumulator).type(step.fill),
+        planes, across // lines[1], strips, strip, rows_in, rows_out, width_in, width_out, inner,
+        *table[:3], rows, *table[3:7], columns, table[7], *inside, *lines, *table[8:],
+        np.dtype(step.result.accumulator).type(step.fill),
     )  # fmt: skip
     return Launch(filter_spec(step, lanes, is_wide(step, lanes), x, pieces), threads, arguments, tables)
 

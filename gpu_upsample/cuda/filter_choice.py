@@ -25,9 +25,8 @@ _UNROLLED, _UNROLLED_ALIKE = 8, 16
 _ALONE, _WITH_ROW, _MORE = 40, 60, 16
 # Rows that a thread may keep at most. A filter needs no more, unless a crop box reaches far outside the array.
 _KEPT = 12
-# Threads of a warp. In rows of so many, for each tap, too many wait for those at the ends of the row, whose windows are
-# cut off; but the weights of windows of more taps than this would need too many registers.
-_WARP, _WARP_TAPS = 32, 2
+# Threads of a warp.
+_WARP = 32
 # A thread that owns pixels of several scalars stores with gaps between its stores, first the one part of a sector of
 # memory, then the other. Scalars of so many bytes are better stored in turn.
 _WORD = 4
@@ -69,8 +68,7 @@ def columns_of(step: FilterStep, lanes: int, pieces: int = 1) -> Columns:
         span = _taps_span(taps, 1, real) if alike else NO_SPAN
         return Columns("span", taps.width, taps.width, span, 1) if span.phases else Columns("walk", 0, 0, span, known)
     pixel = inner if inner == 1 or (inner <= PIXEL and itemsize < _WORD) else 0
-    narrow = itemsize >= _WORD and taps.width <= _WARP_TAPS and taps.n_out * inner <= _WARP * taps.width * lanes
-    shared = pieces == 1 and pixel and lanes % pixel == 0 and not narrow
+    shared = pieces == 1 and pixel and lanes % pixel == 0
     span = _taps_span(taps, lanes // pixel, real) if shared else NO_SPAN
     if span.phases:
         return Columns("span", taps.width, taps.width, span, pixel)

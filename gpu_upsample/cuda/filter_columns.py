@@ -45,10 +45,10 @@ def build_columns(
     @machine.inline
     def prepare_span(j, width_out, inner, tables, span, known):
         """Find where a thread's samples begin in a source row; return whether all of its lanes lie in the span."""
-        start, stop, begin, _ = span
+        inside, begin, _ = span
         _, at, _, _, _ = known
         at[0] = plus(index(begin), index(quotient(j, index(SHARE)) * index(STEP * PIXEL)))
-        return j >= index(start) and plus(j, index(LANES)) <= index(stop)
+        return inside
 
     @machine.inline
     def prepare_own(j, width_out, inner, tables, span, known):
@@ -101,7 +101,7 @@ def build_columns(
         """
         _, _, column_weight, _, column_outside = tables
         raw, factors = memory.local.array(SOME_REACH, carrier), memory.local.array(WEIGHTS, real)
-        _, _, _, width_out = span
+        _, _, width_out = span
         first_column = index(quotient(j, index(PIXEL)))
         for group in range(0, LANES, SOME):
             if plus(j, index(group)) < index(width_out):  # always; but the compiler takes one group after the other

@@ -10,14 +10,15 @@ from numba import types
 from gpu_upsample import arithmetic
 from gpu_upsample.cuda.filter_columns import build_columns
 from gpu_upsample.cuda.filter_spec import FilterSpec, row_record
-from gpu_upsample.cuda.kernels import build_place, build_split, index_of
+from gpu_upsample.cuda.kernels import build_split, build_strip, index_of
+from gpu_upsample.cuda.order import build_order
 from gpu_upsample.cuda.pieces import build_pieces
 
 
 def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     """Return the kernel that forms weighted sums along the columns, then across the lines, then along the rows."""
     add_product, narrow, plus, mad = machine.add_product, machine.narrow, machine.plus, machine.mad
-    memory, load, load_lanes, quotient = machine.memory, machine.load, machine.load_lanes, machine.quotient
+    memory, load, load_lanes = machine.memory, machine.load, machine.load_lanes
 
     RESULT = arithmetic.kind_of(spec.result)
     carrier_out = arithmetic.carrier_of(RESULT)
@@ -32,7 +33,8 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     KEPT, OWN = DEPTH * LANES, LANES if spec.columns == "apart" else 1
     RECORD, PADDED = row_record(spec.rows, DEPTH), spec.pads_rows
     WEIGHTS, LINES = max(1, spec.width * OWN), spec.lines
-    place, pieces = build_place(machine, index), build_pieces(machine, spec, index)
+    order, strip_of = build_order(machine, spec, index), build_strip(machine, index)
+    pieces = build_pieces(machine, spec, index)
     full_of, store_bytes = pieces.full, pieces.storing(real, machine.store_bytes)
     store_pieces = pieces.storing(carrier_out, machine.store_lanes)
     prepare, sum_line = build_columns(machine, spec, index, pieces)
@@ -147,35 +149,37 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             store_row(y, to_store, between, full, total)
 
     def kernel(
-        x, y, planes, across, strips, strip, rows_in, rows_out, width_in, width_out, inner,
+        x, y, planes, threads, strips, strip, rows_in, rows_out, width_in, width_out, inner,
         row_window, row_reach, row_weight, row_width, row_outside,
         column_start, column_count, column_weight, column_pitch, column_outside,
-        span_start, span_stop, span_begin,
+        span_first, span_threads, span_begin,
         lines_in, lines_out, line_window, line_weight, line_outside, fill,
     ):  # fmt: skip
         one, inner = index(1), index(INNER if INNER else inner)
-        plane, o, last, number = place(across, strips, strip, rows_out)
+        unit, number, inside = order(planes * strips * lines_out, threads, span_first, span_threads)
+        line = index(0)
+        if LINES:
+            unit, line = split(unit, index(lines_out))
+        plane, o, last = strip_of(unit, strips, strip, rows_out)
         if plane >= index(planes):
             return
 
         at, length = memory.local.array(OWN, index), memory.local.array(OWN, types.uint32)
         weight, surround = memory.local.array(WEIGHTS, real), memory.local.array(OWN, real)
         tables = (column_start, column_count, column_weight, column_pitch, column_outside)
-        span = (span_start, span_stop, span_begin, width_out)
+        span = (inside, span_begin, width_out)
         row_in, row_out = index(width_in), index(width_out)
         pair = memory.local.array(2, types.uint32)
-        line, first_line, count, outside, threads = index(0), index(0), types.uint32(1), real(0.0), index(across)
+        first_line, count, outside = index(0), types.uint32(1), real(0.0)
         if LINES:
             row_in, row_out = index(row_in * index(lines_in)), index(row_out * index(lines_out))
-            threads = quotient(threads, index(lines_out))
-            line, number = split(number, threads)
             load_lanes(line_window, record(line, 2), pair, 2)
             first_line, count = index(pair[0]), types.uint32(pair[1] - pair[0])
             if FILL:
                 outside = load(line_outside, line)
         lines = (line_weight, types.uint32(index(line * index(LINES))), count, outside)
         plane_in = mad(index(plane * index(rows_in)), row_in, index(first_line * index(width_in)))
-        j, between = index(number * index(PIECE)), index(threads * index(PIECE))
+        j, between = index(number * index(PIECE)), index(index(threads) * index(PIECE))
         full, known = full_of(j, between, width_out), (between, at, length, weight, surround)
         whole = prepare(j, width_out, inner, tables, span, known)
 

@@ -43,22 +43,30 @@ def build_split(machine: Any, index: Any) -> Callable[..., Any]:
     return split
 
 
-def build_place(machine: Any, index: Any) -> Callable[..., Any]:
-    """Return the function that says which part of the output a thread owns."""
-    plus, mad, block, thread = machine.plus, machine.mad, machine.block, machine.thread
-    split = build_split(machine, index)
+def build_number(machine: Any, index: Any) -> Callable[[], Any]:
+    """Return the function that says the thread's number among all threads."""
+    mad, block, thread = machine.mad, machine.block, machine.thread
 
     @machine.inline
-    def place(across, strips, strip, rows_out):
-        """Return the plane, the first row of the strip and the one behind it, and the thread's number along a row.
+    def number():
+        return mad(index(block()), index(THREADS), index(thread()))
+
+    return number
+
+
+def build_strip(machine: Any, index: Any) -> Callable[..., Any]:
+    """Return the function that says which rows a thread owns."""
+    plus, split = machine.plus, build_split(machine, index)
+
+    @machine.inline
+    def strip_of(number, strips, strip, rows_out):
+        """Return the plane of a strip, its first row and the one behind it.
 
         Threads are numbered along a row, then along the strips of a plane: so a block has no idle threads beyond
         the end of a short row. The plane of a thread behind the last one is none.
         """
-        number = mad(index(block()), index(THREADS), index(thread()))
-        unit, along = split(number, index(across))
-        plane, above = split(unit, index(strips))
+        plane, above = split(number, index(strips))
         first = index(above * index(strip))
-        return plane, first, min(index(rows_out), plus(first, index(strip))), along
+        return plane, first, min(index(rows_out), plus(first, index(strip)))
 
-    return place
+    return strip_of

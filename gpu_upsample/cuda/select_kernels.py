@@ -8,7 +8,7 @@ from typing import Any
 
 from numba import types
 
-from gpu_upsample.cuda.kernels import build_place, build_split, index_of, word_of
+from gpu_upsample.cuda.kernels import build_number, build_split, build_strip, index_of, word_of
 from gpu_upsample.cuda.pieces import build_pieces
 
 
@@ -52,7 +52,8 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
     PIXEL, SPAN, PHASES, STEP, SHIFT = max(1, INNER), spec.phases > 0, max(1, spec.phases), spec.step, spec.shift
     REACH = (((LANES - 1) // PIXEL * STEP + SHIFT) // PHASES + 1) * PIXEL
     OWN, PIECE = 1 if SPAN else LANES, LANES // spec.pieces
-    place, split, pieces = build_place(machine, index), build_split(machine, index), build_pieces(machine, spec, index)
+    number_of, split, strip_of = build_number(machine, index), build_split(machine, index), build_strip(machine, index)
+    pieces = build_pieces(machine, spec, index)
     full_of, place_of = pieces.full, pieces.place
     load_pieces, store_pieces = pieces.loading(word), pieces.storing(word, machine.store_lanes)
     NOWHERE = 2**32 - 1
@@ -72,7 +73,8 @@ def build_select(machine: Any, spec: SelectSpec) -> Callable[..., None]:
         whole_start, whole_stop, lanes, fill,
     ):  # fmt: skip
         one, inner = index(1), index(INNER if INNER else inner)
-        plane, o, last, number = place(across, strips, strip, rows_out)
+        unit, number = split(number_of(), index(across))
+        plane, o, last = strip_of(unit, strips, strip, rows_out)
         if plane >= index(planes):
             return
 

@@ -40,6 +40,11 @@ class Span:
     first: int
     at: int
 
+    def threads(self, pixels: int) -> tuple[int, int]:
+        """Return the first thread of a row whose pixels all lie so, if each owns that many, and how many do."""
+        first = -(-self.start // pixels) if self.phases else 0
+        return first, self.stop // pixels - first if self.phases else 0
+
     def ends(self, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return those of n pixels whose windows do not lie so, and where these would begin if they did."""
         pixel = np.r_[: self.start, self.stop : n]

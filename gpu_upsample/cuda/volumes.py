@@ -14,11 +14,11 @@ from gpu_upsample.plan.taps import Taps
 _LINES = 4
 # Unfinished rows that a thread keeps at most, or it would form the sums of a row anew for each that needs it.
 _KEPT = 4
-# Bytes of a scalar at least. What narrower ones would move between two steps costs less than to load and convert them
-# again, line by line.
-_SCALAR_BYTES = 4
+# Bytes of a scalar at least. What narrower ones would move between two steps costs no more than to load and convert
+# them again, line by line.
+_SCALAR_BYTES = 2
 # Multiply-adds of an accumulator for which a GPU takes as long as to write and read one scalar, with what they entail.
-_WORTH = {"float32": 16, "float64": 4}
+_WORTH = {"float32": 8, "float64": 4}
 
 
 @dataclass(frozen=True, eq=False)
