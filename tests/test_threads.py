@@ -62,20 +62,39 @@ def test_threads_keep_off_the_processor_of_their_caller(use_threads: Any, monkey
     """Linux may wake them on it, where they wait for each other while another processor has nothing to do."""
     use_threads(3)
     monkeypatch.setattr(threads, "_pool", lru_cache(threads._Pool))
-    allowed = os.sched_getaffinity(0)
-    for now in (min(allowed), *allowed):  # the first call starts the threads
-        monkeypatch.setattr(threads, "_processor_now", lambda now=now: lambda: now)
+
+    def places() -> list[set[int]]:
+        """Return where the threads of the pool may run, in a call in which all take part."""
         met, seen = threading.Barrier(3, timeout=60), {}
 
-        def work(first: int, last: int, met: Any = met, seen: dict[int, Any] = seen) -> None:
+        def work(first: int, last: int) -> None:
             if threading.get_ident() not in seen:
                 seen[threading.get_ident()] = os.sched_getaffinity(0)
                 met.wait()
 
         run_in_parts(work, 2400, 1 << 30, 1)
-        assert seen.pop(threading.get_ident()) == allowed
-        assert len(seen) == 2
-    assert all(places == (allowed - {now} or allowed) for places in seen.values())
+        assert seen.pop(threading.get_ident()) == os.sched_getaffinity(0)
+        return list(seen.values())
+
+    allowed, now = os.sched_getaffinity(0), threads._processor_now()
+    assert now is not None
+    assert now() in allowed
+    for here in allowed:
+        monkeypatch.setattr(threads, "_processor_now", lambda here=here: lambda: here)
+        places()  # the first call starts the threads
+        assert places() == [allowed - {here} or allowed] * 2
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be moved here")
+def test_threads_are_moved_when_their_caller_is_or_may_run_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, moved = threads._Pool(1), []
+    pool.submit(lambda: None).result()
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, places: moved.append(places))
+    for here, allowed in ((0, {0, 1, 2}), (0, {0, 1, 2}), (0, {0, 1}), (0, {0}), (0, {0, 1, 2}), (2, {0, 1, 2})):
+        monkeypatch.setattr(threads, "_processor_now", lambda here=here: lambda: here)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, allowed=allowed: allowed)
+        pool.keep_off()
+    assert moved == [{1, 2}, {1}, {1, 2}, {0, 1}]
 
 
 LATE = """

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, lru_cache
 from itertools import accumulate, pairwise
-from threading import get_native_id
+from threading import Thread, current_thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ class _Pool:
     def __init__(self, workers: int) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
-        threads: list[int] = []
-        self._threads, self._apart = threads, (0, -1)
-        self._executor = ThreadPoolExecutor(workers, "gpu_upsample", lambda: threads.append(get_native_id()))
+        threads: list[Thread] = []
+        self._threads, self._apart = threads, (0, -1, set[int]())
+        self._executor = ThreadPoolExecutor(workers, "gpu_upsample", lambda: threads.append(current_thread()))
 
     def submit(self, work: Callable[[], None]) -> Future[None]:
         """Let a thread of the pool do some work."""
@@ -61,12 +61,17 @@ class _Pool:
 
     def keep_off(self) -> None:
         """Forbid the threads the processor that the caller runs on, until it runs on another one."""
-        if (now := _processor_now()) is None or self._apart == (apart := (len(self._threads), now())):
+        if (now := _processor_now()) is None:
             return
-        self._apart, allowed = apart, os.sched_getaffinity(0)
-        for thread in self._threads:
-            with suppress(OSError):  # a thread has ended, or the process may not move threads
-                os.sched_setaffinity(thread, allowed - {apart[1]} or allowed)
+        with suppress(OSError):  # the process may not move threads, or one has just ended
+            number, here, allowed = apart = len(self._threads), now(), os.sched_getaffinity(0)
+            if apart == self._apart:
+                return
+            self._apart = apart
+            others = allowed - {here}
+            for thread in self._threads[:number]:
+                if others and thread.native_id and thread.is_alive():
+                    os.sched_setaffinity(thread.native_id, others)
 
 
 _pool = lru_cache(maxsize=1)(_Pool)

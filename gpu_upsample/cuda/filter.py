@@ -19,10 +19,10 @@ def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     rows, columns = row_width(step.rows), column_pitch(step)
     tables = filter_tables(step, device, span)
     table = tables.addresses
-    inside = (*span.threads(lanes // inner), span.at * inner % 2**64)
+    limits = (*span.threads(lanes // inner), span.at * inner % 2**64)
     arguments = (
         planes, across // lines[1], strips, strip, rows_in, rows_out, width_in, width_out, inner,
-        *table[:3], rows, *table[3:7], columns, table[7], *inside, *lines, *table[8:],
+        *table[:3], rows, *table[3:7], columns, table[7], *limits, *lines, *table[8:],
         np.dtype(step.result.accumulator).type(step.fill),
     )  # fmt: skip
     return Launch(filter_spec(step, lanes, is_wide(step, lanes), x, pieces), threads, arguments, tables)

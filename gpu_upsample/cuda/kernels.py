@@ -59,13 +59,13 @@ def build_strip(machine: Any, index: Any) -> Callable[..., Any]:
     plus, split = machine.plus, build_split(machine, index)
 
     @machine.inline
-    def strip_of(number, strips, strip, rows_out):
-        """Return the plane of a strip, its first row and the one behind it.
+    def strip_of(unit, strips, strip, rows_out):
+        """Return the plane of a strip by its number, its first row and the one behind it.
 
-        Threads are numbered along a row, then along the strips of a plane: so a block has no idle threads beyond
-        the end of a short row. The plane of a thread behind the last one is none.
+        Threads are numbered along a row, strip by strip: so a block has no idle threads beyond the end of a short
+        row. The plane of a thread behind the last one is none.
         """
-        plane, above = split(number, index(strips))
+        plane, above = split(unit, index(strips))
         first = index(above * index(strip))
         return plane, first, min(index(rows_out), plus(first, index(strip)))
 

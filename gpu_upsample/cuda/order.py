@@ -18,19 +18,20 @@ def build_order(machine: Any, spec: FilterSpec, index: Any) -> Callable[..., Any
     plus, number_of, split = machine.plus, build_number(machine, index), build_split(machine, index)
 
     @machine.inline
-    def along(lines, threads, first, inside):
+    def along(lines, threads, span_first, span_threads):
         line, number = split(number_of(), index(threads))
         return line, number, True
 
     @machine.inline
-    def ends_first(lines, threads, first, inside):
+    def ends_first(lines, threads, span_first, span_threads):
         number = number_of()
-        ends = index(index(threads) - index(inside))
+        first, within = index(span_first), index(span_threads)
+        ends = index(index(threads) - within)
         before = index(index(lines) * ends)
-        is_inside = number >= before
-        line, number = split(index(number - before) if is_inside else number, index(inside) if is_inside else ends)
-        if is_inside:
-            return line, plus(number, index(first)), True
-        return line, number if number < index(first) else plus(number, index(inside)), False
+        inside = number >= before
+        line, number = split(index(number - before) if inside else number, within if inside else ends)
+        if inside:
+            return line, plus(number, first), True
+        return line, number if number < first else plus(number, within), False
 
     return ends_first if spec.columns == "span" else along

@@ -64,7 +64,7 @@ def _volume(first: Any, second: Any) -> VolumeStep | None:
     """Return two steps in one, or None if they are better run one by one, or must be."""
     if type(first) is not FilterStep or type(second) is not FilterStep or not _keeps_sums(first, second):
         return None
-    if min(first.source.itemsize, second.result.itemsize) < _SCALAR_BYTES:
+    if second.result.itemsize < _SCALAR_BYTES:
         return None
     (planes, rows, _, _), (images, _, columns, inner) = second.shape, first.shape
     if first.rows is None or first.columns is None or second.rows is None or second.columns is not None:
