@@ -12,7 +12,7 @@ import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from gpu_upsample.cuda import grid, memory
-from gpu_upsample.cuda.filter_choice import filter_lanes, filter_spec
+from gpu_upsample.cuda.filter_choice import columns_of, filter_lanes, filter_spec
 from gpu_upsample.cuda.filter_spec import FilterSpec
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.select_kernels import SelectSpec
@@ -302,6 +302,23 @@ def test_lines_whose_ends_do_not_fit_are_dealt_piece_by_piece(device, dtype, sha
     twin.launched.clear()
     assert_equals_cpu(device, gu.resize, sample(shape, dtype), size=size, **options)
     assert device.name == "device" or [(spec.lanes, spec.pieces) for spec in twin.launched] == [dealt]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "size", "across", "inside"),
+    [
+        ("uint8", (6, 64), (3, 32), 2, (0, 2)),
+        ("uint8", (5, 24), (10, 48), 3, (1, 1)),
+        ("float32", (5, 24), (10, 48), 12, (1, 10)),
+    ],
+)
+def test_threads_at_the_ends_of_rows_come_first(device, dtype, shape, size, across, inside):
+    x = sample(shape, dtype)
+    (step,) = plan_resize(shape, dtype, 0, "clamp", size, None, None, "linear", *DEFAULTS).steps
+    lanes, pieces = filter_lanes(step, 0, 0)
+    assert -(-size[1] // lanes) == across
+    assert columns_of(step, lanes, pieces).span.threads(lanes) == inside
+    assert_equals_cpu(device, gu.resize, x, size=size)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8", "float64"])
