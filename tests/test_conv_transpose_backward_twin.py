@@ -118,7 +118,5 @@ def test_machine_code(dtype):
         assert not any(word in ptx for word in (".local", "call", "atom.", "red."))
         assert ".f64\t" not in ptx or scalar == "float64"
         used = machine_code.resources(spec)
-        assert used["REG"] <= 64
-        assert used["LOCAL"] == 0
-        # Around the compiler's routine for 64-bit division, what does not fit into the registers waits on the stack.
-        assert used["STACK"] <= (64 if wide else 0)
+        assert used["REG"] <= (80 if wide else 64)  # the compiler's routine for 64-bit division needs some
+        assert used["STACK"] == used["LOCAL"] == 0
