@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from gpu_upsample.cpu.threads import num_threads
+from gpu_upsample.cpu.processors import num_threads
 
 _PACKAGES = (
     "gpu-upsample", "numpy", "numba", "torch", "opencv-python-headless", "pillow", "scikit-image", "scipy",

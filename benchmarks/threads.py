@@ -75,9 +75,13 @@ def _speed_up(case: Case, clock: Clock, quick: bool) -> Measured:
     return one / two, {name: 1e3 * times[name].median for name in calls}
 
 
+# As little work as two threads take: here it counts how fast one hands it to the other.
+_LITTLE = Case("cubic x2", (1, 1, 512, 512), "float32", "NCHW", Resample("cubic", (1024, 1024)))
+
 _UNIT = "times as fast as one"
 FIGURES = (
     *(Figure(f"{case.name}: two threads", _UNIT, partial(_speed_up, case, host_seconds), least=1.7) for case in _CASES),
+    Figure(f"{_LITTLE.name}: two threads", _UNIT, partial(_speed_up, _LITTLE, host_seconds), least=1.2),
     Figure(
         f"{_PAUSED.name}, each after a pause: two threads",
         _UNIT,

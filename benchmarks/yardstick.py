@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.cpu.threads import num_threads
+from gpu_upsample.cpu.processors import num_threads
 
 _INLINE_BYTES = 1 << 20  # a smaller copy is done before another thread has woken up
 

@@ -142,7 +142,7 @@ def show_info() -> None:
         except ValueError as error:  # of an environment variable
             return str(error)
 
-    from gpu_upsample.cpu.threads import num_threads
+    from gpu_upsample.cpu.processors import num_threads
 
     usable, detail = _cuda_state()
     lines = [

@@ -41,7 +41,7 @@ def backend(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 def use_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | str], None]:
     """What sets the number of threads on the CPU, for work of any size."""
-    monkeypatch.setattr(threads, "_INLINE_BYTES", 0)
+    monkeypatch.setattr(threads, "_EACH_BYTES", 1)
     return lambda number: monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", str(number))
 
 

@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from functools import lru_cache
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
+import numpy as np
 import pytest
 
-from gpu_upsample.cpu import threads
+from gpu_upsample.cpu import mailbox, pool, threads
 from gpu_upsample.cpu.threads import run_in_parts
 
 
@@ -57,11 +59,87 @@ def test_an_error_in_any_thread_reaches_the_caller_when_no_thread_is_at_work_any
     assert len(begun) < 9  # no other part was begun
 
 
+def test_less_work_is_done_by_fewer_threads_in_fewer_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To wake a thread takes as long as to move a megabyte or two, and between two parts it may wait for the GIL."""
+    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "4")
+    numbers = []
+    for megabytes in (0, 2, 3, 4, 5, 6, 8, 31, 32, 100):
+        parts: list[int] = []
+        run_in_parts(lambda first, last, parts=parts: parts.append(last - first), 1200, megabytes << 20, 1)
+        assert sum(parts) == 1200
+        numbers.append(len(parts))
+    assert numbers == [1, 1, 1, 2, 2, 3, 4, 4, 12, 12]
+
+
+def test_a_thread_that_is_late_has_nothing_to_do_and_nobody_waits_for_it(
+    use_threads: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_threads(3)
+    asked: list[Any] = []
+    monkeypatch.setattr(pool.Pool, "ask", lambda _, work: asked.append(work))
+    rows: list[int] = []
+    run_in_parts(lambda first, last: rows.extend(range(first, last)), 100, 1 << 30, 1)
+    assert rows == list(range(100))
+    for work in asked:
+        work()
+    assert len(asked) == 2
+    assert len(rows) == 100
+
+
+def test_threads_keep_no_array_when_the_work_is_done(use_threads: Any) -> None:
+    use_threads(3)
+    x = np.zeros(3)
+    run_in_parts(lambda first, last, x=x: None, 2400, 1 << 30, 1)
+    alive = weakref.ref(x)
+    del x
+    deadline = monotonic() + 60
+    while alive() is not None and monotonic() < deadline:
+        sleep(0.01)  # a thread that came late is about to let go
+    assert alive() is None
+
+
+def test_threads_end_with_their_pool() -> None:
+    three = pool.Pool(3)
+    held = list(three._threads)
+    assert all(thread.is_alive() for thread in held)
+    del three
+    for thread in held:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def test_a_mailbox_hands_items_over_in_order_whether_its_reader_looks_or_sleeps() -> None:
+    there: mailbox.Mailbox[int] = mailbox.Mailbox()
+    back: mailbox.Mailbox[int] = mailbox.Mailbox()
+
+    def answer() -> None:
+        while (item := there.get()) >= 0:
+            back.put(item + 1)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    for pause in (0.0, 0.05):  # the reader looks; the reader has fallen asleep
+        for item in range(20):
+            sleep(pause)
+            there.put(item)
+            there.put(100 + item)
+            assert (back.get(), back.get()) == (item + 1, 101 + item)
+    there.put(-1)
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("delay", [0.0, 3e-5, 1e-3])
+def test_a_program_ends_in_good_order_while_its_threads_look_for_work(delay: float) -> None:
+    done = subprocess.run([sys.executable, "-c", ENDING, str(delay)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be moved here")
 def test_threads_keep_off_the_processor_of_their_caller(use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Linux may wake them on it, where they wait for each other while another processor has nothing to do."""
     use_threads(3)
-    monkeypatch.setattr(threads, "_pool", lru_cache(threads._Pool))
+    monkeypatch.setattr(threads, "pool_of", lru_cache(pool.Pool))
 
     def places() -> list[set[int]]:
         """Return where the threads of the pool may run, in a call in which all take part."""
@@ -76,25 +154,36 @@ def test_threads_keep_off_the_processor_of_their_caller(use_threads: Any, monkey
         assert seen.pop(threading.get_ident()) == os.sched_getaffinity(0)
         return list(seen.values())
 
-    allowed, now = os.sched_getaffinity(0), threads._processor_now()
+    allowed, now = os.sched_getaffinity(0), pool.processor_now()
     assert now is not None
     assert now() in allowed
     for here in allowed:
-        monkeypatch.setattr(threads, "_processor_now", lambda here=here: lambda: here)
+        monkeypatch.setattr(pool, "processor_now", lambda here=here: lambda: here)
         places()  # the first call starts the threads
         assert places() == [allowed - {here} or allowed] * 2
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be moved here")
 def test_threads_are_moved_when_their_caller_is_or_may_run_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool, moved = threads._Pool(1), []
-    pool.submit(lambda: None).result()
+    threads_beside, moved = pool.Pool(1), []
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, places: moved.append(places))
     for here, allowed in ((0, {0, 1, 2}), (0, {0, 1, 2}), (0, {0, 1}), (0, {0}), (0, {0, 1, 2}), (2, {0, 1, 2})):
-        monkeypatch.setattr(threads, "_processor_now", lambda here=here: lambda: here)
+        monkeypatch.setattr(pool, "processor_now", lambda here=here: lambda: here)
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, allowed=allowed: allowed)
-        pool.keep_off()
+        threads_beside.keep_off()
     assert moved == [{1, 2}, {1}, {1, 2}, {0, 1}]
+
+
+ENDING = """
+import os, sys, time
+os.environ["GPU_UPSAMPLE_NUM_THREADS"] = "5"
+import numpy as np
+import gpu_upsample as gu
+
+gu.resize(np.ones((1100, 1200), np.float32), (2200, 2400))
+print("done")
+time.sleep(float(sys.argv[1]))
+"""
 
 
 LATE = """

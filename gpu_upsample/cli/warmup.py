@@ -41,6 +41,7 @@ def _interpolate(array: Arrays, mode: Mode, antialias: bool = False) -> None:
 
 def _nearest(array: Arrays) -> None:
     _interpolate(array, "nearest")
+    gu.interpolate(array(1, 1, 1024, 1024), scale_factor=2)  # the one array that is large enough for several threads
 
 
 def _linear(array: Arrays) -> None:
@@ -158,7 +159,7 @@ def cache_folder(backend: str) -> Path:
         return cache_directory()
     from numba.core.caching import FunctionCache
 
-    from gpu_upsample.cpu.threads import num_threads
+    from gpu_upsample.cpu.processors import num_threads
 
     # Numba decides by the folder of a function's source, so that any function of the backend will do.
     cache: Any = FunctionCache

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from gpu_upsample.cpu.threads import num_threads
+from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.dtypes import Storage
 from gpu_upsample.plan.steps import FilterStep, Plan, Shape4

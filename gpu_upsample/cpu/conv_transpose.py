@@ -19,7 +19,8 @@ from gpu_upsample.cpu.conv_transpose_kernels import (
     tile_kernel,
     turned_panel_kernel,
 )
-from gpu_upsample.cpu.threads import num_threads, run_in_parts
+from gpu_upsample.cpu.processors import num_threads
+from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.tiles import ROWS, VECTORS, lanes_of
 from gpu_upsample.cpu.vectors import BYTES, aligned
 from gpu_upsample.plan.cache import kept

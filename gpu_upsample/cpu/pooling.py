@@ -17,7 +17,8 @@ from gpu_upsample.cpu.pooling_kernels import (
     pool_kernel,
     unpool_kernel,
 )
-from gpu_upsample.cpu.threads import num_threads, run_in_parts
+from gpu_upsample.cpu.processors import num_threads
+from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, index_error
 
 # A plane is cut so that a part has at least this many bytes: every part reads all indices of its plane.

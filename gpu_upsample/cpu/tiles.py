@@ -13,7 +13,7 @@ from llvmlite import binding, ir
 from numba import types
 
 from gpu_upsample.arithmetic import fused
-from gpu_upsample.cpu.vectors import primitive, splat_value
+from gpu_upsample.cpu.vectors import X86, primitive, splat_value
 
 
 def _features() -> dict[str, bool]:
@@ -23,10 +23,9 @@ def _features() -> dict[str, bool]:
         return {}
 
 
-_X86 = binding.get_process_triple().startswith(("x86_64", "i386", "i686"))
 _FEATURES = _features()
 _VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
-_REGISTERS = 32 if _VECTOR_BYTES == 64 or not _X86 else 16
+_REGISTERS = 32 if _VECTOR_BYTES == 64 or not X86 else 16
 
 VECTORS = 3
 """Vectors of a row of a block."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_cast, models, register_model
@@ -24,6 +24,9 @@ primitive: Any = intrinsic  # what it decorates is called without the first para
 
 BYTES = 64
 """Bytes of a vector of accumulators: a cache line."""
+
+X86 = binding.get_process_triple().startswith(("x86_64", "i386", "i686"))
+"""Whether this machine is one of those that have LLVM's functions for x86."""
 
 
 def aligned(size: int, dtype: Any) -> Any:

@@ -1,0 +1,24 @@
+"""The processors that the CPU backend may use."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from functools import cache
+
+
+def num_threads() -> int:
+    """Return how many threads share the work: GPU_UPSAMPLE_NUM_THREADS, or the processors of this process."""
+    asked = os.environ.get("GPU_UPSAMPLE_NUM_THREADS")
+    if not asked:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not asked.isdecimal() or int(asked) < 1:
+        raise ValueError(f"GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got {asked!r}")
+    return int(asked)
+
+
+@cache
+def processor_now() -> Callable[[], int] | None:
+    """Return what tells on which processor its caller runs; None where threads cannot be moved."""
+    return getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
