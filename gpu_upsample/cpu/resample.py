@@ -12,7 +12,7 @@ from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.arithmetic import lanes_of
 from gpu_upsample.cpu.bands import Bands
 from gpu_upsample.cpu.resample_kernels import STRIP_LINES, TOGETHER, filter_kernel, select_kernel, turned_kernel
-from gpu_upsample.cpu.tables import Blocks, blocks_of, distinct
+from gpu_upsample.cpu.tables import MOST, Blocks, blocks_of, distinct
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.vectors import BYTES, aligned_copy
 from gpu_upsample.plan.cache import kept
@@ -42,8 +42,8 @@ _TURNED_BYTES = 1 << 21
 SHORT = FOREIGN["uint8 sixteenth"]
 """The storage of bytes whose sums fit into 16 bits."""
 
-# Windows along a row of so many samples, linear and cubic ones, have kernels of their own.
-_UNROLLED = (2, 4)
+# Windows along a row of so many samples, as linear, cubic and lanczos ones have, have kernels of their own.
+_UNROLLED = (2, 4, 6, 8)
 
 _NONE = np.zeros(1, np.int64)
 # Windows of one sample that is its own sum.
@@ -162,17 +162,17 @@ def _alike(taps: Taps) -> Any:
     return np.minimum(ends[np.searchsorted(changes, index, side="right")] - index, TOGETHER)
 
 
-def _forms(taps: Taps, blocks: Blocks, turns: Any, held: np.dtype[Any], dtype: np.dtype[Any]) -> tuple[Any, ...]:
+def _forms(taps: Taps, blocks: Blocks, turns: Any, carrier: np.dtype[Any], dtype: np.dtype[Any]) -> tuple[Any, ...]:
     """Return the tables of the vectors of a row: the place and the form of each, and what the forms are.
 
-    Samples are picked as `held` and added up as `dtype`, those that lie `turns` behind the first ones from the same
+    Samples are stored as `carrier` and added up as `dtype`, those that lie `turns` behind the first ones from the same
     registers.
     """
     count = taps.count[blocks.column]
     count = np.where((count == taps.width).all(axis=1, keepdims=True), -1, count).astype(f"i{dtype.itemsize}")
     weight = taps.weight.astype(dtype)[blocks.column].transpose(0, 2, 1)
     outside = _outside(taps, dtype)[blocks.column]
-    offset = (blocks.offset[:, None] + turns[:, None]).astype(f"u{held.itemsize}")
+    offset = (blocks.offset[:, None] + turns[:, None]).astype(f"u{carrier.itemsize}" if blocks.spread else np.uint32)
     form, tables = distinct(offset, count, weight, outside)
     return blocks.base, form, *map(aligned_copy, tables)
 
@@ -193,26 +193,22 @@ def _in_short_integers(step: FilterStep) -> FilterStep:
         return step
     lanes, inner = lanes_of(kind_of(SHORT.name)), step.shape[3]
     if step.columns is not None and inner < lanes and blocks_of(step.columns.start, inner, lanes, BYTES).spread == 0:
-        return step  # more samples side by side lie further apart than can be permuted
+        return step  # twice as many samples side by side lie too far apart
     rows, columns = (taps and replace(taps, weight=taps.weight * bits) for taps in (step.rows, step.columns))
     return replace(step, rows=rows, columns=columns, source=SHORT, result=SHORT)
 
 
-def _picked(step: FilterStep, columns: Taps, lanes: int) -> tuple[Blocks, np.dtype[Any], int]:
-    """Return how the vectors of a row pick their samples: as accumulators, or as the bytes that are stored.
+def _picked(step: FilterStep, columns: Taps, lanes: int) -> tuple[Blocks, int]:
+    """Return the vectors of a row, and the length of the windows if registers that are loaded once hold them as a whole.
 
-    A register holds more bytes, so they may lie further apart; sums in 16 bits save the copy that is widened. Last
-    comes the length of the windows if registers that are loaded once hold them as a whole, else 1.
+    Else it is 1, and each sample of the windows is loaded for itself.
     """
-    carrier, accumulator, inner = np.dtype(step.source.carrier), np.dtype(step.result.accumulator), step.shape[3]
-    ways = ((accumulator, lanes), (carrier, BYTES)) if carrier == np.uint8 else ((accumulator, lanes),)
-    lengths = (columns.width, 1) if columns.width in _UNROLLED else (1,)
-    for held, number in ways[::-1] if accumulator == np.int16 else ways:
-        for length in lengths:
-            blocks = blocks_of(columns.start, inner, lanes, number, length)
-            if blocks.spread:
-                return blocks, held, length
-    return blocks_of(columns.start, inner, lanes, lanes), accumulator, 1
+    held = BYTES // np.dtype(step.source.carrier).itemsize
+    for length in (columns.width, 1) if columns.width in _UNROLLED else (1,):
+        blocks = blocks_of(columns.start, step.shape[3], lanes, held, length)
+        if blocks.spread:
+            break
+    return blocks, length
 
 
 def _is_mean(taps: Taps, parts: int) -> bool:
@@ -230,12 +226,13 @@ def _filter_job(step: FilterStep) -> _Job:
     planes, rows_in, rows_out, width_in, width = _sizes(step)
     rows, columns = step.rows or _ALONE, step.columns or _ALONE
     across = step.columns is not None
-    nested, spread, joint, stride, held = 0, 0, 1, lanes, accumulator
+    nested, spread, joint, stride, carrier = 0, 0, 1, lanes, np.dtype(step.source.carrier)
     if across and inner < lanes:
-        blocks, held, joint = _picked(step, columns, lanes)
+        blocks, joint = _picked(step, columns, lanes)
         turns = np.arange(joint) * inner
-        spread, stride, tables = blocks.spread, blocks.stride, _forms(columns, blocks, turns, held, accumulator)
-        if spread == 0 and step.rows is None and lanes <= planes and width_in * BYTES <= _TURNED_BYTES:
+        spread, stride, tables = blocks.spread, blocks.stride, _forms(columns, blocks, turns, carrier, accumulator)
+        far = spread == 0 or spread > 2
+        if far and step.rows is None and lanes <= planes and width_in * BYTES <= _TURNED_BYTES:
             return _turned_job(step, columns)
     else:
         start, *others = _windows(columns, accumulator)
@@ -253,11 +250,10 @@ def _filter_job(step: FilterStep) -> _Job:
         *tables, stride, columns.width, inner, zero, row_zero, constant, slots, pitch,
     )  # fmt: skip
     # Samples are loaded in whole vectors beyond the end of a row, and a scratch array begins at a cache line.
-    line = width_in + columns.width * inner + 2 * BYTES // held.itemsize if across else 1
-    scratch = ((slots * pitch + lanes, accumulator), (line + BYTES // held.itemsize, held))
+    line = width_in + columns.width * inner + MOST * BYTES // carrier.itemsize if across else 1
+    scratch = ((slots * pitch + lanes, accumulator), (line + BYTES // carrier.itemsize, carrier))
     fill = rows.outside is not None or columns.outside is not None
-    raw = int(across and not nested and held == step.source.carrier)
-    kernel = filter_kernel(*kinds, int(across), nested, raw, spread, joint, int(fill))
+    kernel = filter_kernel(*kinds, int(across), nested, spread, joint, int(fill))
     least = 4 * slots  # every part filters the rows of its first window anew
     return _Job(kernel, arguments, scratch, planes * rows_out, 1, least, width)
 
@@ -332,7 +328,7 @@ def _select_job(step: SelectStep) -> _Job:
     kernel = select_kernel(word.itemsize, int(across), int(nested), spread, int(step.has_fill))
     fill = word.type(step.source.bits(step.fill))
     arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill)
-    scratch = ((width_in + 4 * lanes, word), (width + 3 * lanes, word))
+    scratch = ((width_in + (MOST + 2) * lanes, word), (width + 3 * lanes, word))
     return _Job(kernel, arguments, scratch, planes * rows_out, 1, 8, width, copies=True)
 
 

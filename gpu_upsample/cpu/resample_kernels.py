@@ -79,7 +79,7 @@ def drain(out, strip, line, lead, base, end, final):
 
 @cache
 def filter_kernel(
-    SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, RAW: int, SPREAD: int, JOINT: int, FILL: int  # noqa: N803
+    SOURCE: int, RESULT: int, COLUMNS: int, INNER: int, SPREAD: int, JOINT: int, FILL: int  # noqa: N803
 ) -> Any:  # fmt: skip
     """Return the kernel for weighted sums along columns, then rows.
 
@@ -95,8 +95,6 @@ def filter_kernel(
         1 if there are sums along the columns, 0 if these stay as they are.
     INNER : int
         How many vectors of the inner axis are summed side by side; 0 if a vector holds neighbouring columns.
-    RAW : int
-        For such a vector: 1 if its samples are picked as they are stored, 0 if a row of them is widened before.
     SPREAD : int
         For such a vector: in how many registers its samples lie, or 0 for anywhere.
     JOINT : int
@@ -144,17 +142,10 @@ def filter_kernel(
                 src, dst = source * width_in, (source & mask) * pitch
                 if COLUMNS and not INNER:
                     samples = line
-                    if RAW:
-                        if src + line_room.size <= x.size:  # none is read beyond the end
-                            samples = pointer(x, src)
-                        elif fresh:
-                            copy(line, 0, x, src, width_in)
+                    if src + line_room.size <= x.size:  # none is read beyond the end
+                        samples = pointer(x, src)
                     elif fresh:
-                        for i in range(0, width_in - LANES + 1, LANES):
-                            store(line, i, widen(SOURCE, load(LANES, x, src + i)))
-                        i = width_in & -LANES
-                        if i < width_in:
-                            store(line, i, widen(SOURCE, load_first(LANES, x, src + i, width_in - i)))
+                        copy(line, 0, x, src, width_in)
                 for j in range(0, width, chunk if final else width):
                     if COLUMNS:
                         until = min(width, j + chunk + LINE) if final else width
@@ -191,10 +182,8 @@ def filter_kernel(
                                     else:
                                         index = table(LANES, column_index, form)
                                         value = gather(SPREAD, samples, at + k * inner, index)
-                                    if RAW:
-                                        value = widen(SOURCE, value)
                                     factor = table(LANES, column_weight, form * length + k * LANES)
-                                    added = add_product(RESULT, factor, value, total)
+                                    added = add_product(RESULT, factor, widen(SOURCE, value), total)
                                     total = added if whole else keep(k, counts, added, total)
                                 if FILL:
                                     factor = table(LANES, column_outside, form)

@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_upsample.cpu.vectors import BYTES
+
 Ints = NDArray[np.int64]
+
+MOST = 8
+"""Registers at most of which the samples of a vector are picked."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Blocks:
     offset : ndarray of int64, shape (blocks, lanes)
         Where each lane starts, counted from there.
     spread : int
-        How many vectors of samples hold all those scalars, up to 2; 0 if it takes more.
+        How many registers of samples hold all those scalars; 0 if these are too many to pick from.
     stride : int
         Scalars of the row from one vector to the next: all lanes, or those of whole columns where these lie less far
         apart.
@@ -56,7 +61,7 @@ class Blocks:
 def blocks_of(start: Ints, inner: int, lanes: int, held: int, length: int = 1) -> Blocks:
     """Return the vectors of a row of columns of `inner` scalars, whose first sample is column `start` of the input.
 
-    A vector of samples holds `held` of them, and the columns have `length` samples each.
+    A register holds `held` samples, and the columns have `length` samples each.
     """
     reach, columns = (length - 1) * inner, lanes - lanes % inner
     dense = _blocks(start, inner, lanes, held, reach, lanes)
@@ -73,7 +78,7 @@ def _blocks(start: Ints, inner: int, lanes: int, held: int, reach: int, stride: 
     base = place.min(axis=1)
     offset = place - base[:, None]
     needed = (int(offset[:, :stride].max()) + reach) // held + 1
-    if needed > 2:
+    if needed > min(MOST, 256 ** (BYTES // held) // held):  # an index is as wide as a sample
         return Blocks(column, base, offset, 0, stride)
     return Blocks(column, base, np.minimum(offset, needed * held - 1 - reach), needed, stride)
 

@@ -379,7 +379,14 @@ _PERMUTATIONS = {
 
 
 def _permute(builder: Any, parts: list[Any], index: Any) -> Any:
+    """Return elements of several registers: an instruction permutes two, and sees but the last bits of an index."""
     kind = parts[0].type
+    if len(parts) > 2:
+        half = 1 << (len(parts) - 1).bit_length() - 1
+        near, far = (_permute(builder, some, index) for some in (parts[:half], parts[half:]))
+        bit = ir.Constant(index.type, [half * kind.count] * index.type.count)
+        is_near = builder.icmp_unsigned("==", builder.and_(index, bit), ir.Constant(index.type, None))
+        return builder.select(is_near, near, far)
     words = ir.VectorType(ir.IntType(_bits(kind.element)), kind.count)
     index = index if index.type == words else builder.zext(index, words)
     parts = [builder.bitcast(part, words) for part in parts]
