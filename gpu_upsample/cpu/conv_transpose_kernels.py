@@ -152,7 +152,7 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
                                 for k in range(name, name + taps // PAIRS):
                                     base = src + entry(bases, k)
                                     if NEAR and base + REACH <= weight.size:  # none is read beyond the end
-                                        factor = gather(2, weight, base, load(TURN, offsets, k * TURN))
+                                        factor = gather(2, weight, base, load(TURN, offsets, k * TURN), 0)
                                         store(panels, at, widen(KIND, factor))
                                         at += TURN
                                         continue

@@ -70,8 +70,9 @@ class _Job:
         How many units a thread should do at a time.
     width : int
         Scalars of a row of the result.
-    copies : bool
-        Whether the kernel only copies. Then a result that fits into the last cache stays there, if the input is small.
+    products : int
+        How many products are formed in all. If none are, because the kernel only copies, a result that fits into the
+        last cache stays there, if the input is small.
     """
 
     kernel: Any
@@ -81,7 +82,7 @@ class _Job:
     unit: int
     least: int
     width: int
-    copies: bool = False
+    products: int
 
     def room(self, dtype: Any, collected: int = 1) -> list[Any]:
         """Return the scratch arrays of a thread, and one for what is collected."""
@@ -106,7 +107,7 @@ class _Job:
         The elements between the start of a cache line and the part; whether its rows are streamed past the caches; and
         how many elements are collected before they are streamed, or 1.
         """
-        left = _LAST_CACHE if self.copies and size_in < _STREAMED_BYTES else 0
+        left = _LAST_CACHE if not self.products and size_in < _STREAMED_BYTES else 0
         if size_in + size_out < _STREAMED_BYTES or size_out <= left:
             return 0, False, 1
         astray, row, line = part.ctypes.data % BYTES, self.width * part.itemsize, BYTES // part.itemsize
@@ -124,7 +125,12 @@ class _Job:
         def work(first: int, last: int) -> None:
             self.form(x, out, 0, (first, last), self.room(out.dtype, collected), lead, streams)
 
-        run_in_parts(work, _units(self.rows, self.unit), x.nbytes + out.nbytes, self.least)
+        run_in_parts(work, _units(self.rows, self.unit), _cost(self.products, x, out), self.least)
+
+
+def _cost(products: int, x: Any, out: Any) -> int:
+    """Return what some work costs, in bytes that are moved in the same time, within the caches."""
+    return max(2 * products, min(x.nbytes, BYTES * out.size) + out.nbytes)  # a sample is read with its cache line
 
 
 def _units(rows: int, unit: int) -> int:
@@ -162,18 +168,13 @@ def _alike(taps: Taps) -> Any:
     return np.minimum(ends[np.searchsorted(changes, index, side="right")] - index, TOGETHER)
 
 
-def _forms(taps: Taps, blocks: Blocks, turns: Any, carrier: np.dtype[Any], dtype: np.dtype[Any]) -> tuple[Any, ...]:
-    """Return the tables of the vectors of a row: the place and the form of each, and what the forms are.
-
-    Samples are stored as `carrier` and added up as `dtype`, those that lie `turns` behind the first ones from the same
-    registers.
-    """
+def _forms(taps: Taps, blocks: Blocks, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """Return the tables of the vectors of a row: the place and the form of each, and what the forms are."""
     count = taps.count[blocks.column]
     count = np.where((count == taps.width).all(axis=1, keepdims=True), -1, count).astype(f"i{dtype.itemsize}")
     weight = taps.weight.astype(dtype)[blocks.column].transpose(0, 2, 1)
     outside = _outside(taps, dtype)[blocks.column]
-    offset = (blocks.offset[:, None] + turns[:, None]).astype(f"u{carrier.itemsize}" if blocks.spread else np.uint32)
-    form, tables = distinct(offset, count, weight, outside)
+    form, tables = distinct(blocks.index, count, weight, outside)
     return blocks.base, form, *map(aligned_copy, tables)
 
 
@@ -199,9 +200,9 @@ def _in_short_integers(step: FilterStep) -> FilterStep:
 
 
 def _picked(step: FilterStep, columns: Taps, lanes: int) -> tuple[Blocks, int]:
-    """Return the vectors of a row, and the length of the windows if registers that are loaded once hold them as a whole.
+    """Return the vectors of a row, and how many samples of a window are picked from registers that are loaded once.
 
-    Else it is 1, and each sample of the windows is loaded for itself.
+    These are all, or else 1.
     """
     held = BYTES // np.dtype(step.source.carrier).itemsize
     for length in (columns.width, 1) if columns.width in _UNROLLED else (1,):
@@ -229,8 +230,7 @@ def _filter_job(step: FilterStep) -> _Job:
     nested, spread, joint, stride, carrier = 0, 0, 1, lanes, np.dtype(step.source.carrier)
     if across and inner < lanes:
         blocks, joint = _picked(step, columns, lanes)
-        turns = np.arange(joint) * inner
-        spread, stride, tables = blocks.spread, blocks.stride, _forms(columns, blocks, turns, carrier, accumulator)
+        spread, stride, tables = blocks.spread, blocks.stride, _forms(columns, blocks, accumulator)
         far = spread == 0 or spread > 2
         if far and step.rows is None and lanes <= planes and width_in * BYTES <= _TURNED_BYTES:
             return _turned_job(step, columns)
@@ -255,7 +255,9 @@ def _filter_job(step: FilterStep) -> _Job:
     fill = rows.outside is not None or columns.outside is not None
     kernel = filter_kernel(*kinds, int(across), nested, spread, joint, int(fill))
     least = 4 * slots  # every part filters the rows of its first window anew
-    return _Job(kernel, arguments, scratch, planes * rows_out, 1, least, width)
+    formed = min(rows_in, rows_out * rows.width) * columns.width if across else 0
+    products = planes * width * (formed + rows_out * rows.width)
+    return _Job(kernel, arguments, scratch, planes * rows_out, 1, least, width, products)
 
 
 def _turned_job(step: FilterStep, columns: Taps) -> _Job:
@@ -269,7 +271,7 @@ def _turned_job(step: FilterStep, columns: Taps) -> _Job:
     squares = lanes, _rounded(width_in, lanes), _rounded(width, lanes)
     scratch = tuple((lanes * side + lanes, accumulator) for side in squares)
     kernel = turned_kernel(*kinds, int(columns.outside is not None))
-    return _Job(kernel, arguments, scratch, rows, lanes, 1, width)
+    return _Job(kernel, arguments, scratch, rows, lanes, 1, width, rows * width * columns.width)
 
 
 def _rounded(number: int, lanes: int) -> int:
@@ -303,7 +305,8 @@ def run_bands(step: Bands, x: Any, out: Any) -> None:
             units = 0, _units(high - low, second.unit)
             second.form(between, part, 0, units, below[collected], lead, streams)
 
-    run_in_parts(work, _units(first.rows, height_first), x.nbytes + out.nbytes, least=1)
+    cost = _cost(first.products + second.products, x, out)
+    run_in_parts(work, _units(first.rows, height_first), cost, least=1)
 
 
 # ---- selection ----------------------------------------------------------------------------------------------
@@ -322,14 +325,13 @@ def _select_job(step: SelectStep) -> _Job:
         last = np.maximum.accumulate(np.where(columns < 0, 0, np.arange(len(columns))))
         blocks = blocks_of(np.maximum(columns[last], 0), inner, lanes, lanes)
         spread, stride = blocks.spread, blocks.stride
-        offset = blocks.offset.astype(word if spread else np.uint32)
-        form, parts = distinct(offset, (columns >= 0)[blocks.column].astype(word))
+        form, parts = distinct(blocks.index, (columns >= 0)[blocks.column].astype(word))
         tables = (blocks.base, form, *parts)
     kernel = select_kernel(word.itemsize, int(across), int(nested), spread, int(step.has_fill))
     fill = word.type(step.source.bits(step.fill))
     arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill)
     scratch = ((width_in + (MOST + 2) * lanes, word), (width + 3 * lanes, word))
-    return _Job(kernel, arguments, scratch, planes * rows_out, 1, 8, width, copies=True)
+    return _Job(kernel, arguments, scratch, planes * rows_out, 1, 8, width, products=0)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:

@@ -171,17 +171,16 @@ def filter_kernel(
                                 continue
                             shared = entry(column_form, b)
                             form = shared * LANES
+                            index = table(LANES, column_index, form)
                             counts, whole = table(LANES, column_count, form), entry(column_count, form) < 0
                             while b < until and entry(column_form, b) == shared:
                                 at = entry(column_start, b)
                                 total = splat(LANES, column_zero)
                                 for k in range(length):
                                     if JOINT > 1:  # they are loaded once, and the loop is unrolled
-                                        index = table(LANES, column_index, form * JOINT + k * LANES)
-                                        value = gather(SPREAD, samples, at, index)
+                                        value = gather(SPREAD, samples, at, index, k * inner)
                                     else:
-                                        index = table(LANES, column_index, form)
-                                        value = gather(SPREAD, samples, at + k * inner, index)
+                                        value = gather(SPREAD, samples, at + k * inner, index, 0)
                                     factor = table(LANES, column_weight, form * length + k * LANES)
                                     added = add_product(RESULT, factor, widen(SOURCE, value), total)
                                     total = added if whole else keep(k, counts, added, total)
@@ -341,7 +340,7 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
                     for b in range(column_start.size):
                         form = entry(column_form, b) * LANES
                         index = load(LANES, column_index, form)
-                        value = gather(SPREAD, samples, entry(column_start, b), index)
+                        value = gather(SPREAD, samples, entry(column_start, b), index, 0)
                         if FILL:
                             value = unless_zero(load(LANES, column_inside, form), value, splat(LANES, fill))
                         store(row, b * stride, value)

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_upsample.cpu.vectors import BYTES
-
 Ints = NDArray[np.int64]
 
 MOST = 8
@@ -50,6 +48,11 @@ class Blocks:
     spread: int
     stride: int
 
+    @property
+    def index(self) -> NDArray[Any]:
+        """The offsets as kernels take them: bytes, if registers hold all scalars."""
+        return self.offset.astype(np.uint8 if self.spread else np.uint32)
+
     def loads(self) -> float:
         """Return how many registers are loaded for a row: samples, and places where these are not those of before."""
         if self.spread == 0:
@@ -78,7 +81,7 @@ def _blocks(start: Ints, inner: int, lanes: int, held: int, reach: int, stride: 
     base = place.min(axis=1)
     offset = place - base[:, None]
     needed = (int(offset[:, :stride].max()) + reach) // held + 1
-    if needed > min(MOST, 256 ** (BYTES // held) // held):  # an index is as wide as a sample
+    if needed > min(MOST, 256 // held):  # an index is a byte
         return Blocks(column, base, offset, 0, stride)
     return Blocks(column, base, np.minimum(offset, needed * held - 1 - reach), needed, stride)
 

@@ -388,7 +388,6 @@ def _permute(builder: Any, parts: list[Any], index: Any) -> Any:
         is_near = builder.icmp_unsigned("==", builder.and_(index, bit), ir.Constant(index.type, None))
         return builder.select(is_near, near, far)
     words = ir.VectorType(ir.IntType(_bits(kind.element)), kind.count)
-    index = index if index.type == words else builder.zext(index, words)
     parts = [builder.bitcast(part, words) for part in parts]
     name = _PERMUTATIONS[words.element.width][len(parts)]
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(words, [words] * (len(parts) + 1)), name)
@@ -415,8 +414,8 @@ def _has(context: Any, feature: str) -> bool:
 
 
 @primitive
-def gather(typingctx: Any, spread: Any, array: Any, at: Any, index: Any) -> Any:
-    """Return the elements ``array[at + index]``, one per lane.
+def gather(typingctx: Any, spread: Any, array: Any, at: Any, index: Any, turn: Any) -> Any:
+    """Return the elements ``array[at + index + turn]``, one per lane.
 
     They all lie in the `spread` registers from `at` on, which may be read as a whole; where that is 0, anywhere. A
     register may hold more elements than there are lanes.
@@ -428,15 +427,20 @@ def gather(typingctx: Any, spread: Any, array: Any, at: Any, index: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         base, bits = _place(context, builder, array, args[1], args[2]), array.dtype.bitwidth
         if number == 0 or not _has(context, _PERMUTATIONS[bits][0]):
+            base = builder.gep(base, [args[4]])
             return _gather_singly(builder, base, ir.VectorType(base.type.pointee, index.lanes), args[3])
         held = ir.VectorType(base.type.pointee, BYTES * 8 // bits)
+        words = ir.VectorType(ir.IntType(bits), index.lanes)
+        places = args[3] if args[3].type == words else builder.zext(args[3], words)
+        place = args[4] if bits == args[4].type.width else builder.trunc(args[4], words.element)
+        places = builder.add(places, splat_value(builder, place, index.lanes))
         parts = []
         for part in range(number):
             place = builder.gep(base, [ir.Constant(ir.IntType(64), part * held.count)])
             parts.append(builder.load(builder.bitcast(place, held.as_pointer()), align=bits // 8))
-        return _first(builder, _permute(builder, parts, _first(builder, args[3], held.count)), index.lanes)
+        return _first(builder, _permute(builder, parts, _first(builder, places, held.count)), index.lanes)
 
-    return Vector(array.dtype, index.lanes)(spread, array, types.intp, index), codegen
+    return Vector(array.dtype, index.lanes)(spread, array, types.intp, index, types.intp), codegen
 
 
 def _first(builder: Any, vector: Any, lanes: int) -> Any:
