@@ -103,20 +103,20 @@ def test_streamed_results_of_wide_sums_are_the_same(names, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("copies", "size_in", "size_out", "streams"),
+    ("products", "size_in", "size_out", "streams"),
     [
-        (False, 40, 50, False),
-        (False, 40, 60, True),
-        (True, 90, 300, False),  # it fits into the last cache
-        (True, 90, 301, True),
-        (True, 100, 60, True),  # the input takes that cache
+        (1, 40, 50, False),
+        (1, 40, 60, True),
+        (0, 90, 300, False),  # it fits into the last cache
+        (0, 90, 301, True),
+        (0, 100, 60, True),  # the input takes that cache
     ],
 )
-def test_what_goes_past_the_caches(copies, size_in, size_out, streams, monkeypatch):
+def test_what_goes_past_the_caches(products, size_in, size_out, streams, monkeypatch):
     monkeypatch.setattr(resample, "_STREAMED_BYTES", 100)
     monkeypatch.setattr(resample, "_LAST_CACHE", 300)
     monkeypatch.setattr(resample, "_LONG_ROW", 0)
-    job = resample._Job(None, (), (), 1, 1, 1, width=8, copies=copies)
+    job = resample._Job(None, (), (), 1, 1, 1, width=8, products=products)
     assert job.way(np.empty(8, np.float64), size_in, size_out)[1] == streams
 
 
@@ -160,22 +160,28 @@ def test_bands_sum_as_whole_arrays_do(shape, options, dtype, streamed, monkeypat
     ("dtype", "shape", "options", "expected"),
     [
         ("float32", (30, 40), {"scale": 2, "method": "cubic"}, (1, 4, 16)),
-        ("float32", (30, 40, 3), {"scale": 2, "method": "cubic"}, (2, 4, 16)),
-        ("float32", (30, 40), {"scale": 0.6, "method": "cubic"}, (2, 4, 16)),
-        ("float32", (30, 400), {"scale": 0.51, "method": "cubic"}, (2, 1, 16)),  # but not its whole windows
-        ("float32", (30, 40), {"scale": 0.4, "method": "linear"}, (0, 1, 16)),
-        ("float32", (30, 40), {"scale": 2, "method": "lanczos3"}, (1, 1, 16)),
-        ("uint8", (30, 40, 3), {"scale": 0.5, "method": "area"}, (1, 2, 30)),  # ten whole pixels, all alike
+        ("float32", (30, 400), {"scale": 1.5, "method": "linear"}, (1, 2, 15)),  # five times three columns, all alike
+        ("float32", (30, 40, 3), {"scale": 2, "method": "linear"}, (1, 2, 12)),  # four pixels, all alike
+        ("float32", (30, 400, 3), {"scale": 1.37, "method": "linear"}, (1, 2, 16)),  # none are alike
+        ("float32", (30, 400), {"scale": 0.61, "method": "cubic"}, (2, 4, 16)),
+        ("float32", (30, 400), {"scale": 0.35, "method": "cubic"}, (3, 4, 16)),
+        ("float32", (30, 400), {"scale": 0.2, "method": "linear"}, (5, 1, 16)),
+        ("float32", (30, 400), {"scale": 0.1, "method": "linear"}, (6, 2, 10)),
+        ("float32", (30, 400), {"scale": 0.05, "method": "linear"}, (0, 1, 16)),
+        ("float32", (30, 40), {"scale": 2, "method": "lanczos3"}, (1, 6, 16)),
+        ("float16", (30, 400), {"scale": 0.35, "method": "cubic"}, (2, 4, 16)),
+        ("uint8", (30, 40, 3), {"scale": 0.5, "method": "area"}, (1, 2, 30)),
         ("uint8", (30, 40, 3), {"scale": 2, "method": "linear"}, (1, 2, 30)),
+        ("uint8", (30, 400), {"scale": 0.07, "method": "linear"}, (3, 2, 14)),
     ],
     ids=str,
 )
 def test_how_the_samples_of_a_vector_are_picked(dtype, shape, options, expected):
-    """From one register or two, loaded once for windows of 2 and 4 samples if these hold them as a whole."""
+    """From as few registers as hold them, whole windows if that can be, and alike in all vectors at some ratios."""
     (step,) = plan_resize(shape, dtype, 0, "clamp", None, options["scale"], (0, 1), options["method"], *DEFAULTS).steps
     step = resample._in_short_integers(step)
     lanes = resample.lanes_of(kind_of(step.result.name))
-    blocks, _, length = resample._picked(step, step.columns, lanes)
+    blocks, length = resample._picked(step, step.columns, lanes)
     assert (blocks.spread, length, blocks.stride) == expected
 
 

@@ -206,7 +206,7 @@ def _picked(step: FilterStep, columns: Taps, lanes: int) -> tuple[Blocks, int]:
     """
     held = BYTES // np.dtype(step.source.carrier).itemsize
     for length in (columns.width, 1) if columns.width in _UNROLLED else (1,):
-        blocks = blocks_of(columns.start, step.shape[3], lanes, held, length)
+        blocks = blocks_of(columns.start, step.shape[3], lanes, held, columns.weight, length)
         if blocks.spread:
             break
     return blocks, length

@@ -53,24 +53,54 @@ class Blocks:
         """The offsets as kernels take them: bytes, if registers hold all scalars."""
         return self.offset.astype(np.uint8 if self.spread else np.uint32)
 
-    def loads(self) -> float:
-        """Return how many registers are loaded for a row: samples, and places where these are not those of before."""
-        if self.spread == 0:
-            return np.inf
-        others = np.count_nonzero((np.diff(self.offset, axis=0) != 0).any(axis=1))
-        return len(self.base) * self.spread + int(others)
+    def cost(self, taps: int, length: int, kind: NDArray[Any]) -> float:
+        """Return about how many instructions a row takes.
+
+        Parameters
+        ----------
+        taps : int
+            Samples of a window.
+        length : int
+            How many of them are picked from registers that are loaded once, all or one.
+        kind : ndarray, shape (columns,)
+            What columns of the same weights have in common.
+        """
+        lanes = self.offset.shape[1]
+        if self.spread:  # an instruction picks from two registers, another chooses between two pairs of them
+            picked = taps * (3 * -(-self.spread // 2) - 1) / 2 + 2 * self.spread * taps / length
+        else:
+            picked = 2 * lanes * taps
+        changes = (np.diff(self.offset, axis=0) != 0) | (np.diff(kind[self.column], axis=0) != 0)
+        loads = int(np.count_nonzero(changes.any(axis=1)))  # of other tables than those of the vector before
+        return len(self.base) * (picked + taps + 3) + loads * (taps + 7)
 
 
-def blocks_of(start: Ints, inner: int, lanes: int, held: int, length: int = 1) -> Blocks:
-    """Return the vectors of a row of columns of `inner` scalars, whose first sample is column `start` of the input.
+def blocks_of(
+    start: Ints, inner: int, lanes: int, held: int, weight: NDArray[Any] | None = None, length: int = 1
+) -> Blocks:
+    """Return the vectors of a row of columns of `inner` scalars that take the fewest instructions.
 
-    A register holds `held` samples, and the columns have `length` samples each.
+    Parameters
+    ----------
+    start : ndarray of int64, shape (columns,)
+        The first sample of each column's window.
+    inner : int
+        Scalars of a column.
+    lanes : int
+        Scalars of a vector.
+    held : int
+        Samples of a register.
+    weight : ndarray, shape (columns, taps), optional
+        The weights of the columns, where these are no copies.
+    length : int, optional
+        How many samples of a window are picked from registers that are loaded once, all or one.
     """
-    reach, columns = (length - 1) * inner, lanes - lanes % inner
-    dense = _blocks(start, inner, lanes, held, reach, lanes)
-    if inner == 1 or (dense.spread and columns < lanes * 7 / 8):  # too many lanes would be wasted
-        return dense
-    return min(dense, _blocks(start, inner, lanes, held, reach, columns), key=Blocks.loads)
+    # Whole columns waste lanes, but their samples lie less far apart, and at many ratios all such vectors are alike.
+    strides = dict.fromkeys((lanes, *range(lanes - lanes % inner, lanes // 2, -inner)))
+    ways = (_blocks(start, inner, lanes, held, (length - 1) * inner, stride) for stride in strides)
+    taps = 1 if weight is None else weight.shape[1]
+    kind = np.zeros(len(start)) if weight is None else (weight * np.sqrt(np.arange(1, taps + 1))).sum(axis=1)
+    return min(ways, key=lambda blocks: blocks.cost(taps, length, kind))
 
 
 def _blocks(start: Ints, inner: int, lanes: int, held: int, reach: int, stride: int) -> Blocks:
