@@ -90,7 +90,7 @@ import sys, numpy as np
 from gpu_upsample import interpolate
 print([name for name in sys.modules if name.startswith(("gpu_upsample.plan.", "gpu_upsample.cpu"))])
 interpolate(np.zeros((1, 1, 3)), 6)
-print([name for name in sys.modules if name.startswith(("gpu_upsample.cpu.conv", "gpu_upsample.cpu.pool"))])
+print([name for name in sys.modules if name.startswith(("gpu_upsample.cpu.conv", "gpu_upsample.cpu.pooling"))])
 """
     assert run(code).splitlines() == ["['gpu_upsample.plan.cache']", "[]"]
 

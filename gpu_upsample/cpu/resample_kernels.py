@@ -308,8 +308,8 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
         row = at_line(row_room, -lead & (LANES - 1) if streams else 0)
         line, strip = at_line(line_room, 0), at_line(strip_room, 0)
         base, collects = first * width, strip_room.size > 1
-        direct = INNER and not (streams or collects)  # whole columns are copied to where they stay
-        held = -2
+        direct = COLUMNS and not (streams or collects)  # a row is formed where it stays
+        held = held_row = -1
         for r in range(first, last):
             target = pointer(out, 0)
             if collects:
@@ -318,10 +318,12 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
             chosen = entry(rows, r - plane * rows_out)
             source = plane * rows_in + chosen if chosen >= 0 else -1
             src, to = source * width_in, r * width
-            if COLUMNS and source >= 0 and (direct or source != held):
-                held = source
+            if direct and source >= 0 and source == held:
+                copy(out, to, out, held_row * width, width)
+            elif COLUMNS and source >= 0 and source != held:
+                held, held_row = source, r
+                goal = pointer(target, to) if direct else row
                 if INNER:
-                    goal = pointer(target, to) if direct else row
                     for c in range(column_start.size):
                         at, i = entry(column_start, c), 0
                         while True:
@@ -343,7 +345,10 @@ def select_kernel(SIZE: int, COLUMNS: int, INNER: int, SPREAD: int, FILL: int) -
                         value = gather(SPREAD, samples, entry(column_start, b), index, 0)
                         if FILL:
                             value = unless_zero(load(LANES, column_inside, form), value, splat(LANES, fill))
-                        store(row, b * stride, value)
+                        if direct and b * stride + LANES > width:
+                            store_first(goal, b * stride, value, width - b * stride)
+                        else:
+                            store(goal, b * stride, value)
             j, n = width if direct and source >= 0 else 0, -(lead + to) & (LANES - 1) if streams else 0
             n = min(n if n != 0 else LANES, width)
             while j < width:

@@ -438,17 +438,32 @@ def gather(typingctx: Any, spread: Any, array: Any, at: Any, index: Any, turn: A
         for part in range(number):
             place = builder.gep(base, [ir.Constant(ir.IntType(64), part * held.count)])
             parts.append(builder.load(builder.bitcast(place, held.as_pointer()), align=bits // 8))
-        return _first(builder, _permute(builder, parts, _first(builder, places, held.count)), index.lanes)
+        if index.lanes <= held.count:
+            return _first(builder, _permute(builder, parts, _first(builder, places, held.count)), index.lanes)
+        some = range(0, index.lanes, held.count)
+        return _side_by_side(builder, [_permute(builder, parts, _cut(builder, places, i, held.count)) for i in some])
 
     return Vector(array.dtype, index.lanes)(spread, array, types.intp, index, types.intp), codegen
 
 
 def _first(builder: Any, vector: Any, lanes: int) -> Any:
     """Return as many lanes of a vector from the first on; those that it does not have mean nothing."""
-    count = vector.type.count
-    picked = [min(lane, count) for lane in range(lanes)]
+    return vector if lanes == vector.type.count else _cut(builder, vector, 0, lanes)
+
+
+def _cut(builder: Any, vector: Any, first: int, lanes: int) -> Any:
+    picked = [min(first + lane, vector.type.count) for lane in range(lanes)]
     numbers = ir.Constant(ir.VectorType(ir.IntType(32), lanes), picked)
-    return vector if lanes == count else builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), numbers)
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), numbers)
+
+
+def _side_by_side(builder: Any, parts: list[Any]) -> Any:
+    """Return one vector of the lanes of several, a power of two."""
+    while len(parts) > 1:
+        lanes = 2 * parts[0].type.count
+        numbers = ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(lanes)))
+        parts = [builder.shuffle_vector(a, b, numbers) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
 
 
 # ---- rows that become columns -------------------------------------------------------------------------------
