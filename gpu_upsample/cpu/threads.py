@@ -12,7 +12,7 @@ from gpu_upsample.cpu.pool import pool_of
 from gpu_upsample.cpu.processors import num_threads
 
 # Bytes of work that make a thread worth its while. Below twice as many, the caller does all.
-_EACH_BYTES = 1 << 21
+_EACH_BYTES = 5 << 19
 # A thread with fewer bytes than this does them in one part: between two parts, it waits until no other holds the GIL.
 _WHOLE_BYTES = 1 << 23
 # Shares of other work: first a long part for each thread, then two short ones, so that all end at about the same time.
