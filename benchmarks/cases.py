@@ -296,6 +296,7 @@ def _transposed(net: str, layout: str, shape: tuple[int, ...], work: ConvTranspo
 _MODES = ("nearest", "linear", "cubic")
 _SINGLE = 3e-4  # torch and OpenCV compute coordinates in float32: off by up to 2e-4 of a pixel at this width
 _TINY = (1, 3, 32, 32)
+_PHOTO = (224, 224, 3)  # as networks take them
 _DOUBLED, _SMALL = (2160, 3840), (224, 224)
 _OF_A_CALL = (at_most("µs", 25), at_least("torch", 2))
 
@@ -306,11 +307,16 @@ CASES: tuple[Case, ...] = (
     *_scaled(_MODES, 2, "float32", "NHWC", _FEATURES, torch=(1, 1, 8)),
     *_scaled(_MODES, 1.37, "float32", "NCHW", _FULL_HD_FIRST, _SINGLE, torch=(1.5, 2, 5)),
     *_scaled(_MODES, 0.61, "float32", "NCHW", _FULL_HD_FIRST, _SINGLE, torch=(1.2, 1.2, 3)),
+    *_scaled(_MODES, 0.35, "float32", "NCHW", _FULL_HD_FIRST, _SINGLE, torch=(1, 1, 1)),
+    *_scaled(("linear", "cubic"), 0.35, "float32", "HWC", _FULL_HD_LAST, _SINGLE, OpenCV=(1, 1)),
     *_scaled(_MODES, 2, "float16", "NCHW", _FULL_HD_FIRST, torch=(2, 2, 2)),
     *_scaled(_MODES, 2, "bfloat16", "NCHW", _FULL_HD_FIRST, torch=(2, 2, 2)),
     *_scaled(_MODES, 2, "uint16", "NCHW", _FULL_HD_FIRST),  # torch does not resample it
     *_scaled(("linear", "cubic"), 2, "uint8", "HWC", _FULL_HD_LAST, OpenCV=(1, 1)),
+    *_scaled(("linear", "cubic"), 0.45, "uint8", "HWC", _FULL_HD_LAST, OpenCV=(1, 1)),
     *_scaled(("area",), 0.5, "uint8", "HWC", _FULL_HD_LAST, OpenCV=(1,)),
+    *_scaled(("linear", "cubic"), 2, "uint8", "HWC", _PHOTO, OpenCV=(1, 1)),
+    *_scaled(_MODES, 2, "float32", "HWC", _PHOTO, OpenCV=(1, 1, 1)),
     *(_thumbnail(method) for method in ("linear", "cubic", "lanczos3")),
     Case("cubic antialias to {size}", _FULL_HD_FIRST, "float32", "NCHW", Resample("cubic", (270, 480), True, -0.5)),
     *_scaled(("linear",), 2, "float32", "NCDHW", _VOLUME, torch=(4,)),

@@ -93,7 +93,7 @@ def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: 
     least : int
         Rows that a part should have at least.
     """
-    most = num_threads()
+    most = num_threads() if size >= 2 * _EACH_BYTES else 1
     threads = min(most, size // _EACH_BYTES)
     parts = _parts(rows, threads, least, size < _WHOLE_BYTES * threads) if threads > 1 else ()
     if len(parts) < 2:
