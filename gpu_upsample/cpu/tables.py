@@ -27,7 +27,7 @@ class Blocks:
     offset : ndarray of int64, shape (blocks, lanes)
         Where each lane starts, counted from there.
     spread : int
-        How many registers of samples hold all those scalars; 0 if these are too many to pick from.
+        How many registers of samples hold all those scalars, one or pairs; 0 if these are too many to pick from.
     stride : int
         Scalars of the row from one vector to the next: all lanes, or those of whole columns where these lie less far
         apart.
@@ -111,6 +111,7 @@ def _blocks(start: Ints, inner: int, lanes: int, held: int, reach: int, stride: 
     base = place.min(axis=1)
     offset = place - base[:, None]
     needed = (int(offset[:, :stride].max()) + reach) // held + 1
+    needed += needed & 1 if needed > 1 else 0  # a last pair costs no more than its half, and takes no kernel of its own
     if needed > min(MOST, 256 // held):  # an index is a byte
         return Blocks(column, base, offset, 0, stride)
     return Blocks(column, base, np.minimum(offset, needed * held - 1 - reach), needed, stride)
