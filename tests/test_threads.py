@@ -108,6 +108,63 @@ def test_threads_end_with_their_pool() -> None:
         assert not thread.is_alive()
 
 
+def test_threads_end_if_their_start_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them is not known as a thread of the pool then."""
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        if len(started) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pool.Pool(3)
+    for thread in started:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def test_work_is_done_where_no_thread_can_be_started(use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_threads(3)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "pool_of", lru_cache(pool.Pool))
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    x, rows = np.zeros(3), []
+    run_in_parts(lambda first, last, x=x: rows.extend(range(first, last)), 100, 1 << 30, 1)
+    assert rows == list(range(100))
+    alive = weakref.ref(x)
+    del x
+    assert alive() is None
+
+
+def test_an_array_is_let_go_although_a_thread_was_too_late(use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of a pool that is busy with the long work of another caller."""
+    use_threads(3)
+    asked: list[Any] = []
+    monkeypatch.setattr(pool.Pool, "ask", lambda _, work: asked.append(work))
+    x = np.zeros(3)
+    run_in_parts(lambda first, last, x=x: None, 100, 1 << 30, 1)
+    alive = weakref.ref(x)
+    del x
+    assert len(asked) == 2
+    assert alive() is None
+
+
+def test_a_pool_serves_works_of_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "4")
+    built: list[int] = []
+    monkeypatch.setattr(threads, "pool_of", lru_cache(maxsize=1)(lambda n: built.append(n) or pool.Pool(n)))
+    for megabytes in (5, 10, 5, 100, 8):
+        run_in_parts(lambda first, last: None, 1200, megabytes << 20, 1)
+    assert built == [3]
+
+
 def test_a_mailbox_hands_items_over_in_order_whether_its_reader_looks_or_sleeps() -> None:
     there: mailbox.Mailbox[int] = mailbox.Mailbox()
     back: mailbox.Mailbox[int] = mailbox.Mailbox()

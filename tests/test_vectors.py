@@ -28,6 +28,7 @@ CALLS = [
     {"method": "area", "scale": 0.5},
     {"method": "nearest", "size": (40, 200)},
     {"method": "nearest", "size": (5, 7)},
+    {"method": "nearest", "size": (8, 11)},
     {"method": "linear", "size": (31, 131)},
     {"method": "cubic", "size": (18, 47), "border": "constant", "fill_value": 3},
     {"method": "lanczos3", "size": (4, 9), "antialias": True, "border": "renormalize"},
@@ -118,6 +119,15 @@ def test_what_goes_past_the_caches(products, size_in, size_out, streams, monkeyp
     monkeypatch.setattr(resample, "_LONG_ROW", 0)
     job = resample._Job(None, (), (), 1, 1, 1, width=8, products=products)
     assert job.way(np.empty(8, np.float64), size_in, size_out)[1] == streams
+
+
+def test_a_row_repeats_behind_others_that_are_filled():
+    x = np.random.default_rng(0).random((2, 1, 40), np.float32)
+    box = ((0, 2), (-1, 2), (0, 40))
+    out = gu.resize(x, (4, 3, 80), method="nearest", border="constant", fill_value=7, box=box)
+    expected = np.full((4, 3, 80), 7, np.float32)
+    expected[:, 1] = x[[0, 0, 1, 1], 0].repeat(2, axis=1)
+    np.testing.assert_array_equal(out, expected)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
@@ -291,6 +301,13 @@ for dtype in ("uint8", "float32"):
     out = guarded((37, 11, 3), dtype)
     gu.resize(x, out=out, **turned)
     assert out.tobytes() == gu.resize(x.copy(), **turned).tobytes()
+    x = guarded((5, 900), dtype)
+    x[:] = np.arange(x.size).reshape(x.shape) % 200
+    for method in ("nearest", "linear", "cubic"):
+        for size in ((4, 430), (4, 310), (4, 200), (4, 119), (4, 60)):  # samples in two registers to eight, or singly
+            out = guarded(size, dtype)
+            gu.resize(x, size, method=method, out=out)
+            assert out.tobytes() == gu.resize(x.copy(), size, method=method).tobytes()
 """,
     "conv_transpose": """
 from tests.cases import noise

@@ -48,6 +48,11 @@ def _look(counter: Any, before: Any, looks: Any, more: Any) -> Any:
             looks = min(looks, more)
 
 
+def prepare() -> None:
+    """Compile what waits before threads are started: if one of them did during a fork, the child would hang."""
+    _look(np.zeros(2 * _LINE, np.int64), 0, 0, 0)
+
+
 class Mailbox(Generic[Item]):
     """A queue whose reader looks for the next item for a moment before it falls asleep.
 

@@ -13,27 +13,27 @@ from functools import lru_cache
 from threading import Thread, current_thread
 from weakref import finalize
 
-from gpu_upsample.cpu.mailbox import Mailbox
+from gpu_upsample.cpu.mailbox import Mailbox, prepare
 from gpu_upsample.cpu.processors import processor_now
 
 Work = Callable[[], None]
 
 
 def _serve(mailbox: Mailbox[Work | None]) -> None:
-    """Do what is asked for until it is nothing."""
+    """Do what is asked for, until that is nothing, which the next thread is told."""
     while True:
         work = mailbox.get()
         if work is None:
+            mailbox.put(None)
             return
         work()
         del work  # it holds a caller's arrays
 
 
 def _dismiss(mailbox: Mailbox[Work | None], threads: list[Thread]) -> None:
-    """End threads, in good order even at the end of the program."""
-    for _ in threads:
-        mailbox.put(None)
-    for thread in threads:
+    """End threads, in good order even at the end of the program, and those that are being started."""
+    mailbox.put(None)
+    for thread in tuple(threads):
         if thread is not current_thread():
             thread.join()
     threads.clear()
@@ -51,6 +51,7 @@ class Pool:
         self._threads: list[Thread] = []
         self._apart = -1, set[int]()
         finalize(self, _dismiss, self._mailbox, self._threads)
+        prepare()
         with suppress(RuntimeError):  # there may be no more threads, at the end of the program none
             for i in range(workers):
                 thread = Thread(target=_serve, args=(self._mailbox,), name=f"gpu_upsample_{i}", daemon=True)
@@ -58,8 +59,9 @@ class Pool:
                 self._threads.append(thread)
 
     def ask(self, work: Work) -> None:
-        """Let a thread of the pool do some work."""
-        self._mailbox.put(work)
+        """Let a thread of the pool do some work, if there is one."""
+        if self._threads:
+            self._mailbox.put(work)
 
     def keep_off(self) -> None:
         """Forbid the threads the processor that the caller runs on, until it runs on another one."""

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
+# How many strides are tried, on how many columns.
+_STRIDES, _ENOUGH = 8, 512
+
 MOST = 8
 """Registers at most of which the samples of a vector are picked."""
 
@@ -96,11 +99,16 @@ def blocks_of(
         How many samples of a window are picked from registers that are loaded once, all or one.
     """
     # Whole columns waste lanes, but their samples lie less far apart, and at many ratios all such vectors are alike.
-    strides = dict.fromkeys((lanes, *range(lanes - lanes % inner, lanes // 2, -inner)))
-    ways = (_blocks(start, inner, lanes, held, (length - 1) * inner, stride) for stride in strides)
+    strides = dict.fromkeys((lanes, *range(lanes - lanes % inner, lanes // 2, -inner)[:_STRIDES]))
     taps = 1 if weight is None else weight.shape[1]
-    kind = np.zeros(len(start)) if weight is None else (weight * np.sqrt(np.arange(1, taps + 1))).sum(axis=1)
-    return min(ways, key=lambda blocks: blocks.cost(taps, length, kind))
+    some = np.zeros((1, 1)) if weight is None else weight[:_ENOUGH]
+    kind = np.broadcast_to((some * np.sqrt(np.arange(1, taps + 1))).sum(axis=1), min(len(start), _ENOUGH))
+    reach = (length - 1) * inner
+
+    def cost(stride: int) -> float:
+        return _blocks(start[:_ENOUGH], inner, lanes, held, reach, stride).cost(taps, length, kind)
+
+    return _blocks(start, inner, lanes, held, reach, min(strides, key=cost))
 
 
 def _blocks(start: Ints, inner: int, lanes: int, held: int, reach: int, stride: int) -> Blocks:

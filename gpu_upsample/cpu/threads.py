@@ -64,19 +64,24 @@ class _Work:
         """Do parts beside the caller, unless it has ended."""
         if not self._take_place():
             return
-        error = None
         try:
             self.take()
-        except BaseException as raised:  # noqa: BLE001 (the caller raises it)
-            error = raised
-        self._reports.put(error)
+        except BaseException as error:  # noqa: BLE001 (the caller raises it)
+            self._reports.put(error)
+        else:
+            self._reports.put(None)
 
     def end(self) -> None:
         """Wait until nobody is at work any more, and raise what those that help have raised."""
         # Who has not woken up by now finds no place; the others may still be writing.
         reports = [self._reports.get() for _ in range(self._helpers) if not self._take_place()]
-        for error in filter(None, reports):
-            raise error
+        del self._do  # who wakes up later must not keep its arrays
+        errors = [error for error in reports if error]
+        if errors:
+            try:
+                raise errors[0]
+            finally:
+                del reports, errors  # which the error's traceback would keep, and they the error
 
 
 def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: int) -> None:
@@ -103,9 +108,9 @@ def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: 
     pool.keep_off()
     helpers = min(threads, len(parts)) - 1
     shared = _Work(work, parts, helpers)
-    for _ in range(helpers):
-        pool.ask(shared.help)
     try:
+        for _ in range(helpers):
+            pool.ask(shared.help)
         shared.take()
     finally:
         shared.end()
