@@ -304,7 +304,7 @@ for dtype in ("uint8", "float32"):
     x = guarded((5, 900), dtype)
     x[:] = np.arange(x.size).reshape(x.shape) % 200
     for method in ("nearest", "linear", "cubic"):
-        for size in ((4, 430), (4, 310), (4, 200), (4, 119), (4, 60)):  # samples in two registers to eight, or singly
+        for size in ((5, 430), (5, 310), (5, 200), (5, 119), (5, 60)):  # samples in two registers to eight, or singly
             out = guarded(size, dtype)
             gu.resize(x, size, method=method, out=out)
             assert out.tobytes() == gu.resize(x.copy(), size, method=method).tobytes()
