@@ -515,10 +515,10 @@ def test_the_program_on_a_device(tmp_path: Path) -> None:
 def test_variants_take_turns_and_leave_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
     before = threads_of_the_cpu._EACH_BYTES, os.environ.get("GPU_UPSAMPLE_CACHE_DIR")
     variant = "cpu.threads._EACH_BYTES=1,cpu.resample._STREAMED_BYTES=1"
-    assert vary.main(["--quick", "--only", "^linear x2 uint8 HWC", variant]) == 0
+    assert vary.main(["--quick", "--only", "^area x0.5 uint8 HWC", variant]) == 0
     header, line = (text.split("\t") for text in capsys.readouterr().out.splitlines())
     assert header == ["case", "ms", variant]
-    assert line[0].startswith("linear x2 uint8 HWC")
+    assert line[0].startswith("area x0.5 uint8 HWC")
     assert float(line[1]) > 0
     assert float(line[2]) > 0
     assert (threads_of_the_cpu._EACH_BYTES, os.environ.get("GPU_UPSAMPLE_CACHE_DIR")) == before

@@ -134,7 +134,7 @@ def distinct(*parts: NDArray[Any]) -> tuple[Ints, list[NDArray[Any]]]:
     Parameters
     ----------
     *parts : ndarray, shape (blocks, ...)
-        What must be equal for two vectors to have one form; 64 bytes per vector, or a multiple.
+        What must be equal for two vectors to have one form; 8 bytes per vector, or a multiple.
 
     Examples
     --------
