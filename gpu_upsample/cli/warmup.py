@@ -1,7 +1,7 @@
 """Compiling ahead: the calls that programs usually make, on small arrays.
 
 A kernel is compiled for a dtype, an order of axes, a ratio and a length of windows. So the calls below differ in these,
-and in nothing else. They call the public functions, whatever kernels these run.
+and but for one of them in nothing else. They call the public functions, whatever kernels these run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _interpolate(array: Arrays, mode: Mode, antialias: bool = False) -> None:
 
 def _nearest(array: Arrays) -> None:
     _interpolate(array, "nearest")
-    gu.interpolate(array(1, 1, 1024, 1024), scale_factor=2)  # the one array that is large enough for several threads
+    gu.interpolate(array(1, 1, 1024, 1024), scale_factor=2)  # large enough for several threads
 
 
 def _linear(array: Arrays) -> None:

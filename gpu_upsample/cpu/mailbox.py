@@ -12,7 +12,7 @@ from numba.core import cgutils
 from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.vectors import BYTES, X86, pointer, primitive
 
-# How often a thread looks for what it waits for before it sleeps: some 100 microseconds, twice what it takes to wake.
+# How often a thread looks for what it waits for before it sleeps: for longer than it takes to wake up.
 _LOOKS = 4000
 # And how often when it has come: who gave it holds the GIL for a moment still, and to wait for that is to sleep, too.
 _MORE = 200

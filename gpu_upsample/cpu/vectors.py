@@ -438,20 +438,15 @@ def gather(typingctx: Any, spread: Any, array: Any, at: Any, index: Any, turn: A
         for part in range(number):
             place = builder.gep(base, [ir.Constant(ir.IntType(64), part * held.count)])
             parts.append(builder.load(builder.bitcast(place, held.as_pointer()), align=bits // 8))
-        if index.lanes <= held.count:
-            return _first(builder, _permute(builder, parts, _first(builder, places, held.count)), index.lanes)
-        some = range(0, index.lanes, held.count)
-        return _side_by_side(builder, [_permute(builder, parts, _cut(builder, places, i, held.count)) for i in some])
+        some = (_cut(builder, places, first, held.count) for first in range(0, index.lanes, held.count))
+        picked = _side_by_side(builder, [_permute(builder, parts, each) for each in some])
+        return _cut(builder, picked, 0, index.lanes)
 
     return Vector(array.dtype, index.lanes)(spread, array, types.intp, index, types.intp), codegen
 
 
-def _first(builder: Any, vector: Any, lanes: int) -> Any:
-    """Return as many lanes of a vector from the first on; those that it does not have mean nothing."""
-    return vector if lanes == vector.type.count else _cut(builder, vector, 0, lanes)
-
-
 def _cut(builder: Any, vector: Any, first: int, lanes: int) -> Any:
+    """Return as many lanes of a vector from one on; those that it does not have mean nothing."""
     picked = [min(first + lane, vector.type.count) for lane in range(lanes)]
     numbers = ir.Constant(ir.VectorType(ir.IntType(32), lanes), picked)
     return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), numbers)
