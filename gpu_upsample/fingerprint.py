@@ -30,9 +30,9 @@ def fingerprint(backend: str, compilers: list[str]) -> str:
         Names and versions of what compiles them.
     """
     package = Path(__file__).parent
-    shared = [package / source for source in ("arithmetic.py", "half.py", "lanes.py", "plan/dtypes.py")]
+    sources = (source for name in ("arithmetic", backend) for source in sorted((package / name).glob("*.py")))
     try:
-        parts = [source.read_bytes() for source in (*shared, *sorted((package / backend).glob("*.py")))]
+        parts = [source.read_bytes() for source in (package / "plan" / "dtypes.py", *sources)]
     except OSError:  # in an archive, or a frozen program: there only a version changes
         parts = [__version__.encode()]
     return digest(b"\0".join([*parts, *map(str.encode, compilers)]))

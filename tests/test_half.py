@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from gpu_upsample import half
+from gpu_upsample.arithmetic import half
 from tests.tolerances import assert_same_bits
 
 HALVES = np.arange(1 << 16, dtype=np.uint16)
@@ -66,7 +66,7 @@ CALL = """
 import sys
 import numpy as np
 import gpu_upsample as gu
-from gpu_upsample import half
+from gpu_upsample.arithmetic import half
 from llvmlite.binding import get_default_triple
 
 x = np.load(sys.argv[1])

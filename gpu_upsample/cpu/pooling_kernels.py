@@ -1,4 +1,4 @@
-"""The CPU kernels of max pooling and unpooling (see `arithmetic.py`)."""
+"""The CPU kernels of max pooling and unpooling (see `cpu/arithmetic.py`)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core.registry import cpu_target
 
-from gpu_upsample.lanes import constant, many
+from gpu_upsample.arithmetic.lanes import constant, many
 
 _PROBE = """
 target triple = "{triple}"

@@ -19,9 +19,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from gpu_upsample import half
-from gpu_upsample.lanes import constant as constant_of
-from gpu_upsample.lanes import is_integer, many
+from gpu_upsample.arithmetic import half
+from gpu_upsample.arithmetic.lanes import constant as constant_of
+from gpu_upsample.arithmetic.lanes import is_integer, many
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE, Storage
 
 SCALARS: tuple[Storage, ...] = (*STORAGE.values(), *FOREIGN.values())
@@ -135,9 +135,8 @@ def _shifted(builder: Any, storage: Storage, value: Any) -> Any:
     """Drop the fraction of an integer sum, and saturate."""
     low, high = (constant_of(value.type, limit) for limit in _range(storage))
     places = constant_of(value.type, storage.fraction)
-    if (
-        storage.fraction and storage.rounding == "even"
-    ):  # a little less than half, and the rest if the result would be odd
+    # A little less than half, and the rest if the result would be odd.
+    if storage.fraction and storage.rounding == "even":
         odd = builder.and_(builder.ashr(value, places), constant_of(value.type, 1))
         below_half = constant_of(value.type, (1 << storage.fraction >> 1) - 1)
         value = builder.add(builder.add(value, below_half), odd)
