@@ -514,7 +514,7 @@ def test_the_program_on_a_device(tmp_path: Path) -> None:
 # ---- variants of the package --------------------------------------------------------------------------------
 def test_variants_take_turns_and_leave_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
     before = threads_of_the_cpu._EACH_BYTES, os.environ.get("GPU_UPSAMPLE_CACHE_DIR")
-    variant = "cpu.threads._EACH_BYTES=1,cpu.resample._STREAMED_BYTES=1"
+    variant = "cpu.threads._EACH_BYTES=1,cpu.job._STREAMED_BYTES=1"
     assert vary.main(["--quick", "--only", "^area x0.5 uint8 HWC", variant]) == 0
     header, line = (text.split("\t") for text in capsys.readouterr().out.splitlines())
     assert header == ["case", "ms", variant]
@@ -527,7 +527,7 @@ def test_variants_take_turns_and_leave_no_trace(capsys: pytest.CaptureFixture[st
 def test_a_variant_with_other_results_is_not_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(lambda: np.full(3, threads_of_the_cpu._EACH_BYTES))
     monkeypatch.setitem(vary.OURS.builders, Resample, lambda case, x: job)
-    variants = vary.Variants(["cpu.threads._EACH_BYTES=7", "cpu.resample._STREAMED_BYTES=1"], tmp_path)
+    variants = vary.Variants(["cpu.threads._EACH_BYTES=7", "cpu.job._STREAMED_BYTES=1"], tmp_path)
     try:
         _, other, same = vary.row(SMALL[0], variants, "cpu", QUICK)
     finally:

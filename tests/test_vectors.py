@@ -13,9 +13,10 @@ from numba import njit
 import gpu_upsample as gu
 from gpu_upsample import cpu
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu import resample
+from gpu_upsample.cpu import filter as filters
+from gpu_upsample.cpu import job
 from gpu_upsample.cpu.bands import Bands, joined
-from gpu_upsample.cpu.vectors import transpose
+from gpu_upsample.cpu.permute import transpose
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.resample import plan_resize
 from gpu_upsample.plan.steps import FilterStep
@@ -73,8 +74,8 @@ def same(ours, theirs):
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
 def test_streamed_results_are_the_same(dtype, long_row, monkeypatch):
     expected = results(dtype)
-    monkeypatch.setattr(resample, "_STREAMED_BYTES", 0)
-    monkeypatch.setattr(resample, "_LONG_ROW", long_row)
+    monkeypatch.setattr(job, "_STREAMED_BYTES", 0)
+    monkeypatch.setattr(job, "_LONG_ROW", long_row)
     for offset in (0, 1, 7):
         assert same(results(dtype, offset), expected)
 
@@ -91,13 +92,13 @@ def test_streamed_results_of_wide_sums_are_the_same(names, monkeypatch):
     ):
         expected = np.empty(int(np.prod(step.shape_out)), dtype)
         monkeypatch.undo()
-        resample.run_filter(step, x.ravel(), expected)
-        monkeypatch.setattr(resample, "_STREAMED_BYTES", 0)
-        monkeypatch.setattr(resample, "_LONG_ROW", 0)
+        filters.run_filter(step, x.ravel(), expected)
+        monkeypatch.setattr(job, "_STREAMED_BYTES", 0)
+        monkeypatch.setattr(job, "_LONG_ROW", 0)
         for offset in range(0, 64, 7):
             held = np.full(expected.size + 192, 77, dtype)
             start = -held.ctypes.data % 64 + offset
-            resample.run_filter(step, x.ravel(), held[start : start + expected.size])
+            filters.run_filter(step, x.ravel(), held[start : start + expected.size])
             assert same([held[start : start + expected.size]], [expected])
             assert (held[:start] == 77).all()
             assert (held[start + expected.size :] == 77).all()
@@ -114,11 +115,11 @@ def test_streamed_results_of_wide_sums_are_the_same(names, monkeypatch):
     ],
 )
 def test_what_goes_past_the_caches(products, size_in, size_out, streams, monkeypatch):
-    monkeypatch.setattr(resample, "_STREAMED_BYTES", 100)
-    monkeypatch.setattr(resample, "_LAST_CACHE", 300)
-    monkeypatch.setattr(resample, "_LONG_ROW", 0)
-    job = resample._Job(None, (), (), 1, 1, 1, width=8, products=products)
-    assert job.way(np.empty(8, np.float64), size_in, size_out)[1] == streams
+    monkeypatch.setattr(job, "_STREAMED_BYTES", 100)
+    monkeypatch.setattr(job, "_LAST_CACHE", 300)
+    monkeypatch.setattr(job, "_LONG_ROW", 0)
+    some = job.Job(None, (), (), 1, 1, 1, width=8, products=products)
+    assert some.writing(np.empty(8, np.float64), size_in, size_out).streams == streams
 
 
 def test_a_row_repeats_behind_others_that_are_filled():
@@ -135,13 +136,13 @@ def test_turned_rows_sum_as_the_others_do(dtype, monkeypatch):
     x = (200 * np.random.default_rng(0).random((37, 300, 3))).astype(dtype)
     turned = gu.resize(x, 11, axes=1, method="cubic", antialias=True)
     kernels = []
-    build = resample.filter_kernel
-    monkeypatch.setattr(resample, "_TURNED_BYTES", 0)
-    monkeypatch.setattr(resample, "filter_kernel", lambda *kind: kernels.append(kind) or build(*kind))
-    resample._filter_job.cache_clear()
+    build = filters.filter_kernel
+    monkeypatch.setattr(filters, "_TURNED_BYTES", 0)
+    monkeypatch.setattr(filters, "filter_kernel", lambda *kind: kernels.append(kind) or build(*kind))
+    filters._filter_job.cache_clear()
     assert same([gu.resize(x, 11, axes=1, method="cubic", antialias=True)], [turned])
     assert kernels  # the second call took the other route
-    resample._filter_job.cache_clear()
+    filters._filter_job.cache_clear()
 
 
 @pytest.mark.parametrize("streamed", [1 << 23, 0], ids=["stored", "streamed"])
@@ -158,7 +159,7 @@ def test_turned_rows_sum_as_the_others_do(dtype, monkeypatch):
 def test_bands_sum_as_whole_arrays_do(shape, options, dtype, streamed, monkeypatch, use_threads):
     x = (200 * np.random.default_rng(0).random(shape)).astype(dtype)
     use_threads("2")
-    monkeypatch.setattr(resample, "_STREAMED_BYTES", streamed)
+    monkeypatch.setattr(job, "_STREAMED_BYTES", streamed)
     banded, found = gu.resize(x, **options), []
     monkeypatch.setattr(cpu, "joined", lambda plan: found.append(joined(plan)) or plan.steps)
     assert same([gu.resize(x, **options)], [banded])
@@ -189,10 +190,10 @@ def test_bands_sum_as_whole_arrays_do(shape, options, dtype, streamed, monkeypat
 def test_how_the_samples_of_a_vector_are_picked(dtype, shape, options, expected):
     """From as few registers as hold them, whole windows if that can be, and alike in all vectors at some ratios."""
     (step,) = plan_resize(shape, dtype, 0, "clamp", None, options["scale"], (0, 1), options["method"], *DEFAULTS).steps
-    step = resample._in_short_integers(step)
-    lanes = resample.lanes_of(kind_of(step.result.name))
-    blocks, length = resample._picked(step, step.columns, lanes)
-    assert (blocks.spread, length, blocks.stride) == expected
+    step = filters._in_short_integers(step)
+    lanes = filters.lanes_of(kind_of(step.result.name))
+    blocks, length = filters._picked(step, step.columns, lanes)
+    assert (blocks.registers, length, blocks.stride) == expected
 
 
 @pytest.mark.parametrize(
@@ -218,18 +219,18 @@ def test_short_sums_of_bytes_are_exact(short, options, monkeypatch):
     x = np.stack([random.integers(0, 256, (48, 80), np.uint8), np.full((48, 80), 255, np.uint8)], axis=2)
     options = {"axes": (0, 1)} | options
     ours, shortened = gu.resize(x, **options), []
-    choose = resample._in_short_integers
-    monkeypatch.setattr(resample, "_in_short_integers", lambda step: shortened.append(choose(step) is not step) or step)
-    resample._filter_job.cache_clear()
+    choose = filters._in_short_integers
+    monkeypatch.setattr(filters, "_in_short_integers", lambda step: shortened.append(choose(step) is not step) or step)
+    filters._filter_job.cache_clear()
     assert same([ours], [gu.resize(x, **options)])
     assert shortened == [short]
-    resample._filter_job.cache_clear()
+    filters._filter_job.cache_clear()
 
 
 def test_a_read_only_array_needs_no_kernel_of_its_own(monkeypatch):
     kernels = []
-    build = resample.filter_kernel
-    monkeypatch.setattr(resample, "filter_kernel", lambda *kind: kernels.append(build(*kind)) or kernels[-1])
+    build = filters.filter_kernel
+    monkeypatch.setattr(filters, "filter_kernel", lambda *kind: kernels.append(build(*kind)) or kernels[-1])
     x = np.ones((19, 23), np.float32)
     writable = gu.resize(x, (38, 46), method="linear")
     x.flags.writeable = False
@@ -280,10 +281,11 @@ def guarded(shape, dtype, at_end=True):
 
 GUARDED_CALLS = {
     "resize": """
-from gpu_upsample.cpu import resample
+from gpu_upsample.cpu import filter as filters
+from gpu_upsample.cpu import job
 from tests.test_vectors import SHAPES, calls
-for streamed, long_row in ((resample._STREAMED_BYTES, 0), (0, 0), (0, 1 << 30)):
-    resample._STREAMED_BYTES, resample._LONG_ROW = streamed, long_row
+for streamed, long_row in ((job._STREAMED_BYTES, 0), (0, 0), (0, 1 << 30)):
+    job._STREAMED_BYTES, job._LONG_ROW = streamed, long_row
     for dtype in ("uint8", "float32"):
         for shape in SHAPES:
             x = guarded(shape, dtype)

@@ -203,7 +203,11 @@ def narrow_value(builder: Any, storage: Storage, value: Any) -> Any:
     return (_shifted if is_integer(value.type) else _to_integer)(builder, storage, value)
 
 
-def build(intrinsic: Callable[..., Any], round_product: Callable[..., Any] = round_product) -> SimpleNamespace:
+def build(
+    intrinsic: Callable[..., Any],
+    round_product: Callable[..., Any] = round_product,
+    narrow_value: Callable[..., Any] = narrow_value,
+) -> SimpleNamespace:
     """Return the arithmetic as intrinsics of one target.
 
     Parameters
@@ -212,6 +216,8 @@ def build(intrinsic: Callable[..., Any], round_product: Callable[..., Any] = rou
         The decorator of the target.
     round_product : callable
         Emits a rounded product and its sum, on a target that would contract the two instructions.
+    narrow_value : callable
+        Emits the conversion of an accumulator to the stored scalar, on a target that has a shorter way for some.
 
     Returns
     -------

@@ -23,14 +23,14 @@ __all__ = ["as_array", "copy", "empty", "joined", "overlap", "placed", "run_step
 _HERE = nullcontext()
 
 _RUN = {
-    "Bands": ("resample", "run_bands"),
+    "Bands": ("filter", "run_bands"),
     "ConvTransposeBackwardStep": ("conv_transpose_backward", "run_conv_transpose_backward"),
     "ConvTransposeStep": ("conv_transpose", "run_conv_transpose"),
-    "FilterStep": ("resample", "run_filter"),
+    "FilterStep": ("filter", "run_filter"),
     "FoldStep": ("rearrange", "run_fold"),
     "PoolBackwardStep": ("pooling_backward", "run_pool_backward"),
     "PoolStep": ("pooling", "run_pool"),
-    "SelectStep": ("resample", "run_select"),
+    "SelectStep": ("select", "run_select"),
     "ShuffleStep": ("rearrange", "run_shuffle"),
     "UnfoldStep": ("rearrange", "run_unfold"),
     "UnpoolBackwardStep": ("pooling_backward", "run_unpool_backward"),

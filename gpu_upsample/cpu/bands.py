@@ -11,7 +11,8 @@ from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.dtypes import Storage
 from gpu_upsample.plan.steps import FilterStep, Plan, Shape4
 
-# Rows of a band where every row needs but the same row of the step before: as many as are turned into columns at once.
+# Rows of a band where row r of the second step needs row r of the first alone: as many as are turned into columns at
+# once.
 _BAND = 16
 # What lies between the steps of a band should fit into the second cache, or nearly so.
 _BETWEEN_BYTES = 1 << 22
@@ -24,7 +25,7 @@ class Bands:
     Attributes
     ----------
     first, second : FilterStep
-        The steps.
+        The steps. The first does not sum along columns alone, so that it is never run on rows turned into columns.
     rows : tuple of int
         Rows of their results in a band.
     """

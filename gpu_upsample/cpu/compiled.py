@@ -66,3 +66,7 @@ def compiled(function: Callable[..., Any]) -> Any:
     kernel: Any = njit(nogil=True, error_model="numpy")(function)
     kernel._cache = _Cache(function)  # what `cache=True` sets to Numba's own
     return kernel
+
+
+inlined: Any = njit(inline="always")
+"""The decorator of a part of a kernel, for which the kernel's integers in capitals are constants, too."""

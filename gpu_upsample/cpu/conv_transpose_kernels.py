@@ -11,8 +11,9 @@ from typing import Any
 from gpu_upsample.arithmetic import carrier_of
 from gpu_upsample.cpu.arithmetic import fma, narrow, widen
 from gpu_upsample.cpu.compiled import compiled
+from gpu_upsample.cpu.permute import gather, transpose
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
-from gpu_upsample.cpu.vectors import BYTES, entry, gather, load, prefetch, splat, store, transpose
+from gpu_upsample.cpu.vectors import BYTES, entry, load, prefetch, splat, store
 
 CHANNELS_IN, BLOCKS = 8, 8
 """Channels of the input and blocks of sums of which the weight is brought into the order of the products at once."""

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
-# How many strides are tried, on how many columns.
-_STRIDES, _ENOUGH = 8, 512
+# Strides that are tried, and columns on which each is judged.
+_MAX_STRIDES, _SAMPLED_COLUMNS = 8, 512
 
-MOST = 8
+MAX_REGISTERS = 8
 """Registers at most of which the samples of a vector are picked."""
 
 
@@ -29,8 +29,8 @@ class Blocks:
         The first of the scalars that the lanes start at.
     offset : ndarray of int64, shape (blocks, lanes)
         Where each lane starts, counted from there.
-    spread : int
-        How many registers of samples hold all those scalars, one or pairs; 0 if these are too many to pick from.
+    registers : int
+        How many registers hold all those scalars, one or pairs of them; 0 if these are too many to pick from.
     stride : int
         Scalars of the row from one vector to the next: all lanes, or those of whole columns where these lie less far
         apart.
@@ -38,7 +38,7 @@ class Blocks:
     Examples
     --------
     >>> blocks = blocks_of(np.array([0, 0, 1, 1, 2, 2]), 1, 4, 4)
-    >>> blocks.base, blocks.spread, blocks.stride
+    >>> blocks.base, blocks.registers, blocks.stride
     (array([0, 2]), 1, 4)
     >>> blocks.offset
     array([[0, 0, 1, 1],
@@ -48,15 +48,15 @@ class Blocks:
     column: Ints
     base: Ints
     offset: Ints
-    spread: int
+    registers: int
     stride: int
 
     @property
     def index(self) -> NDArray[Any]:
         """The offsets as kernels take them: bytes, if registers hold all scalars."""
-        return self.offset.astype(np.uint8 if self.spread else np.uint32)
+        return self.offset.astype(np.uint8 if self.registers else np.uint32)
 
-    def cost(self, taps: int, length: int, kind: NDArray[Any]) -> float:
+    def cost(self, taps: int, length: int, kind: Ints) -> float:
         """Return about how many instructions a row takes.
 
         Parameters
@@ -65,17 +65,17 @@ class Blocks:
             Samples of a window.
         length : int
             How many of them are picked from registers that are loaded once, all or one.
-        kind : ndarray, shape (columns,)
-            What columns of the same weights have in common.
+        kind : ndarray of int64, shape (columns,)
+            A number that columns of the same weights share.
         """
         lanes = self.offset.shape[1]
-        if self.spread:  # an instruction picks from two registers, another chooses between two pairs of them
-            picked = taps * (3 * -(-self.spread // 2) - 1) / 2 + 2 * self.spread * taps / length
-        else:
-            picked = 2 * lanes * taps
+        pairs = -(-self.registers // 2)
+        # An instruction picks from two registers, two others choose between two pairs of them.
+        pick = (3 * pairs - 1) / 2 + 2 * self.registers / length if self.registers else 2 * lanes
+        # Where a vector's places or weights are not those of the one before, their tables are loaded.
         changes = (np.diff(self.offset, axis=0) != 0) | (np.diff(kind[self.column], axis=0) != 0)
-        loads = int(np.count_nonzero(changes.any(axis=1)))  # of other tables than those of the vector before
-        return len(self.base) * (picked + taps + 3) + loads * (taps + 7)
+        loads = int(np.count_nonzero(changes.any(axis=1)))
+        return len(self.base) * (taps * (pick + 1) + 3) + loads * (taps + 7)
 
 
 def blocks_of(
@@ -98,31 +98,41 @@ def blocks_of(
     length : int, optional
         How many samples of a window are picked from registers that are loaded once, all or one.
     """
-    # Whole columns waste lanes, but their samples lie less far apart, and at many ratios all such vectors are alike.
-    strides = dict.fromkeys((lanes, *range(lanes - lanes % inner, lanes // 2, -inner)[:_STRIDES]))
-    taps = 1 if weight is None else weight.shape[1]
-    some = np.zeros((1, 1)) if weight is None else weight[:_ENOUGH]
-    kind = np.broadcast_to((some * np.sqrt(np.arange(1, taps + 1))).sum(axis=1), min(len(start), _ENOUGH))
+    some = start[:_SAMPLED_COLUMNS]
+    taps, kind = 1, np.zeros(len(some), np.int64)
+    if weight is not None:
+        taps, kind = weight.shape[1], np.unique(weight[: len(some)], axis=0, return_inverse=True)[1].reshape(-1)
     reach = (length - 1) * inner
+    # Whole columns waste lanes, but their samples lie less far apart, and at many ratios all such vectors are alike.
+    strides = dict.fromkeys((lanes, *range(lanes - lanes % inner, lanes // 2, -inner)[:_MAX_STRIDES]))
 
     def cost(stride: int) -> float:
-        return _blocks(start[:_ENOUGH], inner, lanes, held, reach, stride).cost(taps, length, kind)
+        return _blocks(some, inner, lanes, held, reach, stride).cost(taps, length, kind)
 
     return _blocks(start, inner, lanes, held, reach, min(strides, key=cost))
 
 
 def _blocks(start: Ints, inner: int, lanes: int, held: int, reach: int, stride: int) -> Blocks:
+    """Return the vectors of a row that begin `stride` scalars apart; `reach` is how far a window's samples reach."""
     width = len(start) * inner
     scalar = np.minimum(np.arange(0, width, stride)[:, None] + np.arange(lanes), width - 1)
     column, channel = np.divmod(scalar, inner)
     place = start[column] * inner + channel
     base = place.min(axis=1)
     offset = place - base[:, None]
-    needed = (int(offset[:, :stride].max()) + reach) // held + 1
-    needed += needed & 1 if needed > 1 else 0  # a last pair costs no more than its half, and takes no kernel of its own
-    if needed > min(MOST, 256 // held):  # an index is a byte
+    registers = _registers(int(offset[:, :stride].max()) + reach + 1, held)
+    if registers > min(MAX_REGISTERS, 256 // held):  # an index is a byte
         return Blocks(column, base, offset, 0, stride)
-    return Blocks(column, base, np.minimum(offset, needed * held - 1 - reach), needed, stride)
+    return Blocks(column, base, np.minimum(offset, registers * held - 1 - reach), registers, stride)
+
+
+def _registers(scalars: int, held: int) -> int:
+    """Return how many registers hold so many scalars: one, or pairs.
+
+    A last pair costs no more than its half, and takes no kernel of its own.
+    """
+    needed = -(-scalars // held)
+    return needed if needed == 1 else needed + needed % 2
 
 
 def distinct(*parts: NDArray[Any]) -> tuple[Ints, list[NDArray[Any]]]:
@@ -148,6 +158,7 @@ def distinct(*parts: NDArray[Any]) -> tuple[Ints, list[NDArray[Any]]]:
     joined = np.concatenate(words, axis=1)
     factors = np.random.default_rng(0).integers(1 << 63, size=joined.shape[1], dtype=np.uint64) | np.uint64(1)
     _, first, which = np.unique(joined @ factors, return_index=True, return_inverse=True)
-    if not np.array_equal(joined[first][which], joined):  # two forms of one sum
+    # `np.unique` on whole rows is slower. Two forms may have one sum.
+    if not np.array_equal(joined[first][which], joined):
         first = which = np.arange(blocks)
     return which.astype(np.int64), [np.ascontiguousarray(part[first]).ravel() for part in parts]

@@ -1,0 +1,14 @@
+"""What the processor can do that kernels are compiled for."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from numba.core.registry import cpu_target
+
+
+@cache
+def has_feature(name: str) -> bool:
+    """Return whether the processor has a feature, by LLVM's name for it."""
+    _, _, features = cpu_target.target_context.codegen().magic_tuple()
+    return f"+{name}" in features.split(",")

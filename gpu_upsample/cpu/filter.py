@@ -1,0 +1,241 @@
+"""Runs the weighted sums of a resampling plan on the CPU."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.arithmetic import lanes_of
+from gpu_upsample.cpu.bands import Bands
+from gpu_upsample.cpu.filter_kernels import filter_kernel, turned_kernel
+from gpu_upsample.cpu.job import TOGETHER, Job, cost, sizes
+from gpu_upsample.cpu.tables import MAX_REGISTERS, Blocks, blocks_of, distinct
+from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.cpu.vectors import BYTES, aligned_copy
+from gpu_upsample.plan.cache import kept
+from gpu_upsample.plan.dtypes import FOREIGN
+from gpu_upsample.plan.steps import FilterStep
+from gpu_upsample.plan.taps import Taps, selected_taps
+
+# Rows are turned into columns in a buffer of at most this many bytes, which the second cache shares with its tables.
+_TURNED_BYTES = 1 << 21
+# Windows along a row of so many samples, as linear, cubic and lanczos ones have, have kernels of their own.
+_UNROLLED = (2, 4, 6, 8)
+
+SHORT = FOREIGN["uint8 sixteenth"]
+"""The storage of bytes whose sums fit into 16 bits."""
+
+_NONE = np.zeros(1, np.int64)
+# Windows of one sample that is its own sum.
+_ITSELF = selected_taps(np.zeros(1, np.int64), 1)
+
+
+# ---- tables -------------------------------------------------------------------------------------------------
+def _outside(taps: Taps, dtype: np.dtype[Any]) -> Any:
+    return np.zeros(taps.n_out, dtype) if taps.outside is None else taps.outside.astype(dtype)
+
+
+def _windows(taps: Taps, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """Return the tables of the windows themselves, as copies: to Numba a read-only array is of another type."""
+    start, count = np.array(taps.start), np.array(taps.count)
+    return start, count, taps.weight.astype(dtype, order="C").ravel(), _outside(taps, dtype)
+
+
+def _alike(taps: Taps) -> Any:
+    """Return for each window how many there are from it on that begin and end where it does, up to TOGETHER."""
+    changes = np.flatnonzero((np.diff(taps.start) != 0) | (np.diff(taps.count) != 0)) + 1
+    ends = np.append(changes, taps.n_out)
+    index = np.arange(taps.n_out)
+    return np.minimum(ends[np.searchsorted(changes, index, side="right")] - index, TOGETHER)
+
+
+def _forms(taps: Taps, blocks: Blocks, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """Return the tables of the vectors of a row: the place and the form of each, and what the forms are."""
+    count = taps.count[blocks.column]
+    count = np.where((count == taps.width).all(axis=1, keepdims=True), -1, count).astype(f"i{dtype.itemsize}")
+    weight = taps.weight.astype(dtype)[blocks.column].transpose(0, 2, 1)
+    outside = _outside(taps, dtype)[blocks.column]
+    form, tables = distinct(blocks.index, count, weight, outside)
+    return blocks.base, form, *map(aligned_copy, tables)
+
+
+class _ColumnSums(NamedTuple):
+    """How the sums along a row are formed.
+
+    Attributes
+    ----------
+    tables : tuple of ndarray
+        The tables of the columns, or of the vectors of a row.
+    pixels : int
+        How many vectors of a pixel are summed side by side; 0 if a vector holds neighbouring columns, or if columns
+        stay as they are.
+    registers : int
+        In how many registers the samples of a vector of columns lie, or 0 for anywhere.
+    joint : int
+        The length of a window if these registers hold all of its samples, or else 0.
+    stride : int
+        Scalars from one vector of columns, or one pixel, to the next.
+    """
+
+    tables: tuple[Any, ...]
+    pixels: int
+    registers: int
+    joint: int
+    stride: int
+
+
+def _column_sums(step: FilterStep) -> _ColumnSums:
+    columns, inner = step.columns, step.shape[3]
+    accumulator, lanes = np.dtype(step.result.accumulator), lanes_of(kind_of(step.result.name))
+    if columns is not None and inner < lanes:
+        blocks, length = _picked(step, columns, lanes)
+        tables = _forms(columns, blocks, accumulator)
+        return _ColumnSums(tables, 0, blocks.registers, length if length > 1 else 0, blocks.stride)
+    start, *others = _windows(columns or _ITSELF, accumulator)
+    pixels = 0 if columns is None else 4 if inner >= 4 * lanes else 1
+    return _ColumnSums((start * inner, _NONE, _NONE, *others), pixels, 0, 0, inner)
+
+
+def _picked(step: FilterStep, columns: Taps, lanes: int) -> tuple[Blocks, int]:
+    """Return the vectors of a row, and how many samples of a window are picked from registers that are loaded once.
+
+    These are all, or else 1.
+    """
+    held = BYTES // np.dtype(step.source.carrier).itemsize
+    for length in (columns.width, 1) if columns.width in _UNROLLED else (1,):
+        blocks = blocks_of(columns.start, step.shape[3], lanes, held, columns.weight, length)
+        if blocks.registers:
+            break
+    return blocks, length
+
+
+def _whole_vectors(number: int, lanes: int) -> int:
+    """Return the elements of the whole vectors that hold a number of them."""
+    return -(-number // lanes) * lanes
+
+
+# ---- sums of 16 bits ----------------------------------------------------------------------------------------
+def _in_short_integers(step: FilterStep) -> FilterStep:
+    """Return a step on bytes with sums of 16 bits, twice as many in a vector, if these are exact."""
+    if (step.source.name, step.result.name) == ("int16 sixteenth", "uint8 truncated"):
+        return _with_short_products(step)
+    if step.source.name == step.result.name == "uint8":
+        return _with_short_means(step)
+    return step
+
+
+def _with_short_products(step: FilterStep) -> FilterStep:
+    """Return a step on truncated products with sums of 16 bits, if no sum is too large."""
+    maps = [taps for taps in (step.rows, step.columns) if taps is not None]
+    fits = all(np.abs(taps.weight).sum(axis=1).max(initial=0) < 1 << 15 for taps in maps)
+    return replace(step, source=FOREIGN["int16 short"], result=FOREIGN["uint8 short"]) if fits else step
+
+
+def _with_short_means(step: FilterStep) -> FilterStep:
+    """Return a step with sums of 16 bits if its weights are few bits, as quarters are, at twice or half the size."""
+    maps = [taps for taps in (step.rows, step.columns) if taps is not None]
+    bits = 1 << SHORT.fraction // max(1, len(maps))  # the product of all factors has the fraction of the sum
+    if not maps or not all(_is_mean(taps, bits) for taps in maps):
+        return step
+    lanes, inner = lanes_of(kind_of(SHORT.name)), step.shape[3]
+    if step.columns is not None and inner < lanes and blocks_of(step.columns.start, inner, lanes, BYTES).registers == 0:
+        return step  # twice as many samples side by side lie too far apart
+    rows, columns = (taps and replace(taps, weight=taps.weight * bits) for taps in (step.rows, step.columns))
+    return replace(step, rows=rows, columns=columns, source=SHORT, result=SHORT)
+
+
+def _is_mean(taps: Taps, parts: int) -> bool:
+    """Return whether all weights are so many parts of one, none is negative, and none sum up to more than one."""
+    scaled = taps.weight * parts
+    whole = np.array_equal(scaled, np.floor(scaled)) and bool((scaled >= 0).all())
+    return whole and taps.outside is None and bool((scaled.sum(axis=1) <= parts).all())
+
+
+# ---- jobs ---------------------------------------------------------------------------------------------------
+@kept
+def _filter_job(step: FilterStep) -> Job:
+    step = _in_short_integers(step)
+    columns = _column_sums(step)
+    if _is_turned(step, columns):
+        return _turned_job(step)
+    kinds = kind_of(step.source.name), kind_of(step.result.name)
+    accumulator, lanes, inner = np.dtype(step.result.accumulator), lanes_of(kinds[1]), step.shape[3]
+    planes, rows_in, rows_out, width_in, width = sizes(step)
+    rows, across = step.rows or _ITSELF, step.columns is not None
+    taps = step.columns.width if step.columns else 1
+    zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
+    # Where the rows stay as they are, a row is the sum of itself: nothing is added to -0.0 or to an integer 0.
+    row_zero = zero if step.rows is not None or zero == 0 else accumulator.type(0)
+    # A power of two, so that the slot of a row is a mask away; one slot where rows are read in place.
+    slots = 1 << (rows.width - 1).bit_length() if across else 1
+    pitch = _whole_vectors(width + 4 * lanes, lanes) if across else 0
+    arguments = (
+        rows_in, rows_out, width_in, width, *_windows(rows, accumulator), _alike(rows),
+        *columns.tables, columns.stride, taps, inner, zero, row_zero, constant, slots, pitch,
+    )  # fmt: skip
+    # Samples are loaded in whole vectors beyond the end of a row, and a scratch array begins at a cache line.
+    carrier = np.dtype(step.source.carrier)
+    held = BYTES // carrier.itemsize
+    line = width_in + taps * inner + MAX_REGISTERS * held if across else 1
+    scratch = ((slots * pitch + lanes, accumulator), (line + held, carrier))
+    fill = rows.outside is not None or (step.columns is not None and step.columns.outside is not None)
+    kernel = filter_kernel(*kinds, int(across), columns.pixels, columns.registers, columns.joint, int(fill))
+    least = 4 * slots  # every part filters the rows of its first window anew
+    formed = min(rows_in, rows_out * rows.width) * taps if across else 0
+    products = planes * width * (formed + rows_out * rows.width)
+    return Job(kernel, arguments, scratch, planes * rows_out, 1, least, width, products)
+
+
+def _is_turned(step: FilterStep, columns: _ColumnSums) -> bool:
+    """Return whether rows are turned into columns, since the samples of a vector of columns lie too far apart."""
+    if step.rows is not None or step.columns is None or columns.pixels or columns.registers in (1, 2):
+        return False
+    planes, _, _, width_in, _ = sizes(step)
+    return planes >= lanes_of(kind_of(step.result.name)) and width_in * BYTES <= _TURNED_BYTES
+
+
+def _turned_job(step: FilterStep) -> Job:
+    """Return the job for sums along columns whose samples lie far apart: on rows that are turned into columns."""
+    kinds = kind_of(step.source.name), kind_of(step.result.name)
+    accumulator, lanes, inner = np.dtype(step.result.accumulator), lanes_of(kinds[1]), step.shape[3]
+    rows, _, _, width_in, width = sizes(step)
+    zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
+    columns = step.columns or _ITSELF
+    tables = _windows(columns, accumulator)
+    arguments = (width_in, width, *tables, columns.width, inner, zero, constant)
+    squares = lanes, _whole_vectors(width_in, lanes), _whole_vectors(width, lanes)
+    scratch = tuple((lanes * side + lanes, accumulator) for side in squares)
+    kernel = turned_kernel(*kinds, int(columns.outside is not None))
+    return Job(kernel, arguments, scratch, rows, lanes, 1, width, rows * width * columns.width)
+
+
+# ---- steps --------------------------------------------------------------------------------------------------
+def run_filter(step: FilterStep, x: Any, out: Any) -> None:
+    """Form the weighted sums of one step; both arrays are flat and of the step's carriers."""
+    _filter_job(step).run(x, out)
+
+
+def run_bands(step: Bands, x: Any, out: Any) -> None:
+    """Form the weighted sums of two steps, band by band; both arrays are flat and of the steps' carriers."""
+    first, second = _filter_job(step.first), _filter_job(step.second)
+    height_first, height_second = step.rows
+    bands = -(-first.rows // height_first)
+
+    def work(begin: int, end: int) -> None:
+        held = np.empty(height_first * first.width, step.first.result.carrier)
+        above, below = first.scratch_arrays(held.dtype), {}
+        for band in range(begin, end):
+            low, high = height_first * band, min(height_first * (band + 1), first.rows)
+            between = held[: (high - low) * first.width]
+            first.run_units(x, between, low, (low, high), above)  # its units are rows: no first step is turned
+            low, high = height_second * band, min(height_second * (band + 1), second.rows)
+            part = out[low * second.width : high * second.width]
+            writing = second.writing(part, x.nbytes, out.nbytes)
+            if writing.collected not in below:
+                below[writing.collected] = second.scratch_arrays(out.dtype, writing.collected)
+            second.run_units(between, part, 0, (0, second.units(high - low)), below[writing.collected], writing)
+
+    run_in_parts(work, bands, cost(first.products + second.products, x, out), least=1)

@@ -1,0 +1,270 @@
+"""The CPU kernels of weighted sums, on rows of the output."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from gpu_upsample import arithmetic
+from gpu_upsample.cpu import vectors
+from gpu_upsample.cpu.arithmetic import add_product, lanes_of, narrow, widen
+from gpu_upsample.cpu.compiled import compiled, inlined
+from gpu_upsample.cpu.permute import gather, transpose
+from gpu_upsample.cpu.rows import STRIP_LINES, drain, readable, write
+from gpu_upsample.cpu.vectors import (
+    aligned_pointer,
+    entry,
+    fence,
+    load,
+    load_first,
+    pointer,
+    prefetch,
+    splat,
+    store,
+    table,
+    where_below,
+    where_nonzero,
+)
+
+
+@inlined
+def sum_pixels(SOURCE, RESULT, LANES, FILL, row, columns, first, last, taps, inner, zero, fill, sums):  # noqa: N803
+    """Sum along a row the scalars of a pixel side by side, for the columns from `first` up to `last`.
+
+    Parameters
+    ----------
+    SOURCE, RESULT, FILL : int
+        As for `filter_kernel`.
+    LANES : int
+        Scalars that are summed side by side, of at least so many.
+    row, sums : pointer
+        The samples of the row, and where its sums are stored.
+    columns : tuple of pointers
+        The tables of the columns.
+    taps, inner : int
+        Samples of a window, and scalars of a pixel.
+    zero, fill : scalar
+        What a sum begins with, and the constant around the array.
+    """
+    start, _, _, count, weight, outside = columns
+    for c in range(first, last):
+        at, i = entry(start, c), 0
+        while True:
+            total = splat(LANES, zero)
+            for k in range(entry(count, c)):
+                value = widen(SOURCE, load(LANES, row, at + k * inner + i))
+                total = add_product(RESULT, splat(LANES, entry(weight, c * taps + k)), value, total)
+            if FILL and entry(outside, c) != 0:
+                total = add_product(RESULT, splat(LANES, entry(outside, c)), splat(LANES, fill), total)
+            store(sums, c * inner + i, total)
+            if i + LANES >= inner:
+                break
+            i = min(i + LANES, inner - LANES)  # the last ones once more, rather than fewer
+
+
+@inlined
+def sum_neighbours(
+    SOURCE, RESULT, LANES, REGISTERS, JOINT, FILL, row, columns, first, last, stride, taps, inner, zero, fill, sums  # noqa: N803
+):  # fmt: skip
+    """Sum along a row neighbouring scalars side by side, in the vectors from `first` up to `last`.
+
+    Parameters
+    ----------
+    REGISTERS, JOINT : int
+        As for `filter_kernel`.
+    stride : int
+        Scalars from one vector to the next.
+    others
+        As for `sum_pixels`.
+    """
+    start, form, index, count, weight, outside = columns
+    length = JOINT if JOINT else taps
+    b = first
+    while b < last:
+        shared = entry(form, b)
+        picked, counts = table(LANES, index, shared * LANES), table(LANES, count, shared * LANES)
+        whole = entry(count, shared * LANES) < 0
+        while b < last and entry(form, b) == shared:
+            at = entry(start, b)
+            total = splat(LANES, zero)
+            for k in range(length):
+                if JOINT:  # they are loaded once, and the loop is unrolled
+                    value = gather(REGISTERS, row, at, picked, k * inner)
+                else:
+                    value = gather(REGISTERS, row, at + k * inner, picked, 0)
+                factor = table(LANES, weight, (shared * length + k) * LANES)
+                added = add_product(RESULT, factor, widen(SOURCE, value), total)
+                total = added if whole else where_below(k, counts, added, total)
+            if FILL:
+                factor = table(LANES, outside, shared * LANES)
+                added = add_product(RESULT, factor, splat(LANES, fill), total)
+                total = where_nonzero(factor, added, total)
+            store(sums, b * stride, total)
+            b += 1
+
+
+@cache
+def filter_kernel(
+    SOURCE: int, RESULT: int, COLUMNS: int, PIXELS: int, REGISTERS: int, JOINT: int, FILL: int  # noqa: N803
+) -> Any:  # fmt: skip
+    """Return the kernel for weighted sums along columns, then rows.
+
+    Rows of the result that have one window are formed together, a piece of all of them at a time, as soon as the
+    last row of that window is summed so far along its columns: what leaves for memory takes its time beside the sums
+    of the next piece.
+
+    Parameters
+    ----------
+    SOURCE, RESULT : int
+        Kinds of the stored scalars.
+    COLUMNS : int
+        1 if there are sums along the columns, 0 if these stay as they are.
+    PIXELS : int
+        How many vectors of a pixel are summed side by side; 0 if a vector holds neighbouring columns.
+    REGISTERS : int
+        For such a vector: in how many registers its samples lie, or 0 for anywhere.
+    JOINT : int
+        For such a vector: the length of a window if these registers hold all of its samples, or else 0.
+    FILL : int
+        1 if a constant surrounds the array.
+    """
+    LANES = lanes_of(RESULT)
+    WIDE = 4 * LANES  # down the rows, four sums at a time: each has to wait for its last product
+    CHUNK, HELD = 4 * WIDE, LANES << 9  # a ring of up to 32 KiB stays in the first cache, or nearly
+    DEEP = max(1, PIXELS) * LANES
+    LINE = vectors.BYTES * 8 // arithmetic.carrier_of(RESULT).bitwidth
+
+    @compiled
+    def kernel(
+        x, out, origin, first, last, lead, streams, rows_in, rows_out, width_in, width,
+        row_start, row_count, row_weight, row_outside, row_alike,
+        column_start, column_form, column_index, column_count, column_weight, column_outside, stride, taps, inner,
+        column_zero, row_zero, fill, slots, pitch, ring_room, line_room, strip_room,
+    ):  # fmt: skip
+        row_width = row_weight.size // row_start.size
+        columns = (
+            pointer(column_start, 0), pointer(column_form, 0), pointer(column_index, 0),
+            pointer(column_count, 0), pointer(column_weight, 0), pointer(column_outside, 0),
+        )  # fmt: skip
+        ring_room[:] = 0  # sums are formed beyond the end of a row, too: denormal numbers there would slow them down
+        line_room[:] = 0
+        # Where a row of the result begins a cache line, a row of the ring does.
+        ring, mask = aligned_pointer(ring_room, -lead & (LINE - 1) if streams else 0), slots - 1
+        line, strip = aligned_pointer(line_room, 0), aligned_pointer(strip_room, 0)
+        data, size, room = pointer(x, 0), x.size, line_room.size
+        base, collects = (first - origin) * width, strip_room.size > 1
+        # Rows in turns, a piece of each, where the ring does not stay in the first cache or stores need not wait for
+        # their lines; else one after the other. What is collected beyond the end of a row is overwritten by the next.
+        chunk = CHUNK if streams or (slots * pitch > HELD and not collects) else width
+        r, ready = first, 0  # the ring holds what windows need of the source rows before `ready`
+        while r < last:
+            plane = r // rows_out
+            o = r - plane * rows_out
+            begin, count = plane * rows_in + entry(row_start, o), entry(row_count, o)
+            stop, together = begin + count, min(entry(row_alike, o), last - r)
+            target = pointer(out, 0)
+            if collects:
+                target = pointer(strip, ((lead + base) & (LINE - 1)) - base)
+            missing = max(begin, ready)
+            for source in range(min(missing, stop - 1), stop):
+                final, fresh = source == stop - 1, source >= missing
+                row, sums, done = line, pointer(ring, (source & mask) * pitch), 0
+                if COLUMNS and fresh:
+                    row = pointer(data, source * width_in)
+                    if not PIXELS:
+                        row = readable(data, size, source * width_in, width_in, room, line)
+                for j in range(0, width, chunk if final else width):
+                    if COLUMNS and fresh:
+                        until = min(width, j + chunk + LINE) if final else width
+                        until = (until + stride - 1) // stride
+                        if PIXELS:
+                            sum_pixels(
+                                SOURCE, RESULT, DEEP, FILL, row, columns, done, until, taps, inner,
+                                column_zero, fill, sums,
+                            )  # fmt: skip
+                        else:
+                            sum_neighbours(
+                                SOURCE, RESULT, LANES, REGISTERS, JOINT, FILL, row, columns, done, until, stride, taps,
+                                inner, column_zero, fill, sums,
+                            )  # fmt: skip
+                        done = until
+                    for of in range(together if final else 0):
+                        # A row is streamed in whole cache lines, after the few elements before the first of them.
+                        to, weights = (r + of - origin) * width, (o + of) * row_width
+                        ahead = -(lead + to) & (LINE - 1) if streams else 0
+                        at, end = j + ahead if j else 0, min(width, j + ahead + chunk)
+                        if streams and not j and (lead + to + width) & (LINE - 1):
+                            prefetch(out, to + width)
+                        while at < end:
+                            n = min(end - at, WIDE, ahead - at if at < ahead else WIDE)
+                            total = splat(WIDE, row_zero)
+                            for k in range(count):
+                                if COLUMNS:
+                                    value = load(WIDE, ring, ((begin + k) & mask) * pitch + at)
+                                elif n == WIDE:
+                                    value = widen(SOURCE, load(WIDE, data, (begin + k) * width_in + at))
+                                else:
+                                    value = widen(SOURCE, load_first(WIDE, data, (begin + k) * width_in + at, n))
+                                factor = splat(WIDE, entry(row_weight, weights + k))
+                                total = add_product(RESULT, factor, value, total)
+                            if FILL and entry(row_outside, o + of) != 0:
+                                factor = splat(WIDE, entry(row_outside, o + of))
+                                total = add_product(RESULT, factor, splat(WIDE, fill), total)
+                            whole = collects or (n == WIDE and at >= ahead)
+                            write(target, to + at, narrow(RESULT, total), n, whole, streams)
+                            at += n
+            r, ready = r + together, stop
+            formed = (r - origin) * width
+            if collects and (r == last or formed - base >= STRIP_LINES * LINE):
+                base = drain(pointer(out, 0), strip, LINE, lead, base, formed, r == last)
+        if streams or collects:
+            fence()
+
+    return kernel
+
+
+@cache
+def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
+    """Return the kernel for weighted sums along columns whose samples lie too far apart to be permuted.
+
+    As many rows as a vector has lanes are turned into columns, so that a lane sums one row. The parameters are those
+    of `filter_kernel`.
+    """
+    LANES = lanes_of(RESULT)
+
+    @compiled
+    def kernel(
+        x, out, origin, first, last, lead, streams, width_in, width,
+        column_start, column_count, column_weight, column_outside, taps, inner, zero, fill,
+        square_room, turned_room, sums_room, strip_room,
+    ):  # fmt: skip
+        rows, target = x.size // width_in, pointer(out, 0)
+        square, turned = aligned_pointer(square_room, 0), aligned_pointer(turned_room, 0)
+        sums = aligned_pointer(sums_room, 0)
+        for group in range(first, last):
+            r = group * LANES
+            for i in range(0, width_in, LANES):
+                n = min(LANES, width_in - i)
+                for lane in range(LANES):
+                    at = min(r + lane, rows - 1) * width_in + i
+                    value = load(LANES, x, at) if n == LANES else load_first(LANES, x, at, n)
+                    store(square, lane * LANES, widen(SOURCE, value))
+                transpose(LANES, LANES, square, 0, LANES, turned, i * LANES)
+            for c in range(column_start.size):
+                for i in range(inner):
+                    at = (entry(column_start, c) * inner + i) * LANES
+                    total = splat(LANES, zero)
+                    for k in range(entry(column_count, c)):
+                        value = load(LANES, turned, at + k * inner * LANES)
+                        total = add_product(RESULT, splat(LANES, entry(column_weight, c * taps + k)), value, total)
+                    if FILL and entry(column_outside, c) != 0:
+                        total = add_product(RESULT, splat(LANES, entry(column_outside, c)), splat(LANES, fill), total)
+                    store(sums, (c * inner + i) * LANES, total)
+            for i in range(0, width, LANES):
+                n = min(LANES, width - i)
+                transpose(LANES, LANES, sums, i * LANES, LANES, square, 0)
+                for lane in range(min(LANES, rows - r)):
+                    value = narrow(RESULT, load(LANES, square, lane * LANES))
+                    write(target, (r + lane) * width + i, value, n, n == LANES, False)
+
+    return kernel

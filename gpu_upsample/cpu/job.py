@@ -1,0 +1,142 @@
+"""A kernel with all that it takes beside the arrays, and how its result reaches memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpu_upsample.cpu.rows import STRIP_LINES
+from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.cpu.vectors import BYTES
+from gpu_upsample.plan.steps import FilterStep, SelectStep
+
+
+def _last_cache() -> int:
+    """Return the bytes of the last cache, or a guess where the system does not tell."""
+    told = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
+    try:
+        return int(told.read_text(encoding="ascii").strip().removesuffix("K")) << 10
+    except (OSError, ValueError):
+        return 1 << 24
+
+
+_LAST_CACHE = min(_last_cache(), 1 << 26)
+# From this many bytes of input and result on, the result goes past the caches, which would not hold both. A virtual
+# machine is told of more than its share of them.
+_STREAMED_BYTES = min(_LAST_CACHE // 2, 1 << 24)
+# Shorter rows only if they are whole cache lines: a line of which a part is streamed costs more than it saves.
+_LONG_ROW = 1 << 12
+# Rows of a result that are formed together, at most.
+TOGETHER = 4
+
+
+class Writing(NamedTuple):
+    """How a result is written.
+
+    Attributes
+    ----------
+    lead : int
+        Elements between the start of a cache line and the result.
+    streams : bool
+        Whether its rows are streamed past the caches.
+    collected : int
+        How many elements are collected before they are streamed, or 1 if none are.
+    """
+
+    lead: int
+    streams: bool
+    collected: int
+
+
+_STORED = Writing(0, False, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A kernel and all that it takes beside the arrays: made once per step.
+
+    Attributes
+    ----------
+    kernel : callable
+        Does the units from one up to another.
+    arguments : tuple
+        Sizes and tables.
+    scratch : tuple of (int, dtype)
+        The uninitialised arrays that every thread needs for itself.
+    rows : int
+        How many rows the result has.
+    unit : int
+        How many of them the kernel does at once.
+    least : int
+        How many units a thread should do at a time.
+    width : int
+        Scalars of a row of the result.
+    products : int
+        How many products are formed in all. If none are, because the kernel only copies, a result that fits into the
+        last cache stays there, if the input is small.
+    """
+
+    kernel: Any
+    arguments: tuple[Any, ...]
+    scratch: tuple[tuple[int, Any], ...]
+    rows: int
+    unit: int
+    least: int
+    width: int
+    products: int
+
+    def units(self, rows: int) -> int:
+        """Return how many units so many rows are."""
+        return -(-rows // self.unit)
+
+    def scratch_arrays(self, dtype: Any, collected: int = 1) -> list[Any]:
+        """Return the scratch arrays of a thread, and one for what is collected."""
+        return [*[np.empty(size, kind) for size, kind in self.scratch], np.empty(collected, dtype)]
+
+    def run_units(
+        self, x: Any, out: Any, origin: int, units: tuple[int, int], scratch: list[Any], writing: Writing = _STORED
+    ) -> None:
+        """Do the units from one up to another, of flat arrays; `out` begins with row `origin`."""
+        self.kernel(x, out, origin, *units, writing.lead, writing.streams, *self.arguments, *scratch)
+
+    def writing(self, part: Any, size_in: int, size_out: int) -> Writing:
+        """Return how a part of a result is written, if the input and the whole result have these bytes."""
+        left = _LAST_CACHE if not self.products and size_in < _STREAMED_BYTES else 0
+        if size_in + size_out < _STREAMED_BYTES or size_out <= left:
+            return _STORED
+        astray, row, line = part.ctypes.data % BYTES, self.width * part.itemsize, BYTES // part.itemsize
+        lead, rest = divmod(astray, part.itemsize)
+        if rest:
+            return _STORED
+        if row >= _LONG_ROW or astray == row % BYTES == 0:
+            return Writing(lead, True, 1)
+        return Writing(lead, False, STRIP_LINES * line + TOGETHER * (self.width + 4 * line) + line)
+
+    def run(self, x: Any, out: Any) -> None:
+        """Do all of flat arrays."""
+        writing = self.writing(out, x.nbytes, out.nbytes)
+
+        def work(first: int, last: int) -> None:
+            self.run_units(x, out, 0, (first, last), self.scratch_arrays(out.dtype, writing.collected), writing)
+
+        run_in_parts(work, self.units(self.rows), cost(self.products, x, out), self.least)
+
+
+def cost(products: int, x: Any, out: Any) -> int:
+    """Return what some work costs, in bytes that are moved in the same time, within the caches."""
+    return max(2 * products, min(x.nbytes, BYTES * out.size) + out.nbytes)  # a sample is read with its cache line
+
+
+def sizes(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:
+    """Return the number of planes, the rows of a plane before and after, and their widths in scalars.
+
+    Where the rows stay as they are, a plane has one.
+    """
+    planes, rows_in, columns_in, inner = step.shape
+    _, rows_out, columns_out, _ = step.shape_out
+    if step.rows is None:
+        planes, rows_in, rows_out = planes * rows_in, 1, 1
+    return planes, rows_in, rows_out, columns_in * inner, columns_out * inner
