@@ -205,6 +205,34 @@ def test_errors_do_not_depend_on_earlier_calls(call: Any) -> None:
             call(x, size=bad, **axes)
 
 
+@pytest.mark.parametrize(
+    ("call", "arguments", "nearest"),
+    [
+        (gu.resize, {"axes": 2, "method": "bilinear"}, "'linear'"),
+        (gu.resize, {"axes": 2, "method": "bicubic"}, "'cubic'"),
+        (gu.resize, {"axes": 2, "method": "Nearest"}, "'nearest'"),
+        (gu.resize, {"axes": 2, "method": "lanczos"}, "'lanczos2' or 'lanczos3' or 'lanczos4' or 'lanczos5'"),
+        (gu.resize, {"axes": 2, "border": "constants"}, "'constant'"),
+        (gu.resize, {"axes": 2, "coordinates": "half-pixel"}, "'half_pixel'"),
+        (gu.resize, {"axes": 2, "nearest_rounding": "prefer_ceil"}, "'round_prefer_ceil'"),
+        (gu.interpolate, {"mode": "lanczos3"}, "'lanczos'"),
+        (gu.interpolate, {"mode": "nearest_exact"}, "'nearest-exact'"),
+        (gu.interpolate, {"mode": "linear"}, "'bilinear'"),
+        (gu.interpolate, {"data_format": "channel_last"}, "'channels_last'"),
+        (gu.compat.paddle.interpolate, {"mode": "cubic"}, "'bicubic'"),
+    ],
+    ids=identify,
+)
+def test_an_unknown_name_is_answered_with_the_nearest(call: Any, arguments: dict[str, Any], nearest: str) -> None:
+    parts = [f"; did you mean {nearest}?"]
+    assert_refused(call, IMAGE, {"size": 3, **arguments}, ValueError, parts, np.full((1, 2, 3, 6), 7.0))
+
+
+def test_a_name_like_no_other_is_not_taken_for_one() -> None:
+    with pytest.raises(ValueError, match="got 'foo'$"):
+        gu.interpolate(IMAGE, 3, mode="foo")
+
+
 # ---- out -------------------------------------------------------------------------------------------------------
 def read_only(shape: tuple[int, ...]) -> Any:
     array = np.zeros(shape)

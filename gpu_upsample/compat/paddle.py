@@ -18,7 +18,7 @@ from gpu_upsample.compat.spans import window_taps
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.filters import keys_cubic
-from gpu_upsample.plan.shapes import as_choice, output_sizes
+from gpu_upsample.plan.shapes import as_choice, nearest_names, output_sizes
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Taps, pooling_taps
 from gpu_upsample.typing import Array, Backend, Integers, Numbers
@@ -135,7 +135,8 @@ def _plan_interpolate(
     mode = as_choice("mode", mode.lower() if isinstance(mode, str) else mode, _MODES)
     if len(axes) not in _MODES[mode].ranks:
         fitting = [name for name, other in _MODES.items() if len(axes) in other.ranks]
-        raise ValueError(f"mode must be one of {', '.join(map(repr, fitting))} for x of shape {shape}; got {mode!r}")
+        listed, nearest = ", ".join(map(repr, fitting)), nearest_names(mode, fitting)
+        raise ValueError(f"mode must be one of {listed} for x of shape {shape}; got {mode!r}{nearest}")
     if not isinstance(align_corners, bool):
         raise TypeError(f"align_corners must be True or False, got {align_corners!r}")
     if align_corners and mode == "nearest":

@@ -192,7 +192,7 @@ def _interpolate_maps(
         axis = "axis" if len(axes) == 1 else "axes"
         raise ValueError(
             f"mode must be one of {', '.join(map(repr, fitting))} for {len(axes)} spatial {axis}; got {mode!r}, "
-            f"and {name} of shape {shape}"
+            f"and {name} of shape {shape}{shapes.nearest_names(mode, fitting)}"
         )
     n_in = tuple(shape[a] for a in axes)
     sizes, scales = shapes.output_sizes(n_in, size, scale_factor, "scale_factor")

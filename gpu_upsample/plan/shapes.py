@@ -60,11 +60,33 @@ def as_flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+# Names with less in common than this are not taken for each other.
+_ALIKE = 0.6
+
+
+def nearest_names(value: Any, choices: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: a question for the names that are most like it, if any are.
+
+    Examples
+    --------
+    >>> nearest_names("bilinear", ["nearest", "linear", "cubic"])
+    "; did you mean 'linear'?"
+    """
+    from difflib import SequenceMatcher
+
+    given = value.lower() if isinstance(value, str) else ""
+    ratios = {choice: SequenceMatcher(None, given, choice.lower()).ratio() for choice in choices}
+    most = max(ratios.values(), default=0.0)
+    names = [repr(choice) for choice, ratio in ratios.items() if ratio == most >= _ALIKE]
+    return f"; did you mean {' or '.join(names)}?" if names else ""
+
+
 def as_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     """Return `value` if it is one of `choices`, or list them."""
     choices = tuple(choices)
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}")
+        listed = ", ".join(map(repr, choices))
+        raise ValueError(f"{name} must be one of {listed}; got {value!r}{nearest_names(value, choices)}")
     return value
 
 
