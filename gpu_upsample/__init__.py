@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpu_upsample import compat, nn
+    from gpu_upsample import compat, nn, typing
     from gpu_upsample.conv_transpose import bilinear_weight, conv_transpose1d, conv_transpose2d, conv_transpose3d
     from gpu_upsample.conv_transpose_backward import (
         conv_transpose1d_backward,
@@ -51,7 +51,7 @@ _HOME = {
 }  # fmt: skip
 """Module -> the public names that it defines."""
 
-_ROOMS = ("compat", "nn")
+_ROOMS = ("compat", "nn", "typing")
 
 __all__ = [
     "BackendUnavailableError",
@@ -86,6 +86,7 @@ __all__ = [
     "resize",
     "resize_backward",
     "show_info",
+    "typing",
     "unfold",
     "use_backend",
 ]

@@ -139,6 +139,10 @@ def test_dir_lists_the_public_names(module: Any) -> None:
         assert getattr(module, name).__doc__
 
 
+def test_the_types_of_arguments_are_at_hand() -> None:
+    assert run("import gpu_upsample as gu; print('box' in gu.typing.Method.__args__)").strip() == "True"
+
+
 @pytest.mark.parametrize("name", gu.compat.__all__)
 def test_every_module_of_another_library_names_its_own(name: str) -> None:
     if name == "torch":
