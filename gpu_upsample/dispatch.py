@@ -117,17 +117,19 @@ def check_errors() -> None:
 
 
 def show_info() -> None:
-    """Print the backends, with the package versions, driver and device that they depend on.
+    """Print the backends, with the versions of Python and of the packages, the driver and the device they depend on.
 
     Examples
     --------
     >>> show_info()  # doctest: +ELLIPSIS
     gpu_upsample ...
+    python ...
     backend cpu   available
     backend cuda  ...
     default       auto
     threads       ...
     """
+    import platform
     from importlib.metadata import PackageNotFoundError, version
 
     def found(package: str) -> str:
@@ -146,12 +148,13 @@ def show_info() -> None:
 
     usable, detail = _cuda_state()
     lines = [
-        f"gpu_upsample {found('gpu_upsample')}",
+        f"gpu_upsample  {found('gpu_upsample')}",
+        f"python        {platform.python_version()} on {platform.platform()}",
         "backend cpu   available",
         f"backend cuda  {'available' if usable else 'not available'}: {detail}",
         f"default       {told(partial(chosen_backend, None))}",
         f"threads       {told(num_threads)}",
     ]
-    packages = ("numpy", "numba", "numba-cuda", "cuda-core", "cupy-cuda13x", "cupy-cuda12x")
+    packages = ("numpy", "numba", "numba-cuda", "cuda-core", "cupy-cuda13x", "cupy-cuda12x", "ml_dtypes", "torch")
     lines += [f"{package:13} {found(package)}" for package in packages]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
+import platform
 from typing import Any
 
 import numpy as np
@@ -347,6 +350,16 @@ def test_show_info_tells_of_unusable_variables(
     printed = capsys.readouterr().out
     assert "NUM_THREADS must be a positive integer, got 'many'" in printed
     assert "BACKEND must be one of 'auto', 'cpu', 'cuda'; got 'tpu'" in printed
+
+
+def test_show_info_tells_of_versions(capsys: pytest.CaptureFixture[str]) -> None:
+    gu.show_info()
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert told["python"] == f"{platform.python_version()} on {platform.platform()}"
+    assert told["numpy"] == np.__version__
+    for package in ("ml_dtypes", "torch"):
+        installed = importlib.util.find_spec(package) is not None
+        assert told[package] == (importlib.metadata.version(package) if installed else "not installed")
 
 
 def test_unknown_name() -> None:

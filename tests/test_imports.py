@@ -75,7 +75,7 @@ def test_the_check_can_fail() -> None:
         "import gpu_upsample as gu; dir(gu); gu.__version__; gu.BackendUnavailableError; gu.use_backend",
         "from gpu_upsample import interpolate, resize",
         "import gpu_upsample.plan.resample, gpu_upsample.dispatch, gpu_upsample.arrays",
-        "import gpu_upsample as gu; gu.available_backends(); gu.check_errors()",
+        "import gpu_upsample as gu; gu.available_backends(); gu.check_errors(); gu.show_info()",
         "from gpu_upsample.compat import jax, keras, onnx, opencv, paddle, pillow, tensorflow, torch_uint8",
     ],
     ids=["package", "names", "operators", "plan", "backends", "compat"],
