@@ -67,10 +67,9 @@ def chosen_backend(backend: Any) -> str:
 
 @cache
 def load(name: str) -> Any:
-    """Return the backend called `name`; BackendUnavailableError says what it lacks."""
+    """Return the backend called `name`, which says by an error what it lacks."""
     backend = import_module(f"gpu_upsample.{name}")
-    if name == "cuda":
-        backend.require()
+    backend.require()
     return backend
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
+from gpu_upsample import dispatch
 
 IMAGE = np.zeros((1, 2, 4, 6))
 NAN, INFINITY = float("nan"), float("inf")
@@ -322,6 +323,15 @@ def test_unusable_number_of_threads(use_threads: Any, value: str) -> None:
     use_threads(value)
     with pytest.raises(ValueError, match=f"GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got '{value}'"):
         gu.resize(np.zeros((300, 300)), (400, 400))
+
+
+def test_an_unusable_number_of_threads_is_told_by_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "x")
+    dispatch.load.cache_clear()
+    with pytest.raises(ValueError, match="GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got 'x'"):
+        gu.resize(np.zeros(4), 3)
+    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "1")
+    assert gu.resize(np.zeros(4), 3).shape == (3,)
 
 
 def test_a_tensor_that_requires_a_gradient() -> None:

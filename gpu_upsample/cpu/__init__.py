@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.cpu.bands import joined
+from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.plan.dtypes import Storage, scalars
 
-__all__ = ["as_array", "copy", "empty", "joined", "overlap", "placed", "run_step", "scratch", "words"]
+__all__ = ["as_array", "copy", "empty", "joined", "overlap", "placed", "require", "run_step", "scratch", "words"]
 
 _HERE = nullcontext()
 
@@ -43,6 +44,11 @@ _RUN = {
 def _runner(kind: str) -> Any:
     module, function = _RUN[kind]
     return getattr(import_module(f"{__name__}.{module}"), function)
+
+
+def require() -> None:
+    """Raise ValueError if the number of threads that the environment asks for is none."""
+    num_threads()
 
 
 def as_array(x: Any) -> Any:
