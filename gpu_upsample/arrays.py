@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_ACCEPTED = "a NumPy or CuPy array, a Numba device array, or an array with __cuda_array_interface__ or __dlpack__"
+_ACCEPTED = "a NumPy, CuPy or Numba device array, a torch tensor or an array with __cuda_array_interface__ or __dlpack__"
 _DLPACK_CPU, _DLPACK_PINNED = 1, 3
 
 
@@ -50,8 +50,8 @@ class Kind(NamedTuple):
     writable: bool = True
 
 
-def kind_of(name: str, x: Any) -> Kind:
-    """Return the kind of an array; `name` is what error messages call it.
+def kind_of(name: str, x: Any, is_out: bool = False) -> Kind:
+    """Return the kind of an array; `name` is what error messages call it, `is_out` says that it gets a result.
 
     Raises
     ------
@@ -79,7 +79,17 @@ def kind_of(name: str, x: Any) -> Kind:
         return _on_device(x, library)
     if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
         return _dlpack(x, library)
-    raise TypeError(f"{name} must be {_ACCEPTED}; got {type(x).__module__}.{type(x).__qualname__}")
+    advice = ", or a tuple of arrays for several results" if is_out else _advice(name, x)
+    raise TypeError(f"{name} must be {_ACCEPTED}{advice}; got {type(x).__module__}.{type(x).__qualname__}")
+
+
+def _advice(name: str, x: Any) -> str:
+    """Return what to pass instead of something that is no array but can be made one, as a part of a message."""
+    numbers = isinstance(x, list | tuple | int | float | complex) or hasattr(x, "__array__")
+    pil = sys.modules.get("PIL.Image")
+    if pil is not None and isinstance(x, pil.Image):
+        return f" (pass np.asarray({name}), or use gpu_upsample.compat.pillow, which takes images)"
+    return f" (pass np.asarray({name}))" if numbers else ""
 
 
 @lru_cache(maxsize=512)

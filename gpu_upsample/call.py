@@ -48,10 +48,6 @@ def apply(
     array or tuple of arrays
         One array if the plan has one output.
     """
-    if isinstance(out, list):
-        raise TypeError(
-            f"{out_name} must be a NumPy or CuPy array, or a tuple of arrays for several results; got a list"
-        )
     goals = () if out is None else out if isinstance(out, tuple) else (out,)
     route = _route(
         planner,
@@ -59,7 +55,7 @@ def apply(
         chosen_backend(backend),
         (*inputs, out_name),
         tuple(map(kind_of, inputs, inputs.values())),
-        None if out is None else tuple([kind_of(out_name, goal) for goal in goals]),
+        None if out is None else tuple([kind_of(out_name, goal, is_out=True) for goal in goals]),
         isinstance(out, tuple),
     )
     return route.run(tuple(inputs.values()), goals, out)

@@ -115,7 +115,7 @@ def test_a_right_output_before_lets_no_wrong_one_pass() -> None:
         (X, out.astype(np.float64), TypeError, "dtype float32"),
         (X, out[..., 1:], ValueError, "shape"),
         (X, (out,), TypeError, "one array, got a tuple of 1"),
-        (X, [out], TypeError, "a tuple of arrays for several results; got a list"),
+        (X, [out], TypeError, "a tuple of arrays for several results; got builtins.list"),
         (X, 7, TypeError, "out must be a NumPy"),
     ]
     for x, goal, error, says in wrong:
@@ -139,7 +139,7 @@ def test_several_outputs() -> None:
         (values, TypeError, "a tuple of 2 arrays, got one array"),
         ((values,), TypeError, "a tuple of 2 arrays, got a tuple of 1"),
         ((), TypeError, "a tuple of 2 arrays, got a tuple of 0"),
-        ([*pair], TypeError, "or a tuple of arrays for several results; got a list"),
+        ([*pair], TypeError, "or a tuple of arrays for several results; got builtins.list"),
         (shared, ValueError, "another out"),
     ):
         with pytest.raises(error, match=says):

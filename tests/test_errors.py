@@ -115,9 +115,9 @@ RESIZE: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
 
 # (array, parts of the message): bad for both operators
 WRONG_KINDS: list[tuple[Any, list[str]]] = [
-    ([[[[1.0]]]], ["x", "builtins.list", "NumPy"]),
-    (None, ["x", "NoneType", "NumPy"]),
-    (3.0, ["x", "builtins.float", "NumPy"]),
+    ([[[[1.0]]]], ["x", "builtins.list", "NumPy", "torch tensor", "pass np.asarray(x)"]),
+    (None, ["x", "NoneType", "NumPy", "__dlpack__; got"]),
+    (3.0, ["x", "builtins.float", "NumPy", "pass np.asarray(x)"]),
     (IMAGE.astype(object), ["dtype", "object", "float32"]),
     (IMAGE.astype("datetime64[s]"), ["dtype", "datetime64", "float32"]),
     (IMAGE.astype("S3"), ["dtype", "S3", "float32"]),
@@ -159,6 +159,12 @@ def test_kind_of_array(x: Any, parts: list[str]) -> None:
     out = np.full((1, 2, 3, 3), 7.0)
     assert_refused(gu.interpolate, x, {"size": 3}, TypeError, parts, out)
     assert_refused(gu.resize, x, {"size": 3, "axes": 2}, TypeError, parts, out)
+
+
+def test_an_image_object_is_told_of_what_takes_it() -> None:
+    images = pytest.importorskip("PIL.Image")
+    with pytest.raises(TypeError, match=r"pass np\.asarray\(x\), or use gpu_upsample\.compat\.pillow.*got PIL\."):
+        gu.resize(images.new("L", (4, 4)), (3, 3))
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (3, 4), (1, 1, 2, 2, 2, 2)], ids=str)
@@ -261,8 +267,9 @@ def test_out(mode: str, out: Any, exception: type[Exception], parts: list[str]) 
 
 
 def test_out_of_another_kind() -> None:
-    with pytest.raises(TypeError, match="out must be a NumPy or CuPy array"):
-        gu.interpolate(IMAGE, 3, out=[0.0])
+    for goal in ([0.0], 3.0, [np.zeros((1, 2, 3, 3))]):
+        with pytest.raises(TypeError, match=r"out must be a NumPy, .*a torch tensor.*tuple.*results; got builtins"):
+            gu.interpolate(IMAGE, 3, out=goal)
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match="one kind; got numpy and torch"):
         gu.interpolate(IMAGE, 3, out=torch.zeros((1, 2, 3, 3), dtype=torch.float64))
