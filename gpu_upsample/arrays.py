@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_ACCEPTED = "a NumPy, CuPy or Numba device array, a torch tensor or an array with __cuda_array_interface__ or __dlpack__"
+_ACCEPTED = "a NumPy, CuPy or Numba device array, a torch tensor, or one with __cuda_array_interface__ or __dlpack__"
 _DLPACK_CPU, _DLPACK_PINNED = 1, 3
 
 

@@ -151,8 +151,8 @@ def resize(
     size : int or sequence of int, optional
         Output size of the resized axes, in samples.
     scale : float or sequence of float, optional
-        Output size as a multiple of the input size, ``floor(in * scale)``. It also determines the coordinates. Give
-        either `size` or `scale`.
+        Output size as a multiple of the input size, ``floor(in * scale)``. It also determines the coordinates, unless
+        corners are aligned. Give either `size` or `scale`.
     axes : int or sequence of int, optional
         The axes to resize. Default: the first ``len(size)`` axes, if at most one axis remains (an image, an image with
         channels, a volume); `scale` likewise. If `size` is one number, the only axis; if `scale` is, all axes of an
@@ -161,23 +161,28 @@ def resize(
         ``"nearest"``, ``"linear"``, ``"cubic"``, ``"lanczos2"`` to ``"lanczos5"``, ``"box"``, ``"hamming"``,
         ``"mitchell"``, ``"gaussian"`` or ``"area"``; one for all axes or one per axis.
     antialias : bool
-        If True, the filter is widened where an axis shrinks, in proportion to the reduction.
+        If True, the filter is widened where an axis shrinks, in proportion to the reduction. ``"area"`` always covers
+        what an output covers, and ignores it; with ``"nearest"``, it is an error.
     coordinates : str
         ``"half_pixel"``, ``"half_pixel_symmetric"``, ``"pytorch_half_pixel"``, ``"align_corners"`` or
         ``"asymmetric"``, as in ONNX Resize; ``"half_pixel_corners"`` is torch's rule for an antialiased filter
-        with aligned corners.
+        with aligned corners. Method ``"area"`` takes ``"half_pixel"`` only.
     nearest_rounding : {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}
-        How a coordinate becomes an index, with method ``"nearest"``.
+        How a coordinate becomes an index, with method ``"nearest"``; other methods ignore it.
     cubic_coeff : float
-        Coefficient of the cubic filter: -0.5 (Pillow, TensorFlow) or -0.75 (torch, OpenCV).
+        Coefficient of the cubic filter: -0.5 (Pillow, TensorFlow) or -0.75 (torch, OpenCV). Methods other than
+        ``"cubic"`` ignore it.
     border : {"clamp", "renormalize", "constant", "extrapolate"}
         What lies beyond the array: the nearest sample; nothing, with the weights inside scaled to a sum of 1;
         `fill_value`; or the straight line through the last two samples, which then count beside the border, too, with
-        a weight of 0: an infinity among them gives NaN.
+        a weight of 0: an infinity among them gives NaN. Method ``"nearest"`` takes the nearest sample with all but
+        ``"constant"``.
     fill_value : float, optional
-        The constant of ``border="constant"``, which the dtype must hold; other borders do not use it.
+        The constant of ``border="constant"``; other borders ignore it. With every border, it must be a number that the
+        dtype holds, and 0 for complex dtypes.
     box : sequence of (float, float), optional
-        The part of the input to resize: a (start, stop) pair per resized axis, measured between pixel edges.
+        The part of the input to resize: a (start, stop) pair per resized axis, measured between pixel edges. With
+        aligned corners, it must span at least one pixel.
     out, backend
         As in `interpolate`.
 

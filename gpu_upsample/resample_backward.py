@@ -111,6 +111,7 @@ def resize_backward(
     nearest_rounding: Rounding = "round_prefer_floor",
     cubic_coeff: SupportsFloat = -0.5,
     border: Border = "clamp",
+    fill_value: SupportsFloat = 0,
     box: Box | None = None,
     out: Array | None = None,
     backend: Backend | None = None,
@@ -125,7 +126,9 @@ def resize_backward(
     input_size : sequence of int
         The whole shape of the input of `resize`.
     size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, border, box
-        As given to `resize`. There is no `fill_value`, since a constant has no gradient.
+        As given to `resize`.
+    fill_value : float, optional
+        As given to `resize`; the gradient does not depend on it.
     out, backend
         As in `interpolate_backward`.
 
@@ -146,7 +149,8 @@ def resize_backward(
     array([ 1.25, -0.25])
     """
     arguments = (
-        input_size, border, size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, box,
+        input_size, fill_value, border, size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff,
+        box,
     )  # fmt: skip
     result: Array = apply(_plan_resize_backward, arguments, {"grad_output": grad_output}, out, backend)
     return result

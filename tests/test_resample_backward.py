@@ -195,6 +195,15 @@ def test_an_empty_batch(backend: Any) -> None:
     assert backend.interpolate_backward(np.empty((0, 2, 8)), (0, 2, 4), 8).shape == (0, 2, 4)
 
 
+def test_the_arguments_of_resize_can_be_passed_on() -> None:
+    how: dict[str, Any] = {"size": 4, "box": [(-1.0, 3.0)], "border": "constant"}
+    grad = np.array([1.0, 2.0, 3.0, 4.0])
+    expected = gu.resize_backward(grad, (2,), **how)
+    assert gu.resize_backward(grad, (2,), fill_value=7.5, **how).tolist() == expected.tolist()
+    with pytest.raises(TypeError, match="fill_value must be a number, got 'x'"):
+        gu.resize_backward(grad, (2,), fill_value="x", **how)
+
+
 # ---- bad input -------------------------------------------------------------------------------------------------
 BAD: dict[str, tuple[Any, Any, type[Exception], str]] = {
     "shape": (np.ones((1, 1, 5)), (1, 1, 2), ValueError, r"grad_output must have the shape .* \(1, 1, 4\); got"),

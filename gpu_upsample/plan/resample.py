@@ -270,10 +270,12 @@ def plan_resize(shape: tuple[int, ...], dtype: str, fill_value: Any, border: Any
     return plan_steps(shape, dtype, maps, fill if border == "constant" else 0.0)
 
 
-def plan_resize_backward(shape: tuple[int, ...], dtype: str, input_size: Any, *arguments: Any) -> Plan:
+def plan_resize_backward(shape: tuple[int, ...], dtype: str, input_size: Any, fill_value: Any, *arguments: Any) -> Plan:
     """Plan `resize_backward` for a gradient of that shape; the other arguments are its own."""
     size = shapes.as_shape("input_size", input_size)
-    return _plan_backward(shape, dtype, size, _resize_maps("input_size", size, *arguments))
+    maps = _resize_maps("input_size", size, *arguments)
+    _fill(fill_value, dtype)  # a number like that of `resize`, on which the gradient does not depend
+    return _plan_backward(shape, dtype, size, maps)
 
 
 def _boxes(box: Any, n_in: tuple[int, ...]) -> tuple[tuple[float, float] | None, ...]:
