@@ -7,7 +7,7 @@ from typing import Any, Literal, overload
 from gpu_upsample.call import apply
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.pooling import plan_max_pool, plan_max_unpool
-from gpu_upsample.typing import Array, Backend, Integers, Shape
+from gpu_upsample.typing import Array, Backend, Integers
 
 _cached_pool = cached(plan_max_pool)
 _cached_unpool = cached(plan_max_unpool)
@@ -275,7 +275,7 @@ def max_unpool1d(
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Shape | None = None,
+    output_size: Integers | None = None,
     *,
     validate: bool = False,
     out: Array | None = None,
@@ -293,9 +293,9 @@ def max_unpool1d(
     kernel_size, stride, padding : int or sequence of int
         As given to the pooling. They determine the output size, ``(in - 1) * stride + kernel_size - 2 * padding``, and
         nothing else.
-    output_size : sequence of int, optional
-        Output size, since inputs of several sizes pool to the same: of the spatial axes, or the whole shape. Each
-        length differs from the default by less than one stride.
+    output_size : int or sequence of int, optional
+        Output size, since inputs of several sizes pool to the same: one for all spatial axes, one per spatial axis, or
+        the whole shape. Each length differs from the default by less than one stride.
     validate : bool
         On a GPU, check all indices before anything is written, which waits for the GPU. Without it, an index out of
         range is skipped and reported by `check_errors`. On the CPU, indices are always checked.
@@ -342,7 +342,7 @@ def max_unpool2d(
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Shape | None = None,
+    output_size: Integers | None = None,
     *,
     validate: bool = False,
     out: Array | None = None,
@@ -390,7 +390,7 @@ def max_unpool3d(
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Shape | None = None,
+    output_size: Integers | None = None,
     *,
     validate: bool = False,
     out: Array | None = None,

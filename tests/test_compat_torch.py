@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
+import gpu_upsample as gu  # noqa: E402
 from gpu_upsample.compat import torch as gut  # noqa: E402
 
 functional = torch.nn.functional
@@ -94,6 +95,11 @@ def test_unpooling() -> None:
     actual = gut.max_unpool2d(values, indices, 2, output_size=(8, 9))
     assert torch.equal(actual, functional.max_unpool2d(values, indices, 2, output_size=(8, 9)))
     assert torch.equal(actual, gut.max_unpool2d(values, indices, 2, output_size=x.shape))
+    for size in (9, (9,), [9, 9]):
+        square = gut.max_unpool2d(values, indices, 2, output_size=size)
+        assert torch.equal(square, gu.max_unpool2d(values, indices, 2, output_size=size))
+        assert torch.equal(gut.MaxUnpool2d(2)(values, indices, size), square)
+        assert square.shape[2:] == (9, 9)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (3, 2)], ids=["distinct", "windows that share their maxima"])

@@ -121,6 +121,14 @@ def test_the_gradient_of_the_convolution(rank):
     assert_close(OPERATORS[rank](y, weight, output_padding=rest, **options), expected.numpy())
 
 
+def test_the_only_item_of_a_sequence_serves_all_axes():
+    x, weight = noise((1, 2, 3, 4), "float32"), noise((2, 3, 3, 3), "float32", 1)
+    expected = gu.conv_transpose2d(x, weight, None, 2, 1, 1)
+    assert_same_bits(gu.conv_transpose2d(x, weight, None, (2,), [1], np.array([1]), dilation=(1,)), expected)
+    layer = gu.nn.ConvTranspose2d(2, 3, (3,), [2], (1,), (1,), bias=False, weight=weight)
+    assert_same_bits(layer(x), expected)
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4, (2, 3)])
 def test_bilinear_weight_is_linear_interpolation_inside(scale):
     x = noise((1, 3, 7, 8))

@@ -325,8 +325,20 @@ def test_output_size_tells_lengths_apart():
     for n in (6, 7):
         x = noise((1, 2, n, n), "float32", n)
         pooled = gu.max_pool2d(x, 2, return_indices=True)
-        for asked in ((n, n), x.shape, np.array([n, n])):
+        for asked in (n, (n,), (n, n), x.shape, np.array([n, n])):
             assert gu.max_unpool2d(*pooled, 2, output_size=asked).shape == x.shape
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_the_only_item_of_a_sequence_serves_all_axes(rank):
+    x = noise((2, *(9,) * rank), "float32")
+    expected = POOL[rank](x, 3, 2, 1, 1, return_indices=True)
+    pooled = POOL[rank](x, (3,), [2], (1,), np.array([1]), return_indices=True)
+    for got, wanted in zip(pooled, expected, strict=True):
+        assert_same_bits(got, wanted)
+    assert_same_bits(UNPOOL[rank](*pooled, [3], (2,), (1,)), UNPOOL[rank](*pooled, 3, 2, 1))
+    layer = getattr(gu.nn, f"MaxPool{rank}d")((3,), [2], padding=(1,))
+    assert_same_bits(layer(x), expected[0])
 
 
 def test_of_duplicates_the_last_wins():

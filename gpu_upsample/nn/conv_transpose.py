@@ -15,7 +15,7 @@ from gpu_upsample.plan.cache import plain
 from gpu_upsample.plan.conv_transpose import check_output_padding
 from gpu_upsample.plan.shapes import as_integer
 from gpu_upsample.plan.windows import integers
-from gpu_upsample.typing import Array, Backend, Integers, Precision, Shape
+from gpu_upsample.typing import Array, Backend, Integers, Precision
 
 
 class Learned:
@@ -135,7 +135,7 @@ class _ConvTranspose(Learned):
     def __call__(
         self,
         x: Array,
-        output_size: Shape | None = None,
+        output_size: Integers | None = None,
         *,
         precision: Precision = "float32",
         deterministic: bool = False,
@@ -161,7 +161,7 @@ class _ConvTranspose(Learned):
         )
         return result
 
-    def _extra(self, shape: tuple[int, ...], output_size: Shape) -> tuple[int, ...]:
+    def _extra(self, shape: tuple[int, ...], output_size: Integers) -> tuple[int, ...]:
         """Return the output padding that leads to an output size, given with or without the leading axes."""
         given = plain(output_size)
         if isinstance(given, tuple) and len(given) == len(shape):

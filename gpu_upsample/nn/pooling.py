@@ -9,7 +9,7 @@ import gpu_upsample as gu
 from gpu_upsample.nn.layer import Layer, checked
 from gpu_upsample.plan.cache import plain
 from gpu_upsample.plan.shapes import per_axis
-from gpu_upsample.typing import Array, Backend, Integers, Shape
+from gpu_upsample.typing import Array, Backend, Integers
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,7 +125,7 @@ class _MaxUnpool(Layer):
         self,
         x: Array,
         indices: Any,
-        output_size: Shape | None = None,
+        output_size: Integers | None = None,
         *,
         validate: bool = False,
         out: Array | None = None,

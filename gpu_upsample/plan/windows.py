@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_upsample.plan.cache import has_items
 from gpu_upsample.plan.shapes import as_integer, per_axis
 
 Ints = NDArray[np.int64]
@@ -23,14 +24,16 @@ _LARGEST = 2**63 - 1
 
 
 def integers(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
-    """Return one integer per axis, none below `least`; a single one serves them all.
+    """Return one integer per axis, none below `least`; a single one, or the only item of a sequence, serves them all.
 
     Examples
     --------
-    >>> integers("stride", 2, 3, least=1)
-    (2, 2, 2)
+    >>> integers("stride", 2, 3, least=1), integers("stride", [2], 3, least=1)
+    ((2, 2, 2), (2, 2, 2))
     """
-    numbers = tuple(as_integer(name, number) for number in per_axis(name, value, rank))
+    given = tuple(value) if has_items(value) else (value,)
+    each = given * rank if len(given) == 1 else per_axis(name, given, rank)
+    numbers = tuple(as_integer(name, number) for number in each)
     if any(number < least for number in numbers):
         raise ValueError(f"{name} must be at least {least}, got {value!r}")
     if any(number > _LARGEST for number in numbers):

@@ -183,7 +183,7 @@ def max_pool3d(
 
 def _max_unpool(rank: int, x: Any, indices: Any, windows: tuple[Any, ...], output_size: Any) -> Tensor:
     tensors = _tensor("input", x), _tensor("indices", indices, x)
-    count = rank if output_size is None or len(output_size) == rank else len(output_size)
+    count = len(output_size) if isinstance(output_size, Sequence) else rank
     size = _each_or_none("output_size", output_size, count)
     result: Tensor = operators.max_unpool(*tensors, *_windows(rank, *windows), size)
     return result
@@ -195,7 +195,7 @@ def max_unpool1d(
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Sequence[SupportsIndex] | None = None,
+    output_size: Integers | None = None,
 ) -> Tensor:
     """Place pooled samples at their indices, with zeros elsewhere, as ``torch.nn.functional.max_unpool1d`` does.
 
@@ -228,7 +228,7 @@ def max_unpool2d(
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Sequence[SupportsIndex] | None = None,
+    output_size: Integers | None = None,
 ) -> Tensor:
     """Place pooled samples at their indices, with zeros elsewhere, as ``torch.nn.functional.max_unpool2d`` does.
 
@@ -262,7 +262,7 @@ def max_unpool3d(
     kernel_size: Integers,
     stride: Integers | None = None,
     padding: Integers = 0,
-    output_size: Sequence[SupportsIndex] | None = None,
+    output_size: Integers | None = None,
 ) -> Tensor:
     """Place pooled samples at their indices, with zeros elsewhere, as ``torch.nn.functional.max_unpool3d`` does.
 
