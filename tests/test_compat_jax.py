@@ -101,6 +101,29 @@ def test_jax_arrays_come_back_as_jax_arrays() -> None:
     np.testing.assert_allclose(got, jax.image.resize(x, (4, 3), "linear"), rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ours.ResizeMethod.__members__)
+def test_the_methods_of_jax_itself_are_taken(name: str) -> None:
+    theirs = jax.image.ResizeMethod[name]
+    x = noise((4, 3), "float32")
+    expected = ours.image.resize(x, (7, 2), ours.ResizeMethod[name])
+    assert_same_bits(ours.image.resize(x, (7, 2), theirs), expected)
+    assert_same_bits(ours.image.resize(x, (7, 2), name.lower().replace("_", "-")), expected)
+    if name != "NEAREST":
+        move = {"shape": (7, 3), "spatial_dims": (0,), "scale": [1.5], "translation": [0.5]}
+        expected = ours.image.scale_and_translate(x, **move, method=ours.ResizeMethod[name])
+        assert_same_bits(ours.image.scale_and_translate(x, **move, method=theirs), expected)
+
+
+@pytest.mark.parametrize("name", ours._NAMES)
+def test_strings_name_the_methods_of_jax(name: str) -> None:
+    assert ours.image.ResizeMethod.from_string(name).name == jax.image.ResizeMethod.from_string(name).name
+
+
+def test_a_string_that_names_no_method() -> None:
+    with pytest.raises(ValueError, match=r"s must be one of .*got 'linera'; did you mean 'linear'\?"):
+        ours.ResizeMethod.from_string("linera")
+
+
 def test_jax_arrays_of_bfloat16() -> None:
     x = jax.numpy.arange(3, dtype=jax.numpy.bfloat16)
     got = gu.resize(x, 6)

@@ -50,6 +50,17 @@ class ResizeMethod(Enum):
     CUBIC_PYTORCH = 5
     AREA = 6
 
+    @staticmethod
+    def from_string(s: str) -> ResizeMethod:
+        """Return the method that a string names.
+
+        Examples
+        --------
+        >>> ResizeMethod.from_string("bicubic")
+        <ResizeMethod.CUBIC: 4>
+        """
+        return _NAMES[as_choice("s", s, _NAMES)]
+
 
 _NAMES: dict[str, ResizeMethod] = {
     "nearest": ResizeMethod.NEAREST,
@@ -157,9 +168,12 @@ def _nearest(n_in: int, n_out: int) -> Index:
 
 # ---- plans --------------------------------------------------------------------------------------------------
 def _method(method: Any) -> ResizeMethod:
-    if isinstance(method, ResizeMethod):
-        return method
     return _NAMES[as_choice("method", method, _NAMES)]
+
+
+def _name(method: Any) -> Any:
+    """Return the name of a member of `ResizeMethod`, or of JAX's own enumeration of that name."""
+    return method.name.lower().replace("_", "-") if isinstance(method, Enum) else method
 
 
 def _shape_out(shape_in: tuple[int, ...], shape: Any) -> tuple[int, ...]:
@@ -258,7 +272,7 @@ _cached_scale_and_translate = cached(_plan_scale_and_translate)
 def resize(
     image: Any,
     shape: Shape,
-    method: MethodName | ResizeMethod,
+    method: MethodName | Enum,
     antialias: bool = True,
     precision: Any = None,
     *,
@@ -276,7 +290,8 @@ def resize(
     method : str or ResizeMethod
         ``"nearest"``; ``"linear"``, ``"bilinear"``, ``"trilinear"`` or ``"triangle"``; ``"cubic"``, ``"bicubic"`` or
         ``"tricubic"`` (coefficient -0.5); ``"lanczos3"``, ``"lanczos5"``, ``"area"``; ``"cubic-pytorch"`` or
-        ``"bicubic-pytorch"`` (coefficient -0.75 and repeated border without `antialias`).
+        ``"bicubic-pytorch"`` (coefficient -0.75 and repeated border without `antialias`). A member of
+        ``jax.image.ResizeMethod`` does as well.
     antialias : bool
         If True, the filter is widened where an axis shrinks. Ignored by ``"nearest"`` and ``"area"``.
     precision : object
@@ -310,7 +325,7 @@ def resize(
     array([[0., 1., 0., 0.],
            [0., 0., 0., 1.]])
     """
-    arguments = (shape, method, antialias)
+    arguments = (shape, _name(method), antialias)
     return apply(_cached_resize, arguments, {"image": image}, out, backend)
 
 
@@ -320,7 +335,7 @@ def scale_and_translate(
     spatial_dims: Integers,
     scale: Numbers,
     translation: Numbers,
-    method: MethodName | ResizeMethod,
+    method: MethodName | Enum,
     antialias: bool = True,
     precision: Any = None,
     *,
@@ -364,7 +379,7 @@ def scale_and_translate(
     >>> scale_and_translate(x, (6,), (0,), [1.0], [1.5], "linear")
     array([0. , 1. , 1.5, 2.5, 3.5, 4. ])
     """
-    arguments = (shape, spatial_dims, scale, translation, method, antialias)
+    arguments = (shape, spatial_dims, scale, translation, _name(method), antialias)
     return apply(_cached_scale_and_translate, arguments, {"image": image}, out, backend)
 
 
