@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -309,7 +310,12 @@ def test_training_does_not_depend_on_the_number_of_threads(use_threads: Any, det
 
 
 BAD: dict[str, tuple[Any, type[Exception], str]] = {
-    "list": (lambda: gut.interpolate([[1.0]], size=2), TypeError, "input must be a torch tensor, got builtins.list"),
+    "list": (lambda: gut.interpolate([[1.0]], size=2), TypeError, "input must be a torch tensor, got builtins.list$"),
+    "array": (
+        lambda: gut.interpolate(np.zeros((1, 1, 4)), size=2),
+        TypeError,
+        r"got numpy\.ndarray; .* the same name in gpu_upsample, and gpu_upsample\.compat\.torch_uint8\.interpolate",
+    ),
     "rank of a window": (
         lambda: gut.max_pool1d(tensor(2, 4, 4), (2, 2)),
         ValueError,

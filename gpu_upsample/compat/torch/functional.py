@@ -19,7 +19,12 @@ Numbers = SupportsFloat | Sequence[SupportsFloat]
 def _tensor(name: str, value: Any, like: Tensor | None = None) -> Tensor:
     """Return `value` if it is a tensor, and lies where another does."""
     if not isinstance(value, Tensor):
-        raise TypeError(f"{name} must be a torch tensor, got {type(value).__module__}.{type(value).__qualname__}")
+        arrays = (
+            "; for other arrays there is the function of the same name in gpu_upsample, and "
+            "gpu_upsample.compat.torch_uint8.interpolate with torch's arithmetic for uint8"
+        )
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise TypeError(f"{name} must be a torch tensor, got {kind}{arrays if hasattr(value, 'shape') else ''}")
     if like is not None and value.device != like.device:
         raise TypeError(f"{name} must lie where input does, on {like.device}; got {value.device}")
     return value
