@@ -149,8 +149,8 @@ def resize_backward(
     array([ 1.25, -0.25])
     """
     arguments = (
-        input_size, fill_value, border, size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff,
-        box,
+        input_size, fill_value, border, size, scale, axes, method, antialias, coordinates, nearest_rounding,
+        cubic_coeff, box,
     )  # fmt: skip
     result: Array = apply(_plan_resize_backward, arguments, {"grad_output": grad_output}, out, backend)
     return result

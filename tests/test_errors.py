@@ -239,7 +239,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(call: Any, arguments: dict
 
 
 def test_a_name_like_no_other_is_not_taken_for_one() -> None:
-    with pytest.raises(ValueError, match="got 'foo'$"):
+    with pytest.raises(ValueError, match=r"got 'foo'$"):
         gu.interpolate(IMAGE, 3, mode="foo")
 
 
