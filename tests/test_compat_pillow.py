@@ -20,7 +20,7 @@ data = pytest.importorskip("skimage.data")
 MODES = {
     "1": ("bool", 0), "P": ("uint8", 0), "L": ("uint8", 0), "LA": ("uint8", 2), "RGB": ("uint8", 3),
     "RGBA": ("uint8", 4), "CMYK": ("uint8", 4), "YCbCr": ("uint8", 3), "I": ("int32", 0), "F": ("float32", 0),
-    "I;16": ("uint16", 0),
+    "I;16": ("uint16", 0), "LAB": ("uint8", 3),
 }  # fmt: skip
 REDUCIBLE = [mode for mode in MODES if mode not in ("1", "P", "I;16")]
 
@@ -306,7 +306,7 @@ L = np.zeros((4, 6), np.uint8)
         (lambda: pillow.resize(L, (3, 3), alpha=True), ValueError, "alpha"),
         (lambda: pillow.resize(L, (3, 3), alpha=np.array([1, 0])), TypeError, "alpha must be True or False"),
         (lambda: pillow.resize(Image.fromarray(L), (3, 3), alpha=True), ValueError, "alpha"),
-        (lambda: pillow.resize(Image.new("LAB", (3, 3)), (2, 2)), ValueError, "mode"),
+        (lambda: pillow.resize(Image.new("PA", (3, 3)), (2, 2)), ValueError, "mode"),
         (lambda: pillow.resize(L.astype(float), (3, 3)), TypeError, "float64"),
         (lambda: pillow.resize(L[0], (3, 3)), ValueError, "axes"),
         (lambda: pillow.resize(L[:0], (3, 3)), ValueError, "height"),

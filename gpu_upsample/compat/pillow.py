@@ -53,11 +53,14 @@ _cached_means = cached(plan_means)
 
 # ---- images and arrays --------------------------------------------------------------------------------------
 _ALPHA = {"1": False, "P": False, "L": False, "I": False, "F": False, "I;16": False} | {
-    "RGB": False, "HSV": False, "YCbCr": False, "CMYK": False, "RGBX": False, "RGBa": False, "La": False,
+    "RGB": False, "HSV": False, "YCbCr": False, "CMYK": False, "RGBX": False, "RGBa": False, "La": False, "LAB": False,
     "LA": True, "RGBA": True,
 }  # fmt: skip
 """Pillow's mode -> whether its last channel is an alpha that the others are multiplied by."""
 
+
+_STORED = {"LAB": np.array([0, 128, 128], np.uint8)}
+"""Pillow's mode -> the bits in which the bytes that Pillow keeps, and filters, differ from those that it tells."""
 
 _LARGEST_BLOCK = 2**24
 """Pixels of a block of `reduce`, whose part of the mean has 24 bits behind the binary point."""
@@ -80,7 +83,10 @@ def _on_arrays(function: Callable[[Any, bool, bool], Any], image: Any, alpha: bo
             raise ValueError(f"image must not be empty, got size {image.size}")
         if alpha is not None:
             raise ValueError(f"alpha is for arrays; an image has its mode, here {image.mode!r}; got alpha={alpha!r}")
-        return _image(function(np.asarray(image), _ALPHA[image.mode], image.mode == "P"), image)
+        flipped = _STORED.get(image.mode)
+        array = np.asarray(image) if flipped is None else np.asarray(image) ^ flipped
+        result = function(array, _ALPHA[image.mode], image.mode == "P")
+        return _image(result if flipped is None else result ^ flipped, image)
     held = kind_of("image", image)
     _check(held.shape, held.dtype)
     either = held.dtype == "uint8" and held.shape[2:] in ((2,), (4,))
@@ -248,7 +254,7 @@ def resize(
     Parameters
     ----------
     image : PIL.Image.Image, or array of shape (H, W) or (H, W, C)
-        An image of mode 1, P, L, LA, RGB, RGBA, CMYK, YCbCr, HSV, I, F or I;16; or an array of bool, uint8, int32,
+        An image of mode 1, P, L, LA, RGB, RGBA, CMYK, YCbCr, HSV, LAB, I, F or I;16; or an array of bool, uint8, int32,
         float32 or uint16, the types of these modes, with any number of channels.
     size : sequence of 2 int
         New (width, height).
