@@ -165,6 +165,12 @@ def test_positional_arguments_are_keras(keras: Any) -> None:
             assert getattr(mine, name) == getattr(theirs, name)
 
 
+def test_the_layers_are_where_those_of_keras_are(keras: Any) -> None:
+    for name in set(ours.__all__) - {"layers"}:
+        assert getattr(ours.layers, name) is getattr(ours, name)
+        assert hasattr(keras.layers, name)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [

@@ -72,6 +72,11 @@ def test_the_call_does_what_the_plan_says(dtype: str, device: Any) -> None:
     assert repr(layer) == ("Upsample(size=[7, 6], mode=bilinear, align_corners=False, align_mode=1, data_format=NHWC)")
 
 
+def test_names_are_where_those_of_paddle_are() -> None:
+    assert paddle.nn.Upsample is paddle.Upsample
+    assert paddle.nn.functional.interpolate is paddle.interpolate
+
+
 def test_area_pools_the_spatial_axes_of_the_format() -> None:
     x = noise((1, 4, 6, 2), "float32")
     got = paddle.interpolate(x, [2, 3], mode="area", data_format="NHWC")

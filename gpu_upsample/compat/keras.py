@@ -1,4 +1,4 @@
-"""Keras' upsampling layers: ``from gpu_upsample.compat import keras; keras.UpSampling2D(2)``.
+"""Keras' upsampling layers: ``from gpu_upsample.compat import keras; keras.layers.UpSampling2D(2)``.
 
 The conventions are those of Keras 3.15 on its JAX backend. Results have the dtype of the input, while a Keras layer
 first converts floating-point inputs to its own dtype, usually float32. Arguments that name, initialise, regularise or
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod, sqrt
+from types import SimpleNamespace
 from typing import Any, ClassVar, SupportsIndex
 
 import numpy as np
@@ -27,7 +28,9 @@ from gpu_upsample.plan.steps import Output, Plan, plan_steps
 from gpu_upsample.plan.windows import integers, reach, three
 from gpu_upsample.typing import Array, Backend, DataFormat, Integers, Shape
 
-__all__ = ["Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "UpSampling1D", "UpSampling2D", "UpSampling3D"]
+__all__ = [
+    "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "UpSampling1D", "UpSampling2D", "UpSampling3D", "layers",
+]  # fmt: skip
 
 
 def _data_format(value: Any) -> str:
@@ -425,3 +428,14 @@ class Conv3DTranspose(_ConvTranspose):
         **options: Any,
     ) -> None:
         super().__init__(filters, kernel_size, strides, padding, output_padding, data_format, *others, **options)
+
+
+layers = SimpleNamespace(
+    Conv1DTranspose=Conv1DTranspose,
+    Conv2DTranspose=Conv2DTranspose,
+    Conv3DTranspose=Conv3DTranspose,
+    UpSampling1D=UpSampling1D,
+    UpSampling2D=UpSampling2D,
+    UpSampling3D=UpSampling3D,
+)
+"""Stands for the module ``keras.layers``."""

@@ -1,4 +1,4 @@
-"""Paddle's interpolation: ``from gpu_upsample.compat import paddle; paddle.interpolate(...)``.
+"""Paddle's interpolation: ``from gpu_upsample.compat import paddle; paddle.nn.functional.interpolate(...)``.
 
 The numerics are those of the CPU kernels of PaddlePaddle 3.3.1, which compute coordinates in float32. (Where their
 compiler fused two operations, they round a coordinate once instead of twice; this last digit is not reproduced.)
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Taps, pooling_taps
 from gpu_upsample.typing import Array, Backend, Integers, Numbers
 
-__all__ = ["Upsample", "interpolate"]
+__all__ = ["Upsample", "interpolate", "nn"]
 
 _single = np.float32
 
@@ -279,3 +280,7 @@ class Upsample:
             f"{type(self).__name__}({given}, mode={self.mode}, align_corners={self.align_corners}, "
             f"align_mode={self.align_mode}, data_format={self.data_format}{named})"
         )
+
+
+nn = SimpleNamespace(Upsample=Upsample, functional=SimpleNamespace(interpolate=interpolate))
+"""Stands for the module ``paddle.nn``."""
