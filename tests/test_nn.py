@@ -127,6 +127,44 @@ def test_parameters_may_be_given() -> None:
     assert layer.bias is None
 
 
+def test_parameters_may_be_lists_of_numbers() -> None:
+    x = noise((1, 2, 3, 3), "float32")
+    layer = gu.nn.ConvTranspose2d(2, 2, 2, bias=[1, 2], weight=[[[[1, 2]] * 2] * 2] * 2)
+    assert layer.weight.dtype == layer.bias.dtype == np.float32
+    weight = np.array([[[[1, 2]] * 2] * 2] * 2, np.float32)
+    np.testing.assert_array_equal(layer(x), gu.conv_transpose2d(x, weight, np.float32([1, 2])))
+    layer.bias = (3.0, 4.0)
+    assert layer.bias.dtype == np.float32
+    double = gu.nn.ConvTranspose2d(2, 2, 2, weight=noise((2, 2, 2, 2)), rng=0)
+    assert double.bias.dtype == np.float64
+    double(x.astype(np.float64))
+
+
+def test_parameters_may_be_those_of_torch() -> None:
+    theirs = torch.nn.ConvTranspose2d(2, 3, 2)
+    layer = gu.nn.ConvTranspose2d(2, 3, 2, weight=theirs.weight, bias=theirs.bias)
+    x = noise((1, 2, 3, 3), "float32")
+    np.testing.assert_allclose(layer(x), theirs(torch.from_numpy(x)).detach().numpy(), rtol=1e-5, atol=1e-6)
+    kept = layer.weight.copy()
+    with torch.no_grad():
+        theirs.weight.zero_()
+    np.testing.assert_array_equal(layer.weight, kept)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": int}, r"parameters \(dtype=.*\) must have one of the dtypes float16.*got int64"),
+        ({"bias": np.array([1, 2])}, "bias must have one of the dtypes float16.*got int64"),
+        ({"weight": np.ones((2, 2, 2, 2), np.uint8)}, "weight must have one of the dtypes float16.*got uint8"),
+        ({"bias": np.ones(2)}, "bias must have the dtype of weight, float32; got float64"),
+    ],
+)
+def test_parameters_that_no_call_could_use_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        gu.nn.ConvTranspose2d(2, 2, 2, **options)
+
+
 def test_parameters_change_by_assignment_alone() -> None:
     layer = gu.nn.ConvTranspose1d(1, 1, 2, rng=0)
     x = torch.ones((1, 3))

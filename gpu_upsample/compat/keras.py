@@ -244,7 +244,7 @@ class _ConvTranspose(Learned):
         rng: Any = None,
         dtype: DTypeLike = "float32",
     ) -> None:
-        super().__init__()
+        super().__init__(dtype)
         self.filters = as_integer("filters", filters)
         if self.filters < 1:
             raise ValueError(f"filters must be positive, got {filters}")
@@ -269,7 +269,6 @@ class _ConvTranspose(Learned):
         self.activation = activation
         self.use_bias = bool(use_bias)
         self._random = np.random.default_rng(rng)
-        self._dtype = dtype
 
     @property
     def built(self) -> bool:
@@ -292,7 +291,7 @@ class _ConvTranspose(Learned):
 
     @kernel.setter
     def kernel(self, value: Any) -> None:
-        array = np.asarray(value)
+        array = self._array("kernel", value)
         wanted = (*self.kernel_size, self.filters)
         if array.shape[:-1] != wanted or array.shape[-1:] == (0,):
             raise ValueError(f"kernel must have shape {(*wanted, 'channels')}, got {array.shape}")

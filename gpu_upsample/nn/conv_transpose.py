@@ -13,6 +13,7 @@ from gpu_upsample.arrays import kind_of
 from gpu_upsample.dispatch import load
 from gpu_upsample.plan.cache import plain
 from gpu_upsample.plan.conv_transpose import check_output_padding
+from gpu_upsample.plan.dtypes import check_floating
 from gpu_upsample.plan.shapes import as_integer
 from gpu_upsample.plan.windows import integers
 from gpu_upsample.typing import Array, Backend, Integers, Precision
@@ -24,7 +25,9 @@ class Learned:
     _weight: NDArray[Any] | None
     _bias: NDArray[Any] | None
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: DTypeLike) -> None:
+        self._dtype = np.dtype(dtype)
+        check_floating(f"parameters (dtype={dtype!r})", str(self._dtype))
         self._hold(weight=None, bias=None)
 
     def _hold(self, **parameters: NDArray[Any] | None) -> None:
@@ -42,12 +45,19 @@ class Learned:
         vars(self).update(state)
         self._hold(weight=self._weight, bias=self._bias)  # which neither a deep copy nor a pickle keeps read-only
 
-    @staticmethod
-    def _parameter(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-        array = np.array(value)
+    def _array(self, name: str, value: Any) -> NDArray[Any]:
+        """Return what the convolution can multiply by: an array as it is, numbers in the dtype of the layer."""
+        given = value.detach() if hasattr(value, "detach") else value
+        array = np.asarray(given) if hasattr(given, "dtype") else np.asarray(given, self._dtype)
+        check_floating(name, str(array.dtype.newbyteorder("=")))
+        return array
+
+    def _parameter(self, name: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return a copy of the values of a parameter."""
+        array = self._array(name, value)
         if array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-        return array
+        return array.copy()
 
     def _parameters(self, x: Any) -> tuple[Any, Any]:
         """Return weight and bias as arrays of the kind of `x` and where it lies."""
@@ -101,14 +111,16 @@ class _ConvTranspose(Learned):
         self.output_padding = integers("output_padding", plain(output_padding), self.rank, least=0)
         self.dilation = integers("dilation", plain(dilation), self.rank, least=1)
         check_output_padding(self.output_padding, self.stride, self.dilation)
-        super().__init__()
+        super().__init__(dtype)
         rng, shape = np.random.default_rng(rng), self._weight_shape
         bound = 1 / sqrt(prod(shape[1:]))
         self.weight = rng.uniform(-bound, bound, shape).astype(dtype) if weight is None else weight
         if isinstance(bias, bool | np.bool_):
-            self.bias = rng.uniform(-bound, bound, self.out_channels).astype(dtype) if bias else None
+            self.bias = rng.uniform(-bound, bound, self.out_channels).astype(self._dtype) if bias else None
         else:
             self.bias = bias
+        if self.bias is not None and self.bias.dtype != self._dtype:
+            raise TypeError(f"bias must have the dtype of weight, {self._dtype}; got {self.bias.dtype}")
 
     @property
     def _weight_shape(self) -> tuple[int, ...]:
@@ -121,7 +133,9 @@ class _ConvTranspose(Learned):
 
     @weight.setter
     def weight(self, value: Any) -> None:
-        self._hold(weight=self._parameter("weight", value, self._weight_shape))
+        array = self._parameter("weight", value, self._weight_shape)
+        self._hold(weight=array)
+        self._dtype = array.dtype
 
     @property
     def bias(self) -> Any:
@@ -212,12 +226,13 @@ class ConvTranspose2d(_ConvTranspose):
     bias : bool or array
         Whether there is a bias, or the bias itself, shape (out_channels,).
     weight : array, optional
-        The weight, shape (in_channels, out_channels / groups, *kernel_size).
+        The weight, shape (in_channels, out_channels / groups, *kernel_size); float16, bfloat16, float32, float64 or
+        complex, like the bias. Either may be a list of numbers.
     rng : numpy.random.Generator or seed, optional
         Draws the parameters that are not given, uniformly between ±1 / sqrt(fan), as torch does. The fan is
         out_channels / groups times the number of taps.
     dtype : dtype
-        The dtype of the parameters that are not given.
+        The dtype of a weight that is not given, or given as a list. A bias that is no array gets that of the weight.
 
     Attributes
     ----------
