@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,30 @@ def test_positional_arguments_are_keras(keras: Any) -> None:
             assert getattr(mine, name) == getattr(theirs, name)
 
 
+def test_layers_have_names() -> None:
+    for rank in (1, 2, 3):
+        assert getattr(ours, f"UpSampling{rank}D")(2, name="up").name == "up"
+        assert getattr(ours, f"Conv{rank}DTranspose")(2, 3, name="deconv").name == "deconv"
+        assert getattr(ours, f"Conv{rank}DTranspose")(2, 3).name is None
+
+
+@pytest.mark.parametrize("name", [None, "linear", "relu", "sigmoid", "tanh"])
+def test_activations_by_name(name: str | None, keras: Any) -> None:
+    kernel = np.ones((1, 1, 1, 1), np.float32)
+    layer = ours.Conv2DTranspose(1, 1, activation=name, use_bias=False)
+    layer.kernel = kernel
+    y = np.float32([-np.inf, -200, -3, -0.5, -0.0, 0, 1e-9, 0.5, 3, 200, np.inf, np.nan])
+    x = y.reshape(1, 1, -1, 1)
+    expected = np.asarray(keras.activations.get(name)(x))
+    got = pickle.loads(pickle.dumps(layer))(x)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-30)
+    torch = pytest.importorskip("torch")
+    result = layer(torch.from_numpy(x))
+    assert isinstance(result, torch.Tensor)
+    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-6, atol=1e-30)
+
+
 def test_the_layers_are_where_those_of_keras_are(keras: Any) -> None:
     for name in set(ours.__all__) - {"layers"}:
         assert getattr(ours.layers, name) is getattr(ours, name)
@@ -186,7 +211,19 @@ def test_the_layers_are_where_those_of_keras_are(keras: Any) -> None:
         (lambda: ours.Conv2DTranspose(1, 3, padding="causal"), ValueError, "padding must be one of 'valid', 'same'"),
         (lambda: ours.Conv2DTranspose(1, 3, 2, output_padding=2), ValueError, "output_padding must be smaller"),
         (lambda: ours.Conv2DTranspose(1, 3, 2, dilation_rate=2), ValueError, "must not both be above 1"),
-        (lambda: ours.Conv2DTranspose(1, 3, activation="relu"), TypeError, "activation must be a function"),
+        (
+            lambda: ours.Conv2DTranspose(1, 3, activation="selu"),
+            ValueError,
+            "activation must be one of 'linear', 'relu', 'sigmoid', 'tanh', a function.*got 'selu'",
+        ),
+        (lambda: ours.Conv2DTranspose(1, 3, activation=3), TypeError, "activation must be .*got 3"),
+        (
+            lambda: ours.Conv3DTranspose(1, 3, kernel_initializer="zeros"),
+            TypeError,
+            "^Conv3DTranspose takes no argument 'kernel_initializer'",
+        ),
+        (lambda: ours.UpSampling2D(2, trainable=True), TypeError, "^UpSampling2D.*'trainable'"),
+        (lambda: ours.UpSampling3D(2, trainable=True), TypeError, "^UpSampling3D.*'trainable'"),
         (lambda: ours.Conv2DTranspose(1, 3).set_weights([1]), ValueError, "kernel and bias"),
         (lambda: ours.Conv2DTranspose(1, 1, use_bias=False).set_weights([np.ones((1, 1))]), ValueError, "kernel must"),
         (lambda: setattr(ours.Conv1DTranspose(1, 1, use_bias=False), "bias", [1]), ValueError, "bias must not be set"),

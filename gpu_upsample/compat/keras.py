@@ -1,12 +1,13 @@
 """Keras' upsampling layers: ``from gpu_upsample.compat import keras; keras.layers.UpSampling2D(2)``.
 
 The conventions are those of Keras 3.15 on its JAX backend. Results have the dtype of the input, while a Keras layer
-first converts floating-point inputs to its own dtype, usually float32. Arguments that name, initialise, regularise or
-constrain a layer are not taken, and `activation` is a function, not its name.
+first converts floating-point inputs to its own dtype, usually float32. Arguments that initialise, regularise or
+constrain a layer are not taken.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod, sqrt
@@ -73,6 +74,7 @@ class _UpSampling:
     size: Any = 2
     data_format: DataFormat | None = None
     interpolation: str = field(default="nearest", repr=False)
+    name: str | None = field(default=None, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", integers("size", plain(self.size), self.rank, least=1))
@@ -98,6 +100,8 @@ class UpSampling1D(_UpSampling):
     ----------
     size : int
         Number of repetitions.
+    name : str, optional
+        Kept as an attribute.
 
     Examples
     --------
@@ -107,8 +111,8 @@ class UpSampling1D(_UpSampling):
 
     rank = 1
 
-    def __init__(self, size: SupportsIndex = 2) -> None:
-        super().__init__(as_integer("size", plain(size)))
+    def __init__(self, size: SupportsIndex = 2, *, name: str | None = None) -> None:
+        super().__init__(as_integer("size", plain(size)), name=name)
 
     def __repr__(self) -> str:
         return f"UpSampling1D(size={self.size[0]})"
@@ -128,6 +132,8 @@ class UpSampling2D(_UpSampling):
         ``"nearest"`` repeats pixels; ``"bilinear"``, ``"bicubic"`` (coefficient -0.5), ``"lanczos3"`` and
         ``"lanczos5"`` are the methods of `gpu_upsample.compat.jax.image.resize`. Results of integer dtypes are rounded
         to nearest, ties to even, and saturate.
+    name : str, optional
+        Kept as an attribute.
 
     Examples
     --------
@@ -156,6 +162,8 @@ class UpSampling3D(_UpSampling):
         The factors of the three spatial axes.
     data_format : {"channels_last", "channels_first"}, optional
         Where the channel axis is; ``"channels_last"`` by default.
+    name : str, optional
+        Kept as an attribute.
 
     Examples
     --------
@@ -165,8 +173,8 @@ class UpSampling3D(_UpSampling):
 
     rank = 3
 
-    def __init__(self, size: Integers = 2, data_format: DataFormat | None = None) -> None:
-        super().__init__(size, data_format)
+    def __init__(self, size: Integers = 2, data_format: DataFormat | None = None, *, name: str | None = None) -> None:
+        super().__init__(size, data_format, name=name)
 
 
 # ---- ConvTranspose ------------------------------------------------------------------------------------------
@@ -224,6 +232,47 @@ def _plan_conv_transpose(
 _cached_conv_transpose = cached(_plan_conv_transpose, inputs=3)
 
 
+def _functions_for(y: Any) -> Any:
+    """Return the module with the functions of the library that an array comes from."""
+    if hasattr(y, "__array_namespace__"):
+        return y.__array_namespace__()
+    return sys.modules[type(y).__module__.partition(".")[0]]
+
+
+def _relu(y: Any) -> Any:
+    library = _functions_for(y)
+    return library.where(y < 0, library.zeros_like(y), y)
+
+
+def _sigmoid(y: Any) -> Any:
+    with np.errstate(over="ignore"):
+        return 1 / (1 + _functions_for(y).exp(-y))
+
+
+def _tanh(y: Any) -> Any:
+    return _functions_for(y).tanh(y)
+
+
+_ACTIVATIONS: dict[str, Callable[[Any], Any] | None] = {
+    "linear": None,
+    "relu": _relu,
+    "sigmoid": _sigmoid,
+    "tanh": _tanh,
+}
+"""Name -> the function of an array."""
+
+
+def _activation(value: Any) -> Callable[[Any], Any] | None:
+    """Return the function that an activation names, or is; None for that which changes nothing."""
+    if value is None or callable(value):
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, str) and value in _ACTIVATIONS:
+        return _ACTIVATIONS[value]
+    listed = ", ".join(map(repr, _ACTIVATIONS))
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(f"activation must be one of {listed}, a function of an array, or None; got {value!r}")
+
+
 class _ConvTranspose(Learned):
     """Transposed convolution with Keras' arguments, in any rank."""
 
@@ -238,13 +287,21 @@ class _ConvTranspose(Learned):
         output_padding: Integers | None = None,
         data_format: DataFormat | None = None,
         dilation_rate: Integers = 1,
-        activation: Callable[[Any], Any] | None = None,
+        activation: str | Callable[[Any], Any] | None = None,
         use_bias: bool = True,
         *,
+        name: str | None = None,
         rng: Any = None,
         dtype: DTypeLike = "float32",
+        **others: Any,
     ) -> None:
+        if others:
+            raise TypeError(
+                f"{type(self).__name__} takes no argument {next(iter(others))!r}: those that initialise, regularise or "
+                "constrain a layer are not there; assign kernel and bias"
+            )
         super().__init__(dtype)
+        self.name = name
         self.filters = as_integer("filters", filters)
         if self.filters < 1:
             raise ValueError(f"filters must be positive, got {filters}")
@@ -256,17 +313,15 @@ class _ConvTranspose(Learned):
                 f"strides and dilation_rate must not both be above 1; got strides={strides!r}, "
                 f"dilation_rate={dilation_rate!r}"
             )
-        name = padding.lower() if isinstance(padding, str) else padding
-        self.padding = as_choice("padding", name, ("valid", "same"))
+        lower = padding.lower() if isinstance(padding, str) else padding
+        self.padding = as_choice("padding", lower, ("valid", "same"))
         self.output_padding = (
             None if output_padding is None else integers("output_padding", plain(output_padding), self.rank, least=0)
         )
         if any(extra >= s for extra, s in zip(self.output_padding or (), self.strides, strict=False)):
             raise ValueError(f"output_padding must be smaller than strides={self.strides}; got {output_padding!r}")
         self.data_format = _data_format(data_format)
-        if activation is not None and not callable(activation):
-            raise TypeError(f"activation must be a function of an array, or None; got {activation!r}")
-        self.activation = activation
+        self.activation = _activation(activation)
         self.use_bias = bool(use_bias)
         self._random = np.random.default_rng(rng)
 
@@ -376,10 +431,12 @@ class Conv2DTranspose(_ConvTranspose):
         output_padding`` with ``"same"``. Must be less than the strides.
     data_format : {"channels_last", "channels_first"}, optional
         Where the channel axis is; ``"channels_last"`` by default.
-    activation : callable, optional
-        Applied to the result.
+    activation : str or callable, optional
+        A function that is applied to the result, or ``"linear"``, ``"relu"``, ``"sigmoid"`` or ``"tanh"``.
     use_bias : bool
         Whether there is a bias.
+    name : str, optional
+        Kept as an attribute.
     rng : numpy.random.Generator or seed, optional
         Draws the kernel when the layer is built, as ``glorot_uniform`` does.
     dtype : dtype
