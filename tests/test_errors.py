@@ -12,6 +12,7 @@ import pytest
 
 import gpu_upsample as gu
 from gpu_upsample import dispatch
+from gpu_upsample.plan import shapes
 
 IMAGE = np.zeros((1, 2, 4, 6))
 NAN, INFINITY = float("nan"), float("inf")
@@ -241,6 +242,90 @@ def test_an_unknown_name_is_answered_with_the_nearest(call: Any, arguments: dict
 def test_a_name_like_no_other_is_not_taken_for_one() -> None:
     with pytest.raises(ValueError, match=r"got 'foo'$"):
         gu.interpolate(IMAGE, 3, mode="foo")
+
+
+# ---- results that no machine holds -----------------------------------------------------------------------------
+SMALL = np.zeros((1, 1, 3, 4), np.float32)
+FLAT = np.zeros((3, 4), np.float32)
+LONG = 2**26
+
+HUGE_RESULTS: dict[str, tuple[Any, str]] = {
+    "interpolate": (lambda: gu.interpolate(SMALL, (LONG, LONG)), f"(1, 1, {LONG}, {LONG})"),
+    "longer": (lambda: gu.interpolate(SMALL, size=(2**30, 2**30)), f"(1, 1, {2**30}, {2**30})"),
+    "scale": (lambda: gu.interpolate(SMALL, scale_factor=2**28, mode="bicubic"), f"(1, 1, {3 * 2**28}, {2**30})"),
+    "empty": (lambda: gu.interpolate(SMALL[:0], (LONG, LONG)), f"(0, 1, {LONG}, {LONG})"),
+    "interpolate_backward": (lambda: gu.interpolate_backward(SMALL, (1, 1, LONG, LONG), (3, 4)), "float32"),
+    "resize": (
+        lambda: gu.resize(FLAT.astype("c16"), (LONG, LONG), method="area"),
+        f"({LONG}, {LONG}) and dtype complex",
+    ),
+    "resize_backward": (lambda: gu.resize_backward(FLAT, (LONG, LONG), (3, 4)), f"({LONG}, {LONG})"),
+    "max_unpool": (lambda: gu.max_unpool2d(SMALL, SMALL.astype(int), LONG), f"(1, 1, {3 * LONG}, {4 * LONG})"),
+    "max_pool_backward": (
+        lambda: gu.max_pool2d_backward(SMALL, SMALL.astype(int), (1, 1, LONG, LONG), 2**24),
+        f"(1, 1, {LONG}, {LONG})",
+    ),
+    "conv_transpose": (
+        lambda: gu.conv_transpose2d(SMALL, np.ones((1, 1, 2, 2), np.float32), stride=LONG),
+        f"(1, 1, {2 * LONG + 2}, {3 * LONG + 2})",
+    ),
+    "fold": (lambda: gu.fold(np.zeros((1, 1, 1), np.float32), LONG, 1, stride=LONG), f"(1, 1, {LONG}, {LONG})"),
+    "unfold": (lambda: gu.unfold(SMALL, 1, padding=2**25), f"(1, 1, {(2**26 + 3) * (2**26 + 4)})"),
+    "jax": (lambda: gu.compat.jax.image.resize(FLAT, (LONG, LONG), "linear"), f"({LONG}, {LONG})"),
+    "translate": (
+        lambda: gu.compat.jax.image.scale_and_translate(FLAT, (LONG, LONG), (0, 1), (2.0, 2.0), (0.0, 0.0), "linear"),
+        f"({LONG}, {LONG})",
+    ),
+    "keras": (
+        lambda: gu.compat.keras.UpSampling2D(LONG, interpolation="bilinear")(SMALL),
+        f"(1, {LONG}, {3 * LONG}, 4)",
+    ),
+    "keras convolution": (lambda: gu.compat.keras.Conv2DTranspose(1, 1, LONG)(SMALL[0, ..., None]), "float32"),
+    "onnx": (lambda: gu.compat.onnx.resize(FLAT, sizes=(LONG, LONG)), f"({LONG}, {LONG})"),
+    "opencv": (lambda: gu.compat.opencv.resize(FLAT, (LONG, LONG)), f"({LONG}, {LONG})"),
+    "paddle": (lambda: gu.compat.paddle.interpolate(SMALL, (LONG, LONG), mode="bilinear"), f"(1, 1, {LONG}, {LONG})"),
+    "pillow": (lambda: gu.compat.pillow.resize(FLAT, (LONG, LONG)), f"({LONG}, {LONG})"),
+    "tensorflow": (lambda: gu.compat.tensorflow.image.resize(SMALL, (LONG, LONG)), f"(1, {LONG}, {LONG}, 4)"),
+    "torch_uint8": (
+        lambda: gu.compat.torch_uint8.interpolate(SMALL.astype(np.uint8), (LONG, LONG), mode="bilinear"),
+        f"(1, 1, {LONG}, {LONG}) and dtype uint8 would have {LONG**2} bytes",
+    ),
+    "onnx unpooling": (
+        lambda: gu.compat.onnx.max_unpool(SMALL, SMALL.astype(int), kernel_shape=(1, 1), strides=(LONG, LONG)),
+        "float32",
+    ),
+    "onnx convolution": (
+        lambda: gu.compat.onnx.conv_transpose(SMALL, np.ones((1, 1, 2, 2), np.float32), strides=(LONG, LONG)),
+        "float32",
+    ),
+    "col2im": (
+        lambda: gu.compat.onnx.col2im(np.zeros((1, 1, 1), np.float32), (LONG, LONG), (1, 1), strides=(LONG, LONG)),
+        f"(1, 1, {LONG}, {LONG})",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "told"), HUGE_RESULTS.values(), ids=HUGE_RESULTS)
+def test_a_result_that_no_machine_holds_is_refused_before_tables_are_made(
+    call: Any, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arange = np.arange
+
+    def short(*arguments: Any, **options: Any) -> Any:
+        assert max(abs(number) for number in arguments) <= 2**20, "a table as long as an axis"
+        return arange(*arguments, **options)
+
+    monkeypatch.setattr(np, "arange", short)
+    with pytest.raises(ValueError, match=r"would have .* bytes; a process can address 140737488355328") as caught:
+        call()
+    assert told in str(caught.value)
+
+
+def test_the_largest_result_that_a_machine_may_hold() -> None:
+    shapes.check_addressable((2**23, 2**22), "float32")
+    shapes.check_addressable((2**23, 2**24), "uint8")
+    with pytest.raises(ValueError, match="bytes"):
+        shapes.check_addressable((2**23, 2**22 + 1), "float32")
 
 
 # ---- out -------------------------------------------------------------------------------------------------------

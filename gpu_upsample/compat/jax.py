@@ -24,7 +24,7 @@ from gpu_upsample.compat.spans import LANCZOS, Reals, plan_floats, span_taps, wi
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_number, as_shape, normalized_axes
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_number, as_shape, check_addressable, normalized_axes
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Taps, offsets
 from gpu_upsample.typing import Backend, Integers, Numbers, Shape
@@ -218,6 +218,7 @@ def _plan_resize(shape_in: tuple[int, ...], dtype: str, shape: Any, method: Any,
     """Plan `resize`."""
     kind, shape_out = _method(method), _shape_out(shape_in, shape)
     result = _floats(dtype)
+    check_addressable(shape_out, dtype if kind is ResizeMethod.NEAREST else result)
     maps = resize_maps(shape_in, shape_out, kind, bool(antialias), _real(result))
     if kind is ResizeMethod.NEAREST:
         return plan_steps(shape_in, dtype, maps)
@@ -243,6 +244,7 @@ def _plan_scale_and_translate(
     if others:
         raise ValueError(f"shape may differ from that of image, {shape_in}, in spatial_dims={axes} only; got {shape!r}")
     result = _floats(dtype)
+    check_addressable(shape_out, result)
     real = _real(result)
     warps = {}
     numbers = (_numbers("scale", scale, len(axes)), _numbers("translation", translation, len(axes)))

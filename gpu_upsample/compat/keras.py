@@ -24,7 +24,7 @@ from gpu_upsample.nn.conv_transpose import Learned
 from gpu_upsample.plan.cache import cached, plain
 from gpu_upsample.plan.conv_transpose import conv_transpose_step
 from gpu_upsample.plan.dtypes import scalars
-from gpu_upsample.plan.shapes import LONGEST_AXIS, SPATIAL, as_choice, as_integer
+from gpu_upsample.plan.shapes import LONGEST_AXIS, SPATIAL, as_choice, as_integer, check_addressable
 from gpu_upsample.plan.steps import Output, Plan, plan_steps
 from gpu_upsample.plan.windows import integers, reach, three
 from gpu_upsample.typing import Array, Backend, DataFormat, Integers, Shape
@@ -60,6 +60,7 @@ def _plan_filter(shape: tuple[int, ...], dtype: str, shape_out: tuple[int, ...],
     scalars(dtype)
     if 0 in shape[1:] and shape != shape_out:
         raise ValueError(f"x must not be empty, but for the batch; got shape {shape}")
+    check_addressable(shape_out, dtype)
     return plan_steps(shape, dtype, jax.resize_maps(shape, shape_out, _FILTERS[interpolation], antialias=False))
 
 
@@ -219,13 +220,14 @@ def _plan_conv_transpose(
             f"padding={padding!r}, output_padding={output_padding} and x of shape {shape} give spatial sizes {size}; "
             f"each must lie between 1 and {LONGEST_AXIS}"
         )
+    shape_out = list(whole.shape)
+    shape_out[where] = size
+    check_addressable(shape_out, dtype)
     geometry = (three(stride, 1), three(cut, 0), three(dilation, 1))
     first, second, third = (
         reach(*axis) for axis in zip(step.size_in, three(size, 1), step.kernel, *geometry, strict=True)
     )
     step = replace(step, size_out=three(size, 1), padding=cut[-1], axes=(first, second, third))
-    shape_out = list(whole.shape)
-    shape_out[where] = size
     return Plan((Output(tuple(shape_out), dtype),), (step,))
 
 

@@ -17,7 +17,7 @@ from gpu_upsample.plan.conv_transpose import make_step
 from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars, words
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, check_index_dtype
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, fold_axes
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer, check_addressable
 from gpu_upsample.plan.steps import Output, Plan
 from gpu_upsample.plan.windows import integers, reach, three
 
@@ -192,6 +192,7 @@ def plan_onnx_max_unpool(
         if shape_out[:2] != shape[:2]:
             raise ValueError(f"output_shape must begin with the N and C of X, {shape[:2]}; got {output_shape!r}")
     _check_lengths("the result", shape_out[2:])
+    check_addressable(shape_out, dtype)
     step = UnpoolStep(shape, 1, prod(shape), prod(shape_out), storage, parts, False)
     return Plan((Output(shape_out, dtype),), (step,))
 
@@ -253,6 +254,7 @@ def plan_onnx_conv_transpose(
         share = SHARES.get(auto_pad, SHARES["SAME_LOWER"])
         begin = tuple(share(m - asked) for m, asked in zip(whole, size_out, strict=True))
     _check_lengths("the result", size_out)
+    check_addressable((shape[0], n_out, *size_out), dtype)
     step = make_step(
         batch=shape[0],
         groups=group,
@@ -369,6 +371,7 @@ def plan_onnx_col2im(
             f"input must have a multiple of {prod(block)} rows, the product of block_shape, and {prod(count)} blocks "
             f"({' x '.join(map(str, count))}); got shape {shape}"
         )
+    check_addressable((shape[0], shape[1] // prod(block), *image), dtype)
     tables = [
         reach(m, n, k, s, e[0], d) for m, n, k, s, e, d in zip(count, image, block, stride, ends, dilation, strict=True)
     ]

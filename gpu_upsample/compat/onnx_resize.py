@@ -237,6 +237,7 @@ def plan_onnx_resize(
     else:
         raise ValueError("one of scales and sizes must be given; got neither")
     _check_lengths(geometry, asked)
+    shapes.check_addressable(shape, dtype, {a: axis.n_out for a, axis in zip(chosen, geometry, strict=True)})
     fill = _extrapolated(extrapolation_value, dtype) if how.coordinates == CROP else 0.0
     lines = {a: _line(g, how, r) for a, g, r in zip(chosen, geometry, rois, strict=True) if not _stays(g, r)}
     sampled = plan_steps(shape, dtype, {a: line.mapping for a, line in lines.items()}, fill)

@@ -17,7 +17,7 @@ import numpy as np
 from gpu_upsample.compat import opencv_axes as axes
 from gpu_upsample.compat.opencv_axes import Axis, Windows
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE, scalars
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, as_number
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, as_number, check_addressable
 from gpu_upsample.plan.steps import FilterStep, Index, Output, Plan, SelectStep, Sums, plan_steps
 from gpu_upsample.plan.taps import Taps, selected_taps
 
@@ -237,6 +237,7 @@ def plan_resize(shape: tuple[int, ...], dtype: str, dsize: Any, fx: Any, fy: Any
     image: Shape = (shape[0], shape[1], prod(shape[2:]))
     # An only channel is not an axis of the result.
     result = Output((given[0].n_out, given[1].n_out, *(n for n in shape[2:] if n > 1)), dtype)
+    check_addressable(result.shape, dtype)
     if all(axis.n_in == axis.n_out for axis in given):
         copy = SelectStep((1, shape[0], 1, prod(shape[1:]) * parts), np.arange(shape[0]), None, storage)
         return Plan((result,), () if result.shape == shape else (copy,))

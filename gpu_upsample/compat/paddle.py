@@ -19,7 +19,7 @@ from gpu_upsample.compat.spans import window_taps
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.filters import keys_cubic
-from gpu_upsample.plan.shapes import as_choice, nearest_names, output_sizes
+from gpu_upsample.plan.shapes import as_choice, check_addressable, nearest_names, output_sizes
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Taps, pooling_taps
 from gpu_upsample.typing import Array, Backend, Integers, Numbers
@@ -150,6 +150,7 @@ def _plan_interpolate(
         raise ValueError("recompute_scale_factor=True needs scale_factor, not size")
     n_in = tuple(shape[axis] for axis in axes)
     sizes, scales = output_sizes(n_in, size, scale_factor, "scale_factor")
+    check_addressable(shape, dtype, dict(zip(axes, sizes, strict=True)))
     if recompute_scale_factor:
         scales = (None,) * len(axes)
     maps = {

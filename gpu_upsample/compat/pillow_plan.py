@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE
 from gpu_upsample.plan.filters import Filter
+from gpu_upsample.plan.shapes import check_addressable
 from gpu_upsample.plan.steps import FilterStep, Index, Output, Plan, SelectStep, Sums, plan_steps
 from gpu_upsample.plan.taps import Floats, Ints, Taps, offsets
 
@@ -177,6 +178,7 @@ def plan_resize(shape: tuple[int, ...], dtype: str, size: Size, resample: int, b
     >>> plan.outputs[0].shape, len(plan.steps)
     ((4, 3, 3), 1)
     """
+    check_addressable(shape, dtype, {0: size[1], 1: size[0]})
     left, upper, right, lower = map(np.float32, box)
     # Per axis of the array: its length, the edges of the box, and the new length.
     axes = {0: (shape[0], (upper, lower), size[1]), 1: (shape[1], (left, right), size[0])}

@@ -19,7 +19,7 @@ from gpu_upsample.compat.spans import LANCZOS, plan_floats, span_taps, window_ta
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer, check_addressable
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Taps, offsets
 from gpu_upsample.typing import Backend, Shape
@@ -166,6 +166,7 @@ def _plan_resize(
         n_out = _fitting(n_out, n_in)
     if not 1 <= min(n_out) <= max(n_out) <= LONGEST_AXIS:
         raise ValueError(f"size={size!r} gives {n_out} for images of {n_in}; both must be from 1 to {LONGEST_AXIS}")
+    check_addressable(shape, dtype if method == "nearest" else "float32", {rows: n_out[0], columns: n_out[1]})
     axes = {rows: (n_in[0], n_out[0]), columns: (n_in[1], n_out[1])}
     if method == "nearest":
         return plan_steps(shape, dtype, {axis: _nearest(*lengths) for axis, lengths in axes.items()})

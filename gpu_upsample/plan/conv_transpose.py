@@ -242,6 +242,7 @@ def conv_transpose_step(
         raise ValueError(f"padding={padding!r} leaves nothing: the output would have spatial sizes {size_out}")
     n_out = weight_shape[1] * groups
     shape_out = (*batch, *size_out, n_out) if last else (*batch, n_out, *size_out)
+    shapes.check_addressable(shape_out, dtype)
     step = make_step(
         batch=prod(batch),
         groups=groups,

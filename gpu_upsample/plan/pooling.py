@@ -13,7 +13,7 @@ import numpy as np
 
 from gpu_upsample.plan.cache import has_items
 from gpu_upsample.plan.dtypes import PARTS, Storage, scalars
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_flag
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_flag, check_addressable
 from gpu_upsample.plan.steps import Output, Plan
 from gpu_upsample.plan.windows import Triple, count_windows, integers, three
 
@@ -258,6 +258,7 @@ def plan_max_unpool(
     axes = zip(size, kernel, strides, paddings, strict=True)
     default = tuple((n - 1) * s + k - 2 * p for n, k, s, p in axes)
     size_out = _unpooled_size(shape, default, strides, output_size)
+    check_addressable((*shape[:-rank], *size_out), dtype)
     planes = prod(shape[:-rank])
     tile = size_out == tuple(n * k for n, k in zip(size, kernel, strict=True)) and strides == kernel
     windows = (three(size, 1), three(kernel, 1)) if tile and not any(paddings) else None

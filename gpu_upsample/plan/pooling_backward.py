@@ -18,7 +18,7 @@ from gpu_upsample.plan.pooling import (
     named_index,
     plan_max_pool,
 )
-from gpu_upsample.plan.shapes import as_flag, as_shape
+from gpu_upsample.plan.shapes import as_flag, as_shape, check_addressable
 from gpu_upsample.plan.steps import Output, Plan
 from gpu_upsample.plan.windows import Ints, reach
 
@@ -103,7 +103,7 @@ def window_error(step: PoolBackwardStep, indices: NDArray[Any]) -> ValueError:
     )
 
 
-def _checked_size(operator: str, rank: int, value: Any) -> tuple[int, ...]:
+def _checked_size(operator: str, rank: int, value: Any, dtype: str) -> tuple[int, ...]:
     """Return the shape of a batch or of one unbatched array."""
     size = as_shape("input_size", value)
     if len(size) not in (rank + 1, rank + 2):
@@ -113,6 +113,7 @@ def _checked_size(operator: str, rank: int, value: Any) -> tuple[int, ...]:
         )
     if 0 in size[-rank:]:
         raise ValueError(f"a spatial axis must not be empty; got input_size={value!r}")
+    check_addressable(size, dtype)
     return size
 
 
@@ -147,7 +148,7 @@ def plan_max_pool_backward(
     if dtype not in _REAL:
         raise TypeError(f"grad_output must have one of the dtypes {', '.join(_REAL)}; got {dtype}")
     check_index_dtype(indices_dtype)
-    size = _checked_size("max_pool", rank, input_size)
+    size = _checked_size("max_pool", rank, input_size, dtype)
     checked = as_flag("validate", validate)
     forward = plan_max_pool(size, dtype, rank, kernel_size, stride, padding, dilation, ceil_mode, True)
     pooled = forward.outputs[0].shape
@@ -177,7 +178,7 @@ def plan_max_unpool_backward(
     check_floating("grad_output", dtype)
     storage, parts = scalars(dtype)
     check_index_dtype(indices_dtype)
-    size = _checked_size("max_unpool", rank, input_size)
+    size = _checked_size("max_unpool", rank, input_size, dtype)
     checked = as_flag("validate", validate)
     if indices_shape != size:
         raise ValueError(f"indices must have the shape of x, input_size {size}; got {indices_shape}")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.plan.dtypes import Storage, scalars, words
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, check_addressable
 from gpu_upsample.plan.steps import Index, Output, Plan
 from gpu_upsample.plan.windows import Ints, Reach, count_windows, integers, reach
 
@@ -271,9 +271,10 @@ def plan_unfold(
     before, spatial = shape[:-rank], shape[-rank:]
     _check_lengths("x", spatial)
     w = _windows(spatial, **given)
+    after = (*before[:-1], before[-1] * prod(w.kernel), prod(w.count))
+    check_addressable(after, dtype)
     rows, shift = unfolded_rows(w)
     step = UnfoldStep(prod(before), prod(spatial[:-1]), spatial[-1], rows, shift, w.count[-1], w.stride[-1], *word)
-    after = (*before[:-1], before[-1] * prod(w.kernel), prod(w.count))
     return Plan((Output(after, dtype),), (step,))
 
 
@@ -333,6 +334,8 @@ def plan_fold(
             f"output_size={output_size!r}; got shape {shape}"
         )
     channels = rows // prod(w.kernel)
+    shape_out = (*shape[:-2], channels, *spatial)
+    check_addressable(shape_out, dtype)
     axes = map(reach, w.count, w.n, w.kernel, w.stride, w.padding, w.dilation)
     step = FoldStep(prod(shape[:-2]), channels, fold_axes(list(axes)), storage, storage, parts)
-    return Plan((Output((*shape[:-2], channels, *spatial), dtype),), (step,))
+    return Plan((Output(shape_out, dtype),), (step,))

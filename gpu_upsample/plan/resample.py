@@ -169,6 +169,7 @@ def interpolation_flags(
 def _interpolate_maps(
     name: str,
     shape: tuple[int, ...],
+    dtype: str,
     size: Any,
     scale_factor: Any,
     mode: Any,
@@ -177,7 +178,7 @@ def _interpolate_maps(
     antialias: Any,
     data_format: Any,
 ) -> Maps:
-    """Return the maps of `interpolate` for an array `name` of that shape; the other arguments are its own."""
+    """Return the maps of `interpolate` for an array `name` of that shape and dtype; the others are its arguments."""
     aligned, recomputed, widened = interpolation_flags(
         size, mode, align_corners, recompute_scale_factor, antialias, data_format
     )
@@ -196,6 +197,8 @@ def _interpolate_maps(
         )
     n_in = tuple(shape[a] for a in axes)
     sizes, scales = shapes.output_sizes(n_in, size, scale_factor, "scale_factor")
+    shapes.check_addressable(shape, dtype)
+    shapes.check_addressable(shape, dtype, dict(zip(axes, sizes, strict=True)))
     if recomputed:
         scales = (None,) * len(axes)
     how = _sampling(mode, aligned, widened)
@@ -205,19 +208,20 @@ def _interpolate_maps(
 def plan_interpolate(shape: tuple[int, ...], dtype: str, *arguments: Any) -> Plan:
     """Plan `interpolate`; the arguments are its own."""
     scalars(dtype)
-    return plan_steps(shape, dtype, _interpolate_maps("x", shape, *arguments))
+    return plan_steps(shape, dtype, _interpolate_maps("x", shape, dtype, *arguments))
 
 
 def plan_interpolate_backward(shape: tuple[int, ...], dtype: str, input_size: Any, *arguments: Any) -> Plan:
     """Plan `interpolate_backward` for a gradient of that shape; the other arguments are its own."""
     size = shapes.as_shape("input_size", input_size)
-    return _plan_backward(shape, dtype, size, _interpolate_maps("input_size", size, *arguments))
+    return _plan_backward(shape, dtype, size, _interpolate_maps("input_size", size, dtype, *arguments))
 
 
 # ---- resize -------------------------------------------------------------------------------------------------
 def _resize_maps(
     name: str,
     shape: tuple[int, ...],
+    dtype: str,
     border: Any,
     size: Any,
     scale: Any,
@@ -229,7 +233,7 @@ def _resize_maps(
     cubic_coeff: Any,
     box: Any,
 ) -> Maps:
-    """Return the maps of `resize` for an array `name` of that shape; the other arguments are its own."""
+    """Return the maps of `resize` for an array `name` of that shape and dtype; the others are its arguments."""
     if not shape:
         raise ValueError(f"{name} must have at least one axis; got a 0-d array")
     shapes.check_exactly_one(size, scale, "scale")
@@ -240,6 +244,8 @@ def _resize_maps(
     boxes = _boxes(box, n_in)
     lengths = tuple(n if b is None else b[1] - b[0] for n, b in zip(n_in, boxes, strict=True))
     sizes, scales = shapes.output_sizes(n_in, size, scale, "scale", lengths)
+    shapes.check_addressable(shape, dtype)
+    shapes.check_addressable(shape, dtype, dict(zip(axes, sizes, strict=True)))
     samplings = tuple(
         Sampling(
             shapes.as_choice("method", m, METHODS),
@@ -265,7 +271,7 @@ def _resize_maps(
 def plan_resize(shape: tuple[int, ...], dtype: str, fill_value: Any, border: Any, *arguments: Any) -> Plan:
     """Plan `resize`; the arguments are its own."""
     scalars(dtype)
-    maps = _resize_maps("x", shape, border, *arguments)
+    maps = _resize_maps("x", shape, dtype, border, *arguments)
     fill = _fill(fill_value, dtype)
     return plan_steps(shape, dtype, maps, fill if border == "constant" else 0.0)
 
@@ -273,7 +279,7 @@ def plan_resize(shape: tuple[int, ...], dtype: str, fill_value: Any, border: Any
 def plan_resize_backward(shape: tuple[int, ...], dtype: str, input_size: Any, fill_value: Any, *arguments: Any) -> Plan:
     """Plan `resize_backward` for a gradient of that shape; the other arguments are its own."""
     size = shapes.as_shape("input_size", input_size)
-    maps = _resize_maps("input_size", size, *arguments)
+    maps = _resize_maps("input_size", size, dtype, *arguments)
     _fill(fill_value, dtype)  # a number like that of `resize`, on which the gradient does not depend
     return _plan_backward(shape, dtype, size, maps)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from gpu_upsample.plan.cache import has_items
+from gpu_upsample.plan.dtypes import scalars
 
 SPATIAL = {"channels_first": slice(2, None), "channels_last": slice(1, -1)}
 """Data format -> which axes of a batch are the spatial ones."""
@@ -123,6 +124,29 @@ def check_exactly_one(size: Any, scale: Any, scale_name: str) -> None:
 
 # The largest axis that the kernels' 32-bit tap tables can address.
 LONGEST_AXIS = 2**31 - 1
+
+# The bytes that a process can address, on x86 and on most others: 47 bits of an address are its own.
+ADDRESSABLE = 2**47
+
+
+def check_addressable(shape: Sequence[int], dtype: str, lengths: Mapping[int, int] | None = None) -> None:
+    """Refuse an array that no machine can hold, before tables as long as its axes are made for it.
+
+    Of an empty array, the axes that are not empty count. `lengths` are those of the axes that differ from `shape`.
+
+    Examples
+    --------
+    >>> check_addressable((1, 3, 4, 5), "float32", {2: 2**26, 3: 2**26})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: an array of shape (1, 3, 67108864, 67108864) and dtype float32 would have 54043195528445952 bytes; ...
+    """
+    whole = tuple((lengths or {}).get(axis, n) for axis, n in enumerate(shape))
+    storage, parts = scalars(dtype)
+    size = math.prod(max(n, 1) for n in whole) * storage.itemsize * parts
+    if size > ADDRESSABLE:
+        raise ValueError(
+            f"an array of shape {whole} and dtype {dtype} would have {size} bytes; a process can address {ADDRESSABLE}"
+        )
 
 
 def output_sizes(
