@@ -45,6 +45,20 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "fold": ("fold", (tensor(2, 12, 12),), {"output_size": (4, 5), "kernel_size": 2}),
 }
 
+# What torch does not have.
+RESIZINGS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
+    "any axes": ("resize", (tensor(3, 4, 5),), {"size": (7, 2), "axes": (2, 0), "method": ("cubic", "linear")}),
+    "antialias": ("resize", (tensor(9, 8),), {"scale": 0.5, "method": "lanczos3", "antialias": True}),
+    "line": ("resize", (tensor(5),), {"size": 9, "coordinates": "align_corners", "border": "extrapolate"}),
+    "box": (
+        "resize",
+        (tensor(3, 4),),
+        {"size": (5, 3), "box": [(-1, 4), (0.5, 3)], "border": "constant", "fill_value": 2.5, "cubic_coeff": -0.75},
+    ),
+    "select": ("resize", (tensor(2, 3, 4),), {"scale": (1.5, 2), "method": "nearest", "nearest_rounding": "ceil"}),
+    "complex": ("resize", (torch.complex(tensor(4), tensor(4, seed=1)),), {"size": 7, "method": "area"}),
+}
+
 
 def of(library: Any, name: str) -> Any:
     """Return a function of torch or ours, by name."""
@@ -68,7 +82,10 @@ def test_results_and_gradients_are_those_of_torch(name: str, inputs: Any, option
         assert (mine.grad - other.grad).abs().max() <= 1e-13 * max(1, other.grad.abs().max())
 
 
-@pytest.mark.parametrize(("name", "inputs", "options"), CALLS.values(), ids=CALLS)
+EVERY = {**CALLS, **{f"resize {name}": call for name, call in RESIZINGS.items()}}
+
+
+@pytest.mark.parametrize(("name", "inputs", "options"), EVERY.values(), ids=EVERY)
 def test_gradcheck(name: str, inputs: Any, options: dict[str, Any]) -> None:
     def function(*tensors: Any) -> Any:
         return getattr(gut, name)(*tensors, **options)
@@ -77,10 +94,10 @@ def test_gradcheck(name: str, inputs: Any, options: dict[str, Any]) -> None:
     assert torch.autograd.gradgradcheck(function, leaves(inputs), fast_mode=True)
 
 
-@pytest.mark.parametrize(("name", "inputs", "options"), CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize(("name", "inputs", "options"), EVERY.values(), ids=EVERY)
 def test_the_compiler_knows_shapes_and_gradients(name: str, inputs: Any, options: dict[str, Any]) -> None:
     def loss(*tensors: Any) -> Any:
-        return getattr(gut, name)(*tensors, **options).square().sum()
+        return getattr(gut, name)(*tensors, **options).abs().square().sum()
 
     ours, theirs = leaves(inputs), leaves(inputs)
     torch.compile(loss, backend="aot_eager", fullgraph=True)(*ours).backward()
@@ -88,6 +105,33 @@ def test_the_compiler_knows_shapes_and_gradients(name: str, inputs: Any, options
     for compiled, eager in zip(ours, theirs, strict=True):
         assert torch.equal(compiled.grad, eager.grad)
     torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(("name", "inputs", "options"), RESIZINGS.values(), ids=RESIZINGS)
+def test_resizing_any_axes(name: str, inputs: Any, options: dict[str, Any]) -> None:
+    (x,) = leaves(inputs)
+    y = gut.resize(x, **options)
+    assert torch.equal(y, gu.resize(x.detach(), **options))
+    grad = torch.ones_like(y)
+    y.backward(grad)
+    assert torch.equal(x.grad, gu.resize_backward(grad, tuple(x.shape), **options))
+
+
+def test_resizing_is_the_interpolation_of_torch() -> None:
+    x, z = leaves((tensor(2, 3, 4, 5), tensor(2, 3, 4, 5)))
+    mine = gut.resize(x, (7, 3), axes=(-2, -1), method="cubic", cubic_coeff=-0.75)
+    theirs = functional.interpolate(z, (7, 3), mode="bicubic")
+    torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-13)
+    mine.square().sum().backward()
+    theirs.square().sum().backward()
+    torch.testing.assert_close(x.grad, z.grad, rtol=0, atol=1e-12)
+
+
+def test_resizing_keeps_every_dtype() -> None:
+    x = torch.tensor([0, 2**62 + 1, 5])
+    assert gut.resize(x, 6, method="nearest").tolist() == [0, 0, 2**62 + 1, 2**62 + 1, 5, 5]
+    wide = gut.resize(x, 3, method="nearest", box=[(-1, 2)], border="constant", fill_value=2**62 + 1)
+    assert wide.tolist() == [2**62 + 1, 0, 2**62 + 1]
 
 
 def test_unpooling() -> None:
@@ -338,6 +382,10 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
         "weight must lie where input does, on cpu; got meta",
     ),
     "mode": (lambda: gut.interpolate(tensor(1, 1, 4), size=2, mode="bicubicc"), ValueError, "mode must be one of"),
+    "axes": (lambda: gut.resize(tensor(1, 1, 4, 4), 3), ValueError, "axes must be given"),
+    "neither": (lambda: gut.resize(tensor(4)), ValueError, "exactly one of size and scale"),
+    "method": (lambda: gut.resize(tensor(4), 3, method="bilinear"), ValueError, "did you mean 'linear'"),
+    "pairs": (lambda: gut.resize(tensor(4), 3, box=[(0, 1, 2)]), ValueError, "box must be one .start, stop. pair"),
     "indices": (lambda: gut.max_unpool1d(tensor(1, 4), [0], 2), TypeError, "indices must be a torch tensor"),
     "weight": (lambda: gut.conv_transpose1d(tensor(1, 4, 4), tensor(3, 1, 2)), ValueError, "weight must begin with"),
     "kind": (
@@ -356,13 +404,13 @@ def test_bad_input(call: Any, error: type[Exception], message: str) -> None:
 
 # ---- on a device --------------------------------------------------------------------------------------------
 @pytest.mark.gpu
-@pytest.mark.parametrize(("name", "inputs", "options"), CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize(("name", "inputs", "options"), EVERY.values(), ids=EVERY)
 def test_cuda_tensors_give_the_bits_of_the_cpu(
     name: str, inputs: Any, options: dict[str, Any], deterministic: Any
 ) -> None:
     here, there = leaves(inputs), leaves(x.cuda() for x in inputs)
     results = [getattr(gut, name)(*tensors, **options) for tensors in (here, there)]
-    grad = tensor(*results[0].shape, seed=1)
+    grad = tensor(*results[0].shape, seed=1).to(results[0].dtype)
     results[0].backward(grad)
     with torch.cuda.stream(torch.cuda.Stream()):
         torch.cuda.current_stream().wait_stream(torch.cuda.default_stream())

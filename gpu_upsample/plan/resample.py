@@ -241,7 +241,7 @@ def _resize_maps(
     axes = shapes.default_axes(ndim, size, scale) if axes is None else shapes.normalized_axes(axes, ndim)
     rank = len(axes)
     n_in = tuple(shape[a] for a in axes)
-    boxes = _boxes(box, n_in)
+    boxes = checked_boxes(box, n_in)
     lengths = tuple(n if b is None else b[1] - b[0] for n, b in zip(n_in, boxes, strict=True))
     sizes, scales = shapes.output_sizes(n_in, size, scale, "scale", lengths)
     shapes.check_addressable(shape, dtype)
@@ -284,7 +284,7 @@ def plan_resize_backward(shape: tuple[int, ...], dtype: str, input_size: Any, fi
     return _plan_backward(shape, dtype, size, maps)
 
 
-def _boxes(box: Any, n_in: tuple[int, ...]) -> tuple[tuple[float, float] | None, ...]:
+def checked_boxes(box: Any, n_in: tuple[int, ...]) -> tuple[tuple[float, float] | None, ...]:
     """Return the checked crop box of each axis."""
     if box is None:
         return (None,) * len(n_in)

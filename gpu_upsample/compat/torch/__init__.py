@@ -1,10 +1,10 @@
 """torch's upsampling functions and modules, for torch tensors: differentiable, with the same results on CPU and GPU.
 
 The functions of ``torch.nn.functional`` and the modules of ``torch.nn`` with their own names, arguments and defaults
-(PyTorch 2.13). They work on tensors on the CPU and on CUDA without copying them, on torch's current stream. They are
-registered with ``torch.library``, so autograd, ``torch.compile`` and ``gradcheck`` support them. Gradients gather
-instead of scattering, so they are identical on every run, also on a GPU, where torch's own gradients of interpolation
-are not. As in torch, integers have no gradients.
+(PyTorch 2.13), and `resize`, which is that of `gpu_upsample`. They work on tensors on the CPU and on CUDA without
+copying them, on torch's current stream. They are registered with ``torch.library``, so autograd, ``torch.compile`` and
+``gradcheck`` support them. Gradients gather instead of scattering, so they are identical on every run, also on a GPU,
+where torch's own gradients of interpolation are not. As in torch, integers have no gradients.
 
 Only long sums of transposed convolutions are left to a matrix product: the forward pass and the input gradient on a
 GPU, and the weight gradient on both backends. With ``torch.use_deterministic_algorithms(True)``, they too are formed in
@@ -45,6 +45,7 @@ from gpu_upsample.compat.torch.functional import (
     max_unpool3d,
     pixel_shuffle,
     pixel_unshuffle,
+    resize,
     unfold,
 )
 from gpu_upsample.compat.torch.modules import (
@@ -96,5 +97,6 @@ __all__ = [
     "max_unpool3d",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "resize",
     "unfold",
 ]

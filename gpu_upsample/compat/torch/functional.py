@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from gpu_upsample.compat.torch import operators
+from gpu_upsample.plan import shapes
+from gpu_upsample.plan.resample import checked_boxes
 from gpu_upsample.plan.shapes import as_integer, as_number
-from gpu_upsample.typing import Mode
+from gpu_upsample.typing import Border, Coordinates, Method, Mode, Rounding
 
 Integers = SupportsIndex | Sequence[SupportsIndex]
 Numbers = SupportsFloat | Sequence[SupportsFloat]
@@ -78,6 +80,69 @@ def interpolate(
     factors = _each_or_none("scale_factor", scale_factor, rank, as_number)
     sampling = (sizes, factors, mode, align_corners, recompute_scale_factor, antialias)
     result: Tensor = operators.interpolate(input, *sampling)
+    return result
+
+
+def resize(
+    x: Tensor,
+    size: Integers | None = None,
+    scale: Numbers | None = None,
+    *,
+    axes: Integers | None = None,
+    method: Method | Sequence[Method] = "linear",
+    antialias: bool = False,
+    coordinates: Coordinates = "half_pixel",
+    nearest_rounding: Rounding = "round_prefer_floor",
+    cubic_coeff: SupportsFloat = -0.5,
+    border: Border = "clamp",
+    fill_value: SupportsFloat = 0,
+    box: Sequence[Sequence[SupportsFloat]] | None = None,
+) -> Tensor:
+    """Resize any axes of a tensor of any rank, as `gpu_upsample.resize` does; torch has no such function.
+
+    Parameters
+    ----------
+    x : Tensor
+        Any shape. uint8 is resized like any other dtype.
+    size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, border, fill_value, box
+        As in `gpu_upsample.resize`.
+
+    Returns
+    -------
+    Tensor
+        With the dtype and device of `x`.
+
+    Examples
+    --------
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> y = resize(x, 4, border="extrapolate")
+    >>> y.tolist()
+    [0.75, 1.25, 1.75, 2.25]
+    >>> y[0].backward()
+    >>> x.grad
+    tensor([ 1.2500, -0.2500])
+    """
+    ndim = _tensor("x", x).ndim
+    shapes.check_exactly_one(size, scale, "scale")
+    chosen = shapes.default_axes(ndim, size, scale) if axes is None else shapes.normalized_axes(axes, ndim)
+    rank = len(chosen)
+    sizes = None if size is None else [as_integer("size", n) for n in shapes.per_axis("size", size, rank)]
+    factors = None if scale is None else [as_number("scale", s) for s in shapes.per_axis("scale", scale, rank)]
+    boxes = None if box is None else checked_boxes(box, (0,) * rank)
+    result: Tensor = operators.resize(
+        x,
+        sizes,
+        factors,
+        list(chosen),
+        list(shapes.per_axis("method", method, rank)),
+        antialias,
+        coordinates,
+        nearest_rounding,
+        as_number("cubic_coeff", cubic_coeff),
+        border,
+        fill_value if isinstance(fill_value, int | float) else shapes.as_real("fill_value", fill_value),
+        boxes and [edge for pair in boxes if pair for edge in pair],
+    )
     return result
 
 

@@ -19,7 +19,7 @@ from gpu_upsample.compat import torch_uint8
 from gpu_upsample.plan.conv_transpose import plan_conv_transpose
 from gpu_upsample.plan.pooling import plan_max_pool, plan_max_unpool
 from gpu_upsample.plan.rearrange import plan_fold, plan_shuffle, plan_unfold
-from gpu_upsample.plan.resample import plan_interpolate
+from gpu_upsample.plan.resample import plan_interpolate, plan_resize
 from gpu_upsample.typing import DataFormat
 
 Gradients = tuple[Any, ...]
@@ -147,6 +147,64 @@ def _interpolate_backward_gradient(ctx: Any, grad: Tensor) -> Gradients:
 
 interpolate.register_autograd(_interpolate_gradient, setup_context=_save_interpolate)
 interpolate_backward.register_autograd(_interpolate_backward_gradient, setup_context=_save_interpolate_backward)
+
+
+# ---- resizing of any axes -------------------------------------------------------------------------------------
+_RESIZING = (
+    "int[]? size, float[]? scale, int[] axes, str[] method, bool antialias, str coordinates, str nearest_rounding, "
+    "float cubic_coeff, str border, Scalar fill_value, float[]? box"
+)
+_RESIZING_NAMES = tuple(part.split()[1] for part in _RESIZING.split(", "))
+
+
+def _resizing(given: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the arguments of an operator as those of `gpu_upsample.resize`; the edges of its boxes are one list."""
+    named = dict(zip(_RESIZING_NAMES, given, strict=True))
+    edges = named["box"]
+    return named | {"box": None if edges is None else tuple(zip(edges[::2], edges[1::2], strict=True))}
+
+
+def _fake_resize(x: Tensor, *given: Any) -> Any:
+    named = _resizing(given)
+    first = named.pop("fill_value"), named.pop("border")
+    return _results(plan_resize, (x,), *first, *named.values())
+
+
+@_operator(f"(Tensor x, {_RESIZING}) -> Tensor", _fake_resize)
+def resize(x: Tensor, *given: Any) -> Any:
+    """Resize any axes of a tensor."""
+    return gu.resize(x, **_resizing(given))
+
+
+@_operator(
+    f"(Tensor grad, int[] input_size, {_RESIZING}) -> Tensor",
+    lambda grad, input_size, *given: grad.new_empty(input_size),
+)
+def resize_backward(grad: Tensor, input_size: list[int], *given: Any) -> Any:
+    """Return the gradient of `resize`."""
+    return gu.resize_backward(grad, input_size, **_resizing(given))
+
+
+def _save_resize(ctx: Any, inputs: Any, output: Any) -> None:
+    x, *ctx.given = inputs
+    ctx.shape = tuple(x.shape)
+
+
+def _resize_gradient(ctx: Any, grad: Tensor) -> Gradients:
+    return (resize_backward(grad, ctx.shape, *ctx.given), *[None] * len(ctx.given))
+
+
+def _save_resize_backward(ctx: Any, inputs: Any, output: Any) -> None:
+    _, _, *ctx.given = inputs
+
+
+def _resize_backward_gradient(ctx: Any, grad: Tensor) -> Gradients:
+    *others, _, box = ctx.given
+    return (resize(grad, *others, 0, box), *[None] * (1 + len(ctx.given)))  # the constant of the border has no gradient
+
+
+resize.register_autograd(_resize_gradient, setup_context=_save_resize)
+resize_backward.register_autograd(_resize_backward_gradient, setup_context=_save_resize_backward)
 
 
 # ---- pooling --------------------------------------------------------------------------------------------------
