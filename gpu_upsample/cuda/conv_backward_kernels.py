@@ -9,7 +9,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS, build_split, index_of
+from gpu_upsample.cuda.kernels import build_number, build_split, index_of
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,12 @@ def build_reduction(machine: Any, spec: ReductionSpec) -> Callable[..., None]:
     """
     fma, widen, narrow = machine.fma, machine.widen, machine.narrow
     plus, mad, quotient = machine.plus, machine.mad, machine.quotient
-    block, thread, memory = machine.block, machine.thread, machine.memory
-    load, store_lanes = machine.load, machine.store_lanes
+    memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
 
     SOURCE, RESULT = arithmetic.kind_of(spec.source), arithmetic.kind_of(spec.result)
     real, carrier = arithmetic.accumulator_of(SOURCE), arithmetic.carrier_of(RESULT)
     index, short = index_of(spec), types.uint32
-    split = build_split(machine, index)
+    number_of, split = build_number(machine, index), build_split(machine, index)
     PARTS, FACTORS = spec.parts, spec.factors
 
     @machine.inline
@@ -63,7 +62,7 @@ def build_reduction(machine: Any, spec: ReductionSpec) -> Callable[..., None]:
         shift_d, begin_d, end_d, stride_d, shift_h, begin_h, end_h, stride_h, shift_w, begin_w, end_w, stride_w,
     ):  # fmt: skip
         one, zero, unit = index(1), index(0), real(1.0)
-        place = mad(index(block()), index(THREADS), index(thread()))
+        place = number_of()
         if place >= index(total):
             return
         rest, lane = split(place, index(lanes))

@@ -9,7 +9,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS, build_split, index_of
+from gpu_upsample.cuda.kernels import build_number, build_split, index_of
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,12 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
     """Return the kernel that forms every sum directly, in the order that the plan's step names."""
     fma, widen, narrow = machine.fma, machine.widen, machine.narrow
     plus, mad = machine.plus, machine.mad
-    block, thread, memory = machine.block, machine.thread, machine.memory
-    load, store_lanes = machine.load, machine.store_lanes
+    memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
 
     KIND = arithmetic.kind_of(spec.scalar)
     real, carrier = arithmetic.accumulator_of(KIND), arithmetic.carrier_of(KIND)
     index, short = index_of(spec), types.uint32
-    split = build_split(machine, index)
+    number_of, split = build_number(machine, index), build_split(machine, index)
     PARTS, BIAS, LAST, CONJUGATE = spec.parts, spec.bias, spec.channels_last, spec.conjugate
 
     @machine.inline
@@ -66,7 +65,7 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
         place_w, tap_w, count_w, place_step_w, tap_step_w,
     ):  # fmt: skip
         one, zero = index(1), index(0)
-        place = mad(index(block()), index(THREADS), index(thread()))
+        place = number_of()
         if place >= index(total):
             return
         rest, channel = place, zero

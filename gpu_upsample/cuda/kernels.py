@@ -30,6 +30,11 @@ def word_of(spec: Any) -> Any:
     return getattr(types, f"uint{8 * spec.itemsize}")
 
 
+def stored_index_of(spec: Any) -> Any:
+    """Return the type of the indices of samples, as pooling stores them, that a kernel reads."""
+    return getattr(types, spec.indices)
+
+
 def build_split(machine: Any, index: Any) -> Callable[..., Any]:
     """Return the function that takes a flat index apart."""
     quotient = machine.quotient

@@ -14,7 +14,7 @@ from numba import types
 
 from gpu_upsample import arithmetic
 from gpu_upsample.cuda.flags import OUT_OF_RANGE
-from gpu_upsample.cuda.kernels import THREADS, build_split, index_of, word_of
+from gpu_upsample.cuda.kernels import build_number, build_split, index_of, stored_index_of, word_of
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ class UnpoolBackwardSpec:
 # ---- pooling ------------------------------------------------------------------------------------------------
 def build_windows(machine: Any, spec: WindowsSpec) -> Callable[..., None]:
     """Return the kernel that leaves word if the index of a window names no sample of it."""
-    plus, mad, block, thread = machine.plus, machine.mad, machine.block, machine.thread
-    load, atomic_max, index, DILATED = machine.load, machine.atomic_max, index_of(spec), spec.dilated
-    split = build_split(machine, index)
+    plus, load, atomic_max = machine.plus, machine.load, machine.atomic_max
+    index, DILATED = index_of(spec), spec.dilated
+    number_of, split = build_number(machine, index), build_split(machine, index)
 
     @machine.inline
     def meets(place, window, taps, stride, padding, dilation):
@@ -102,7 +102,7 @@ def build_windows(machine: Any, spec: WindowsSpec) -> Callable[..., None]:
         depth_taps, row_taps, column_taps, depth_stride, row_stride, column_stride,
         depth_padding, row_padding, column_padding, depth_dilation, row_dilation, column_dilation,
     ):  # fmt: skip
-        q = mad(index(block()), index(THREADS), index(thread()))
+        q = number_of()
         if q >= index(total):
             return
         chosen = types.uint64(types.int64(load(indices, q)))  # a negative index becomes a large one
@@ -129,18 +129,18 @@ def build_windows(machine: Any, spec: WindowsSpec) -> Callable[..., None]:
 def windows_signature(spec: WindowsSpec) -> Any:
     """Return the types of the parameters of the kernel that checks indices."""
     pointer = types.CPointer
-    return types.void(pointer(getattr(types, spec.indices)), pointer(types.uint32), *[types.uint64] * 19)
+    return types.void(pointer(stored_index_of(spec)), pointer(types.uint32), *[types.uint64] * 19)
 
 
 def build_pool_backward(machine: Any, spec: PoolBackwardSpec) -> Callable[..., None]:
     """Return the kernel that adds up the gradients of the windows that chose each sample."""
     fma, widen, narrow = machine.fma, machine.widen, machine.narrow
-    plus, mad, block, thread = machine.plus, machine.mad, machine.block, machine.thread
+    plus, mad = machine.plus, machine.mad
     memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
 
     KIND = arithmetic.kind_of(spec.scalar)
     real, carrier, index = arithmetic.accumulator_of(KIND), arithmetic.carrier_of(KIND), index_of(spec)
-    split = build_split(machine, index)
+    number_of, split = build_number(machine, index), build_split(machine, index)
     COLUMNS, LANES = spec.columns, spec.lanes
 
     @machine.inline
@@ -155,8 +155,7 @@ def build_pool_backward(machine: Any, spec: PoolBackwardSpec) -> Callable[..., N
         depth_first, depth_count, row_first, row_count, column_first, column_count,
     ):  # fmt: skip
         one = index(1)
-        unit = mad(index(block()), index(THREADS), index(thread()))
-        q = index(unit * index(LANES))
+        q = index(number_of() * index(LANES))
         if q >= index(total):
             return
         row, j = split(q, index(width_in))
@@ -202,18 +201,19 @@ def pool_backward_signature(spec: PoolBackwardSpec) -> Any:
     """Return the types of the parameters of the kernel of the pooling gradient."""
     pointer, table = types.CPointer, types.CPointer(types.uint32)
     array = pointer(arithmetic.carrier_of(arithmetic.kind_of(spec.scalar)))
-    return types.void(array, array, pointer(getattr(types, spec.indices)), *[types.uint64] * 10, *[table] * 6)
+    return types.void(array, array, pointer(stored_index_of(spec)), *[types.uint64] * 10, *[table] * 6)
 
 
 # ---- unpooling ----------------------------------------------------------------------------------------------
 def build_unpool_backward(machine: Any, spec: UnpoolBackwardSpec) -> Callable[..., None]:
     """Return the kernel in which every source fetches the gradient of the place that it won, or is zero."""
-    plus, mad, quotient, block, thread = machine.plus, machine.mad, machine.quotient, machine.block, machine.thread
+    plus, mad, quotient = machine.plus, machine.mad, machine.quotient
     memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
     word, index, PARTS = word_of(spec), index_of(spec), spec.parts
+    number_of = build_number(machine, index)
 
     def kernel(grad, y, indices, winners, total, n_in, n_out):
-        q = mad(index(block()), index(THREADS), index(thread()))
+        q = number_of()
         if q >= index(total):
             return
         place, won = index(0), False
@@ -235,4 +235,4 @@ def unpool_backward_signature(spec: UnpoolBackwardSpec) -> Any:
     """Return the types of the parameters of the kernel of the unpooling gradient."""
     pointer = types.CPointer
     array = pointer(word_of(spec))
-    return types.void(array, array, pointer(getattr(types, spec.indices)), pointer(index_of(spec)), *[types.uint64] * 3)
+    return types.void(array, array, pointer(stored_index_of(spec)), pointer(index_of(spec)), *[types.uint64] * 3)

@@ -10,7 +10,7 @@ import numpy as np
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS, build_split, index_of
+from gpu_upsample.cuda.kernels import build_number, build_split, index_of
 from gpu_upsample.plan.dtypes import STORAGE
 
 
@@ -55,12 +55,12 @@ def _lowest(source: str) -> float:
 
 def build_pool(machine: Any, spec: PoolSpec) -> Callable[..., None]:
     """Return the kernel that finds the largest sample of every window."""
-    plus, mad, block, thread = machine.plus, machine.mad, machine.block, machine.thread
-    memory, load, store_lanes, widen = machine.memory, machine.load, machine.store_lanes, machine.widen
+    plus, mad, widen = machine.plus, machine.mad, machine.widen
+    memory, load, store_lanes = machine.memory, machine.load, machine.store_lanes
 
     KIND, LOWEST = arithmetic.kind_of(spec.source), _lowest(spec.source)
     carrier, index = arithmetic.carrier_of(KIND), index_of(spec)
-    split = build_split(machine, index)
+    number_of, split = build_number(machine, index), build_split(machine, index)
     HALF, FLOAT = spec.source.endswith("float16"), "float" in spec.source
     compared = arithmetic.accumulator_of(KIND) if HALF else carrier
     INDICES, COLUMNS, EDGES, LANES = spec.indices, spec.columns, spec.edges, spec.lanes
@@ -98,8 +98,7 @@ def build_pool(machine: Any, spec: PoolSpec) -> Callable[..., None]:
         plane_step, depth_step, row_step, column_step,
     ):  # fmt: skip
         one = index(1)
-        unit = mad(index(block()), index(THREADS), index(thread()))
-        q = index(unit * index(LANES))
+        q = index(number_of() * index(LANES))
         if q >= index(total):
             return
         row, j = split(q, index(width_out))

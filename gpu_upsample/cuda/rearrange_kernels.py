@@ -14,7 +14,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.kernels import THREADS, build_split, index_of, word_of
+from gpu_upsample.cuda.kernels import build_number, build_split, index_of, word_of
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,11 @@ class FoldSpec:
 
 def _build_place(machine: Any, index: Any) -> Callable[..., Any]:
     """Return the function that says which row a thread works on, and which of the row's groups of lanes it owns."""
-    mad, block, thread = machine.mad, machine.block, machine.thread
-    split = build_split(machine, index)
+    number_of, split = build_number(machine, index), build_split(machine, index)
 
     @machine.inline
     def place(groups):
-        unit = mad(index(block()), index(THREADS), index(thread()))
-        return split(unit, index(groups))
+        return split(number_of(), index(groups))
 
     return place
 

@@ -18,7 +18,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample.cuda.flags import OUT_OF_RANGE, STRAYED
-from gpu_upsample.cuda.kernels import THREADS, build_split, index_of, word_of
+from gpu_upsample.cuda.kernels import THREADS, build_number, build_split, index_of, stored_index_of, word_of
 
 SOURCES = 8
 """Sources of a thread that votes or places."""
@@ -104,17 +104,17 @@ def build_fill(machine: Any, spec: FillSpec) -> Callable[..., None]:
 
     A sample whose index lies elsewhere leaves its window empty and clears the vote for its place.
     """
-    plus, mad, block, thread = machine.plus, machine.mad, machine.block, machine.thread
+    plus, mad = machine.plus, machine.mad
     memory, load_lanes, store_lanes, atomic_max = (
         machine.memory, machine.load_lanes, machine.store_lanes, machine.atomic_max,
     )  # fmt: skip
-    word, index, chosen_type = word_of(spec), index_of(spec), getattr(types, spec.indices)
-    split = build_split(machine, index)
+    word, index, chosen_type = word_of(spec), index_of(spec), stored_index_of(spec)
+    number_of, split = build_number(machine, index), build_split(machine, index)
     LENGTH, WINDOWS, PARTS, NOWHERE = spec.length, spec.windows, spec.parts, 2**64 - 1 if spec.wide else 2**32 - 1
     TAKEN, FILLED = WINDOWS * PARTS, WINDOWS * LENGTH * PARTS
 
     def kernel(x, y, indices, winners, flags, total, depth_in, rows_in, width_in, depth_taps, row_taps):
-        q = index(mad(index(block()), index(THREADS), index(thread())) * index(WINDOWS))
+        q = index(number_of() * index(WINDOWS))
         if q >= index(total):
             return
         row, column = split(q, index(width_in))
@@ -164,7 +164,7 @@ def build_fill(machine: Any, spec: FillSpec) -> Callable[..., None]:
 def fill_signature(spec: FillSpec) -> Any:
     """Return the types of the filling kernel's parameters."""
     pointer, array = types.CPointer, types.CPointer(word_of(spec))
-    indices, winners = pointer(getattr(types, spec.indices)), pointer(index_of(spec))
+    indices, winners = pointer(stored_index_of(spec)), pointer(index_of(spec))
     return types.void(array, array, indices, winners, pointer(types.uint32), *[types.uint64] * 6)
 
 
@@ -198,9 +198,7 @@ def build_vote(machine: Any, spec: VoteSpec) -> Callable[..., None]:
 def vote_signature(spec: VoteSpec) -> Any:
     """Return the types of the voting kernel's parameters."""
     pointer, size = types.CPointer, types.uint64
-    return types.void(
-        pointer(getattr(types, spec.indices)), pointer(index_of(spec)), pointer(types.uint32), *[size] * 3
-    )
+    return types.void(pointer(stored_index_of(spec)), pointer(index_of(spec)), pointer(types.uint32), *[size] * 3)
 
 
 def build_place(machine: Any, spec: PlaceSpec) -> Callable[..., None]:
@@ -235,21 +233,20 @@ def build_place(machine: Any, spec: PlaceSpec) -> Callable[..., None]:
 def place_signature(spec: PlaceSpec) -> Any:
     """Return the types of the placing kernel's parameters."""
     pointer, array = types.CPointer, types.CPointer(word_of(spec))
-    indices, winners = pointer(getattr(types, spec.indices)), pointer(index_of(spec))
+    indices, winners = pointer(stored_index_of(spec)), pointer(index_of(spec))
     return types.void(array, array, indices, winners, pointer(types.uint32), *[types.uint64] * 3)
 
 
 def build_fetch(machine: Any, spec: FetchSpec) -> Callable[..., None]:
     """Return the kernel in which every output fetches its winner, or is zero."""
-    mad, plus, block, thread = machine.mad, machine.plus, machine.block, machine.thread
+    plus, mad = machine.plus, machine.mad
     memory, load, load_lanes, store_lanes = machine.memory, machine.load, machine.load_lanes, machine.store_lanes
     word, index = word_of(spec), index_of(spec)
-    split = build_split(machine, index)
+    number_of, split = build_number(machine, index), build_split(machine, index)
     LANES, PARTS, VECTOR = spec.lanes, spec.parts, spec.parts == 1
 
     def kernel(x, y, winners, total):
-        unit = mad(index(block()), index(THREADS), index(thread()))
-        q = index(unit * index(LANES))
+        q = index(number_of() * index(LANES))
         if q >= index(total):
             return
         values, votes = memory.local.array(LANES, word), memory.local.array(LANES, index)
