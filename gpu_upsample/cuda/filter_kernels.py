@@ -78,7 +78,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     sum_row = sum_lines if LINES else sum_only_line
 
     @machine.inline
-    def keep_row(row_weight, row_width, o, source, start, row, kept):
+    def keep_row(row_weight, row_pitch, o, source, start, row, kept):
         """Put a filtered source row into the ring, or add it to the unfinished output rows."""
         if not (SUMS or DIRECT):
             for k in range(KEPT - LANES):
@@ -91,7 +91,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             # The first weight is that of the row to be completed next. Where no row is reached, it is NaN or harmless.
             load_lanes(row_weight, record(source, RECORD), factors, RECORD)
         else:
-            factors[0] = load(row_weight, mad(o, index(row_width), index(source - start)))
+            factors[0] = load(row_weight, mad(o, index(row_pitch), index(source - start)))
         for k in range(DEPTH):
             if k == 0 or PADDED or factors[k] == factors[k]:
                 for lane in range(LANES):
@@ -149,11 +149,11 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             store_row(y, to_store, between, full, total)
 
     def kernel(
-        x, y, planes, threads, strips, strip, rows_in, rows_out, width_in, width_out, inner,
-        row_window, row_reach, row_weight, row_width, row_outside,
-        column_start, column_count, column_weight, column_pitch, column_outside,
-        span_first, span_threads, span_begin,
-        lines_in, lines_out, line_window, line_weight, line_outside, fill,
+        x, y, planes, threads, strips, strip, rows_in, rows_out, width_in, width_out, inner, row_pitch, column_pitch,
+        span_first, span_threads, span_begin, lines_in, lines_out,
+        row_window, row_reach, row_weight, row_outside,
+        column_start, column_count, column_weight, column_outside,
+        line_window, line_weight, line_outside, fill,
     ):  # fmt: skip
         one, inner = index(1), index(INNER if INNER else inner)
         unit, number, inside = order(planes * strips * lines_out, threads, span_first, span_threads)
@@ -199,7 +199,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                 while source < stop:
                     begin = mad(source, row_in, plane_in)
                     sum_row(x, begin, whole, width_in, j, inner, tables, span, fill, known, lines, row)
-                    keep_row(row_weight, row_width, o, source, start, row, kept)
+                    keep_row(row_weight, row_pitch, o, source, start, row, kept)
                     source = plus(source, one)
                 complete_row(
                     y, to_store, between, full, o >= own, row_weight, row_outside, fill, o, start, stop, kept, row
@@ -219,7 +219,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                 if o < last:
                     begin = mad(source, row_in, plane_in)
                     sum_row(x, begin, whole, width_in, j, inner, tables, span, fill, known, lines, row)
-                    keep_row(row_weight, row_width, o, source, start, row, kept)
+                    keep_row(row_weight, row_pitch, o, source, start, row, kept)
                     source = plus(source, one)
 
     return kernel
@@ -232,6 +232,5 @@ def filter_signature(spec: FilterSpec) -> Any:
     pointer, size = types.CPointer, types.uint64
     table, weights = pointer(types.uint32), pointer(real)
     arrays = (pointer(arithmetic.carrier_of(source)), pointer(arithmetic.carrier_of(result)))
-    window = (table, table, weights, size, weights)
-    span, lines = (size, size, size), (size, size, table, weights, weights)
-    return types.void(*arrays, *[size] * 9, *window, *window, *span, *lines, real)
+    windows = (table, table, weights, weights)
+    return types.void(*arrays, *[size] * 16, *windows, *windows, table, weights, weights, real)

@@ -48,7 +48,7 @@ def filter_tables(step: FilterStep, device: int, span: Span) -> memory.Tables:
     return memory.upload(tuple(np.ascontiguousarray(table) for table in (*rows, *columns, *lines)))
 
 
-def row_width(taps: Taps | None) -> int:
+def row_pitch(taps: Taps | None) -> int:
     """Return the length of a row of the table of row weights."""
     if taps is None:
         return 1
