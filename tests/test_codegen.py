@@ -19,8 +19,8 @@ pytest.importorskip("nvidia.cu13", reason="reading machine code needs nvidia-cud
 from gpu_upsample.cuda.conv_backward_kernels import ReductionSpec
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
 from gpu_upsample.cuda.filter_choice import filter_spec, lane_counts
-from gpu_upsample.cuda.filter_spec import FilterSpec, blocks_of
-from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.filter_spec import FilterSpec
+from gpu_upsample.cuda.kernels import THREADS, min_blocks_of
 from gpu_upsample.cuda.pooling_backward_kernels import PoolBackwardSpec, UnpoolBackwardSpec, WindowsSpec
 from gpu_upsample.cuda.pooling_kernels import PoolSpec
 from gpu_upsample.cuda.rearrange_kernels import FoldSpec, ShuffleSpec, UnfoldSpec
@@ -134,7 +134,7 @@ def check(spec, capability, most=0):
     assert not re.search(r"\b(atom|red)\.[\w.:]*\.f(16|32|64)", code)
     used = machine_code.resources(spec, capability)
     resident = 1024 if capability == (7, 5) else 2048  # threads that a multiprocessor holds, at most
-    assert 0 < used["REG"] <= max(most, REGISTERS // min(resident, THREADS * blocks_of(spec)))
+    assert 0 < used["REG"] <= max(most, REGISTERS // min(resident, THREADS * min_blocks_of(spec)))
     assert used["STACK"] == used["LOCAL"] == 0
 
 
@@ -345,5 +345,5 @@ def test_gradients_load_128_bits_at_once():
 def test_threads_that_keep_little_make_room_for_more_of_them():
     (step,) = enlarged("float32", "bilinear", PLANE, TWICE).steps
     (deeper,) = enlarged("float16", "bicubic", PLANE, TWICE).steps
-    assert blocks_of(spec_of(step)) > blocks_of(spec_of(deeper))
-    assert machine_code.resources(spec_of(step), (9, 0))["REG"] <= 65536 // (THREADS * blocks_of(spec_of(step)))
+    assert spec_of(step).blocks > spec_of(deeper).blocks
+    assert machine_code.resources(spec_of(step), (9, 0))["REG"] <= 65536 // (THREADS * spec_of(step).blocks)

@@ -18,8 +18,7 @@ from typing import Any
 import numba.cuda
 from cuda.core import Linker, LinkerOptions, ObjectCode
 
-from gpu_upsample.cuda.filter_spec import blocks_of
-from gpu_upsample.cuda.kernels import THREADS
+from gpu_upsample.cuda.kernels import THREADS, min_blocks_of
 from gpu_upsample.cuda.machine import DEVICE
 from gpu_upsample.cuda.registry import KERNELS
 from gpu_upsample.fingerprint import digest, fingerprint
@@ -37,7 +36,7 @@ def ptx_of(spec: Any, capability: Capability) -> str:
         device=False,
         abi="numba",
         output="ptx",
-        launch_bounds=(THREADS, blocks_of(spec)),
+        launch_bounds=(THREADS, min_blocks_of(spec)),
     )
     return str(text)
 

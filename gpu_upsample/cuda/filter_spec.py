@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
 
 from gpu_upsample import arithmetic
 from gpu_upsample.cuda.kernels import BLOCKS
@@ -171,8 +170,3 @@ def row_record(rows: str, depth: int) -> int:
         As in `FilterSpec`.
     """
     return grouped(depth) if rows == "sums" and depth > 2 else depth
-
-
-def blocks_of(spec: Any) -> int:
-    """Return how many blocks of any kernel a multiprocessor should hold at once."""
-    return spec.blocks if isinstance(spec, FilterSpec) else BLOCKS

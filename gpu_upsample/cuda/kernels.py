@@ -17,7 +17,7 @@ THREADS = 128
 """Threads of a block."""
 
 BLOCKS = 8
-"""Blocks that a multiprocessor should hold at once: a thread has 64 registers then."""
+"""Blocks that a multiprocessor should hold at once, of most kernels: a thread has 64 registers then."""
 
 
 def index_of(spec: Any) -> Any:
@@ -33,6 +33,11 @@ def word_of(spec: Any) -> Any:
 def stored_index_of(spec: Any) -> Any:
     """Return the type of the indices of samples, as pooling stores them, that a kernel reads."""
     return getattr(types, spec.indices)
+
+
+def min_blocks_of(spec: Any) -> int:
+    """Return how many blocks a multiprocessor should hold at once: the second of CUDA's launch bounds."""
+    return getattr(spec, "blocks", BLOCKS)
 
 
 def build_split(machine: Any, index: Any) -> Callable[..., Any]:
