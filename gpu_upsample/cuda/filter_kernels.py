@@ -8,7 +8,7 @@ from typing import Any
 from numba import types
 
 from gpu_upsample import arithmetic
-from gpu_upsample.cuda.filter_columns import build_columns
+from gpu_upsample.cuda.filter_columns import Line, build_columns
 from gpu_upsample.cuda.filter_spec import FilterSpec, row_record
 from gpu_upsample.cuda.kernels import build_split, build_strip, index_of
 from gpu_upsample.cuda.order import build_order
@@ -30,9 +30,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
     PIECE = LANES // spec.pieces
     BYTES = spec.result == "uint8" and PIECE % 4 == 0
     START = arithmetic.SCALARS[RESULT].start
-    KEPT, OWN = DEPTH * LANES, LANES if spec.columns == "apart" else 1
-    RECORD, PADDED = row_record(spec.rows, DEPTH), spec.pads_rows
-    WEIGHTS, LINES = max(1, spec.width * OWN), spec.lines
+    KEPT, RECORD, PADDED, LINES = DEPTH * LANES, row_record(spec.rows, DEPTH), spec.pads_rows, spec.lines
     order, strip_of = build_order(machine, spec, index), build_strip(machine, index)
     pieces = build_pieces(machine, spec, index)
     full_of, store_bytes = pieces.full, pieces.storing(real, machine.store_bytes)
@@ -54,26 +52,26 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         return o, plus(o, index(1))
 
     @machine.inline
-    def sum_lines(x, begin, whole, width_in, j, inner, tables, span, fill, known, lines, row):
+    def sum_lines(x, begin, state, lines, row):
         """Sum the lines of a source row that an output line reaches, each of them summed along its columns."""
-        line_weight, first, count, outside = lines
+        width_in, weight, first, count, outside, fill = lines
         part = memory.local.array(LANES, real)
         for lane in range(LANES):
             row[lane] = real(START)
-        line, tap = begin, types.uint32(0)
+        tap = types.uint32(0)
         while tap < count:
-            sum_line(x, line, whole, width_in, j, inner, tables, span, fill, known, part)
-            factor = load(line_weight, plus(first, tap))
+            sum_line(x, begin, state, part)
+            factor = load(weight, plus(first, tap))
             for lane in range(LANES):
                 row[lane] = add_product(RESULT, factor, part[lane], row[lane])
-            line, tap = plus(line, index(width_in)), plus(tap, types.uint32(1))
+            begin, tap = plus(begin, index(width_in)), plus(tap, types.uint32(1))
         if FILL and outside != real(0.0):
             for lane in range(LANES):
                 row[lane] = add_product(RESULT, outside, fill, row[lane])
 
     @machine.inline
-    def sum_only_line(x, begin, whole, width_in, j, inner, tables, span, fill, known, lines, row):
-        sum_line(x, begin, whole, width_in, j, inner, tables, span, fill, known, row)
+    def sum_only_line(x, begin, state, lines, row):
+        sum_line(x, begin, state, row)
 
     sum_row = sum_lines if LINES else sum_only_line
 
@@ -149,7 +147,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             store_row(y, to_store, between, full, total)
 
     def kernel(
-        x, y, planes, threads, strips, strip, rows_in, rows_out, width_in, width_out, inner, row_pitch, column_pitch,
+        x, y, planes, threads, strips, strip, rows_in, rows_out, width_in, width_out, inner, columns_out, row_pitch,
         span_first, span_threads, span_begin, lines_in, lines_out,
         row_window, row_reach, row_weight, row_outside,
         column_start, column_count, column_weight, column_outside,
@@ -164,10 +162,6 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         if plane >= index(planes):
             return
 
-        at, length = memory.local.array(OWN, index), memory.local.array(OWN, types.uint32)
-        weight, surround = memory.local.array(WEIGHTS, real), memory.local.array(OWN, real)
-        tables = (column_start, column_count, column_weight, column_pitch, column_outside)
-        span = (inside, span_begin, width_out)
         row_in, row_out = index(width_in), index(width_out)
         pair = memory.local.array(2, types.uint32)
         first_line, count, outside = index(0), types.uint32(1), real(0.0)
@@ -177,11 +171,16 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             first_line, count = index(pair[0]), types.uint32(pair[1] - pair[0])
             if FILL:
                 outside = load(line_outside, line)
-        lines = (line_weight, types.uint32(index(line * index(LINES))), count, outside)
+        lines = (width_in, line_weight, types.uint32(index(line * index(LINES))), count, outside, fill)
         plane_in = mad(index(plane * index(rows_in)), row_in, index(first_line * index(width_in)))
         j, between = index(number * index(PIECE)), index(index(threads) * index(PIECE))
-        full, known = full_of(j, between, width_out), (between, at, length, weight, surround)
-        whole = prepare(j, width_out, inner, tables, span, known)
+        full = full_of(j, between, width_out)
+        state = prepare(
+            Line(
+                j, between, inside, span_begin, width_in, width_out, inner, columns_out, fill,
+                column_start, column_count, column_weight, column_outside,
+            )
+        )  # fmt: skip
 
         row, kept = memory.local.array(LANES, real), memory.local.array(KEPT, real)
         if SUMS or DIRECT:
@@ -198,7 +197,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             if FEWER:
                 while source < stop:
                     begin = mad(source, row_in, plane_in)
-                    sum_row(x, begin, whole, width_in, j, inner, tables, span, fill, known, lines, row)
+                    sum_row(x, begin, state, lines, row)
                     keep_row(row_weight, row_pitch, o, source, start, row, kept)
                     source = plus(source, one)
                 complete_row(
@@ -218,7 +217,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
                     source = start if DIRECT else max(source, start)
                 if o < last:
                     begin = mad(source, row_in, plane_in)
-                    sum_row(x, begin, whole, width_in, j, inner, tables, span, fill, known, lines, row)
+                    sum_row(x, begin, state, lines, row)
                     keep_row(row_weight, row_pitch, o, source, start, row, kept)
                     source = plus(source, one)
 

@@ -48,25 +48,6 @@ def filter_tables(step: FilterStep, device: int, span: Span) -> memory.Tables:
     return memory.upload(tuple(np.ascontiguousarray(table) for table in (*rows, *columns, *lines)))
 
 
-def row_pitch(taps: Taps | None) -> int:
-    """Return the length of a row of the table of row weights."""
-    if taps is None:
-        return 1
-    form, depth = rows_form(taps)
-    return taps.width if form == "direct" else row_record(form, depth)
-
-
-def column_pitch(step: FilterStep) -> int:
-    """Return how many weights a row of that table has, or, where windows are walked along, how many columns."""
-    if step.columns is None:
-        return 1
-    return step.columns.n_out if _is_walked(step) else grouped(step.columns.width)
-
-
-def _is_walked(step: FilterStep) -> bool:
-    return columns_of(step, 1).form == "walk"
-
-
 def _column_weights(step: FilterStep, taps: Taps, span: Span) -> Any:
     """Return the table of the weights of the columns.
 
@@ -81,7 +62,8 @@ def _column_weights(step: FilterStep, taps: Taps, span: Span) -> Any:
         inside, place = (k >= 0) & (k < taps.count[pixel, None]), np.clip(k, 0, taps.width - 1)
         weight[pixel] = np.where(inside, np.take_along_axis(weight[pixel], place, axis=1), -0.0)
         return np.concatenate([weight[span.first : span.first + span.phases], weight])
-    return weight.reshape(taps.n_out, -1, GROUP).swapaxes(0, 1) if _is_walked(step) else weight
+    walked = columns_of(step, 1).form == "walk"
+    return weight.reshape(taps.n_out, -1, GROUP).swapaxes(0, 1) if walked else weight
 
 
 def _records(reached: Taps, depth: int, padding: float) -> Any:
