@@ -1,10 +1,10 @@
 """What the warps of a GPU do for a call, counted while their PTX is interpreted.
 
-`python -m tests.traffic` prints a table, and `python -m tests.traffic cuda.filter_choice._MORE=0` that of a variant, as
-`benchmarks/vary.py` takes them. `tests/instruction_counts.py` counts what a thread inside of the array needs
-for a row. Here everything counts that all warps do: the begin of each strip, rows that two strips form, ends of rows at
-which a part of a warp waits for the others. A warp's access goes to the first cache line by line and to memory sector
-by sector, so these are counted, too.
+`python -m tests.traffic` prints a table, and `python -m tests.traffic cuda.filter_choice._EXTRA_WORDS=0` that of a
+variant, as `benchmarks/vary.py` takes them. `tests/instruction_counts.py` counts what a thread inside of the array
+needs for a row. Here everything counts that all warps do: the begin of each strip, rows that two strips form, ends of
+rows at which a part of a warp waits for the others. A warp's access goes to the first cache line by line and to memory
+sector by sector, so these are counted, too.
 """
 
 from __future__ import annotations

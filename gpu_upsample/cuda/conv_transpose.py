@@ -23,9 +23,9 @@ from gpu_upsample.plan.rearrange import FoldStep
 
 # Columns of one matrix product, in bytes: they should stay in the L2 cache until they are summed.
 COLUMN_BYTES = 1 << 25
-# Samples of an image that keep a GPU busy by themselves: one image then is a product of two matrices, which cuBLAS
-# takes as they lie. For several at once CuPy puts the weight in another order first.
-_ALONE = 1 << 12
+# Samples of an image that are enough to keep a GPU busy. Such images are multiplied one by one: cuBLAS takes two
+# matrices as they lie, while for several at once CuPy copies the weight into another order first.
+_LARGE_IMAGE = 1 << 12
 
 
 @kept
@@ -101,7 +101,7 @@ def _run_by_product(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out
     source, target = step.planes(step.numbers(x), step.size_in), step.planes(step.elements(out), step.size_out)
     factors = step.numbers(weight).reshape(step.groups, step.channels_in, -1)
     image_bytes = factors.shape[2] * inner * STORAGE[step.storage.accumulator].itemsize * step.parts
-    images = 1 if inner >= _ALONE else max(1, min(step.batch, COLUMN_BYTES // image_bytes))
+    images = 1 if inner >= _LARGE_IMAGE else max(1, min(step.batch, COLUMN_BYTES // image_bytes))
     for first in range(0, step.batch, images):
         last = min(first + images, step.batch)
         for group in range(step.groups):

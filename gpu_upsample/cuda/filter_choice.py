@@ -17,21 +17,20 @@ from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.steps import FilterStep
 from gpu_upsample.plan.taps import Taps
 
-# A window along a row up to this length is unrolled, and weights of a thread's own stay in registers; up to the other
-# one, if one lane has it, and all threads have the same.
-_UNROLLED, _UNROLLED_ALIKE = 8, 16
-# Words that a thread may keep in registers, alone and with the samples of a row. More where fewer lanes would be stored
-# in less than whole words.
-_ALONE, _WITH_ROW, _MORE = 40, 60, 16
-# Rows that a thread may keep at most. A filter needs no more, unless a crop box reaches far outside the array.
-_KEPT = 12
+# The longest window along a row that is unrolled, with weights in registers: of a thread's own, and of threads of one
+# lane that all have the same weights. A thread walks along longer ones in a loop.
+_MAX_UNROLLED, _MAX_UNROLLED_ALIKE = 8, 16
+# Words of registers at most: for what a thread keeps from one source row to the next, and for that and the samples of a
+# row. And how many more it may use where fewer lanes would not fill whole words of the result.
+_MAX_KEPT_WORDS, _MAX_WORDS, _EXTRA_WORDS = 40, 60, 16
+# Rows that a thread keeps at most. A filter needs no more, unless a crop box reaches far outside the array.
+_MAX_KEPT_ROWS = 12
 # Threads of a warp.
 _WARP = 32
-# A thread that owns pixels of several scalars stores with gaps between its stores, first the one part of a sector of
-# memory, then the other. Scalars of so many bytes are better stored in turn.
+# Bytes of a word. If threads own whole pixels of several scalars, each store of a warp leaves gaps, and fills half a
+# sector of memory at a time. So words are dealt to threads in turn instead; narrower scalars are faster as pixels.
 _WORD = 4
-# Bytes of the cache that a load finds at once, and for how many more of these pieces it takes as long as for the
-# instructions of a store that a scalar has for itself.
+# Bytes of a cache line; and how many more lines for a load cost as much as one more store.
 _LINE, _LINES_OF_A_STORE = 128, 2
 
 
@@ -40,7 +39,7 @@ def rows_form(taps: Taps | None) -> tuple[str, int]:
     if taps is None:
         return "none", 0
     kept = min(taps.width, taps.overlap)
-    if kept > _KEPT:
+    if kept > _MAX_KEPT_ROWS:
         return "direct", 1
     return ("ring", kept) if taps.width == kept else ("sums", kept)
 
@@ -64,7 +63,7 @@ def columns_of(step: FilterStep, lanes: int, pieces: int = 1) -> Columns:
         return Columns("none", 0, 0, NO_SPAN, 0)
     known = 1 if inner == 1 else 0
     if _walks(taps, inner):
-        alike = inner == 1 and taps.n_out >= SHORT and taps.width <= _UNROLLED_ALIKE
+        alike = inner == 1 and taps.n_out >= SHORT and taps.width <= _MAX_UNROLLED_ALIKE
         span = _taps_span(taps, 1, real) if alike else NO_SPAN
         return Columns("span", taps.width, taps.width, span, 1) if span.phases else Columns("walk", 0, 0, span, known)
     pixel = inner if inner == 1 or (inner <= PIXEL and itemsize < _WORD) else 0
@@ -78,7 +77,7 @@ def columns_of(step: FilterStep, lanes: int, pieces: int = 1) -> Columns:
 
 def _walks(taps: Taps, inner: int) -> bool:
     """Return whether a thread has one lane: it walks along its window, unless the windows of all threads are alike."""
-    return taps.width > _UNROLLED or (taps.n_out < SHORT and inner <= PIXEL)
+    return taps.width > _MAX_UNROLLED or (taps.n_out < SHORT and inner <= PIXEL)
 
 
 @kept
@@ -153,7 +152,7 @@ def _with_vectors(spec: FilterSpec, step: FilterStep, span: Span, x: int) -> Fil
 def _is_small(spec: FilterSpec, more: int = 0) -> bool:
     """Return whether a thread's registers hold what it keeps, or the sums of a row, and the samples of a row."""
     kept = max(spec.kept, spec.lanes)
-    return spec.lanes == 1 or (kept <= _ALONE + more and spec.kept + spec.loaded <= _WITH_ROW + more)
+    return spec.lanes == 1 or (kept <= _MAX_KEPT_WORDS + more and spec.kept + spec.loaded <= _MAX_WORDS + more)
 
 
 @kept
@@ -167,7 +166,7 @@ def lane_counts(step: FilterStep) -> tuple[int, ...]:
 
     def fits(lanes: int) -> bool:
         spec, words = filter_spec(step, lanes, False, 0), lcm(inner, max(1, _WORD // step.result.itemsize))
-        return _is_small(spec, _MORE if spec.columns == "span" and lanes <= words > inner else 0)
+        return _is_small(spec, _EXTRA_WORDS if spec.columns == "span" and lanes <= words > inner else 0)
 
     spans = [n for n in pixels if filter_spec(step, n, False).columns == "span"]
     return tuple(n for n in (*spans, *counts) if fits(n))

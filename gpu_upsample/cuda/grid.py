@@ -10,21 +10,20 @@ from gpu_upsample.cuda.run import ACCESS, NARROW
 from gpu_upsample.cuda.volumes import VolumeStep
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 
-# Threads that keep a multiprocessor half as busy as it can be.
+# Threads on a multiprocessor with which it reaches half of its full speed.
 _BUSY = 1 << 10
 # Output rows of a strip at most, for each source row that one needs: the longer a strip is, the longer the last
 # threads keep the GPU waiting.
 _STRIP = 4
-
 # Pieces of a line that a thread owns at most: each has an address, and a store, of its own.
-_PIECES = 8
+_MAX_PIECES = 8
 
 
 def strip_rows(rows_read: int, rows_out: int, depth: int, threads: float) -> int:
     """Return how many output rows a thread walks down.
 
-    The time of a strip is that of the source rows that it reads, those that the next strip reads again among them,
-    and of a start. It takes the longer, the fewer threads there are to wait for memory in turn.
+    The time of a strip is that of its source rows, some of which the next strip reads again, and one more for its
+    start. All of it takes the longer, the fewer threads there are to hide each other's waiting for memory.
 
     Parameters
     ----------
@@ -33,7 +32,8 @@ def strip_rows(rows_read: int, rows_out: int, depth: int, threads: float) -> int
     depth : int
         Source rows that an output row needs.
     threads : float
-        Threads that there are if every strip is one row, in parts of those that keep the GPU half busy.
+        Threads that there would be with strips of one row, divided by those with which the GPU reaches half of its
+        full speed.
     """
 
     def time_of_a_row(strip: int) -> float:
@@ -76,7 +76,7 @@ def pieces_of(lanes: int, *arrays: tuple[int, int, int]) -> int:
     """
     pieces = next(n for n in range(1, lanes + 1) if lanes % n == 0 and fits(lanes // n, *arrays))
     shortest = min(width for _, _, width in arrays)
-    return pieces if pieces <= _PIECES and lanes * (pieces - 1) <= shortest else 0
+    return pieces if pieces <= _MAX_PIECES and lanes * (pieces - 1) <= shortest else 0
 
 
 def extent(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:

@@ -13,10 +13,10 @@ from gpu_upsample.cuda.pooling_kernels import PoolSpec
 from gpu_upsample.cuda.run import ACCESS, NARROW, Launch, runner
 from gpu_upsample.plan.pooling import PoolStep
 
-# A window along a row up to this length is unrolled.
-_UNROLLED = 4
+# The longest window along a row that is unrolled.
+_MAX_UNROLLED_TAPS = 4
 # Outputs of a thread at most.
-_LANES = 4
+_MAX_LANES = 4
 
 
 def lanes_of_row(length: int, *places: tuple[int, int]) -> int:
@@ -24,7 +24,7 @@ def lanes_of_row(length: int, *places: tuple[int, int]) -> int:
 
     `places` are the addresses of the arrays, modulo an access, and the bytes of their items.
     """
-    lanes = gcd(_LANES, length)
+    lanes = gcd(_MAX_LANES, length)
     for address, itemsize in places:
         lanes = min(gcd(lanes, address // itemsize), max(1, ACCESS // itemsize))
     return lanes
@@ -50,9 +50,9 @@ def _pool_launch(step: PoolStep, device: int, x: int, out: int, indices: int | N
     """Return the launch that finds the largest sample of every window."""
     lanes = lanes_of_row(step.size_out[2], (out, step.storage.itemsize))
     if indices is not None:  # positions are stored two at a time
-        lanes = gcd(lanes, max(1, _LANES * (1 - indices // 8 % 2)))
+        lanes = gcd(lanes, max(1, _MAX_LANES * (1 - indices // 8 % 2)))
     edges = any(p or end >= n for end, p, n in zip(_ends(step), step.padding, step.size_in, strict=True))
-    columns = step.kernel[2] if step.kernel[2] <= _UNROLLED else 0
+    columns = step.kernel[2] if step.kernel[2] <= _MAX_UNROLLED_TAPS else 0
     size = step.planes * prod(step.size_out)
     wide = max(step.planes * prod(step.size_in), size + THREADS * lanes, furthest_place(step)) >= NARROW
     numbered = step.numbering is not None

@@ -16,8 +16,8 @@ from gpu_upsample.cuda.unpooling import check_indices, elections
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep, window_error
 
-# Windows along a row that reach a sample are unrolled up to this number.
-_UNROLLED = 4
+# The most windows along a row, of those that reach a sample, that are unrolled.
+_MAX_UNROLLED_WINDOWS = 4
 
 
 # ---- pooling ------------------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any)
     steps, most, tables = _tables(step, out.device.id)
     lanes = lanes_of_row(pool.size_in[2], (out.data.ptr, out.itemsize))
     wide = max(grad.size, out.size + THREADS * lanes) >= NARROW
-    columns = most if most <= _UNROLLED else 0
+    columns = most if most <= _MAX_UNROLLED_WINDOWS else 0
     spec = PoolBackwardSpec(pool.storage.name, str(indices.dtype), columns, lanes, wide)
     arguments = (out.size, *pool.size_in, *pool.size_out, *steps, *tables.addresses)
     Launch(spec, out.size // lanes, arguments, tables).run(grad, out, indices)

@@ -16,10 +16,10 @@ from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
 from gpu_upsample.plan.windows import Reach
 
-# Factors and pairs up to these are unrolled.
-_FACTORS, _TAPS = 8, 4
+# The largest factor of a shuffle, and the most windows along a row that reach a sample of a fold, that are unrolled.
+_MAX_FACTOR, _MAX_WINDOWS = 8, 4
 # Words that a thread may keep in registers.
-_REGISTERS = 32
+_MAX_REGISTERS = 32
 
 
 def _lanes(most: int, width: int, itemsize: int, *addresses: int) -> tuple[int, int]:
@@ -44,13 +44,13 @@ def _shuffle_tables(step: ShuffleStep, device: int) -> memory.Tables:
 
 def _most_lanes(factor: int, itemsize: int) -> int:
     """Return how many words of every small row a thread may hold: a vector, if the registers suffice."""
-    kept = _REGISTERS // (factor * max(1, itemsize // 4))
+    kept = _MAX_REGISTERS // (factor * max(1, itemsize // 4))
     return min(ACCESS // itemsize, 1 << (kept.bit_length() - 1))
 
 
 def _shuffle_launch(step: ShuffleStep, device: int, x: int, out: int) -> Launch:
     """Return the launch that moves the pixels of one step."""
-    width, factor = step.width * step.words, step.factor if step.factor <= _FACTORS else 0
+    width, factor = step.width * step.words, step.factor if step.factor <= _MAX_FACTOR else 0
     lanes, access = step.words, 1
     if factor:
         lanes, access = _lanes(max(step.words, _most_lanes(factor, step.itemsize)), width, step.itemsize, x, out)
@@ -107,7 +107,7 @@ def _fold_launch(step: FoldStep, device: int, columns: int, out: int, bias: int)
     size_in = prod((step.planes, step.channels, step.taps, step.windows, step.parts))
     spec = FoldSpec(
         step.source.name, step.result.name, step.bias.name if step.bias else "", step.parts,
-        wide.most if wide.most <= _TAPS else -1, lanes, access, _wide(size_in, prod(step.shape_out), lanes),
+        wide.most if wide.most <= _MAX_WINDOWS else -1, lanes, access, _wide(size_in, prod(step.shape_out), lanes),
     )  # fmt: skip
     sizes = (rows, groups, step.channels, deep.n_out, high.n_out, width)
     tables = _fold_tables(step, device)

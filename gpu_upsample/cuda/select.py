@@ -12,8 +12,8 @@ from gpu_upsample.cuda.spans import NO_SPAN, PIXEL, SHORT, Span, find_span
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.steps import SelectStep
 
-# Lanes at most of a thread.
-_LANES = 24
+# Lanes that a thread owns at most, where they are whole pixels.
+_MAX_PIXEL_LANES = 24
 
 
 @kept
@@ -40,7 +40,7 @@ def select_lane_counts(step: SelectStep) -> tuple[int, ...]:
     counts = [n for n in (16, 8, 4, 2, 1) if n * step.source.itemsize <= ACCESS]
     if step.columns is None:
         return tuple(counts)
-    pixels = [n * inner for n in counts if inner > 1 and n * inner <= _LANES]
+    pixels = [n * inner for n in counts if inner > 1 and n * inner <= _MAX_PIXEL_LANES]
     return (*(n for n in pixels if select_span(step, n).phases), *counts)
 
 

@@ -17,11 +17,11 @@ from gpu_upsample.plan.pooling import UnpoolStep, index_error
 
 # Bytes of votes at a time, unless one plane needs more: they should stay in the L2 cache until they are counted.
 _VOTE_BYTES = 1 << 25
-# Bytes of votes at a time where votes are, as a rule, not needed: so much memory, and two kernels that end at once.
+# The same where windows tile the output, and hardly ever need votes: more take memory, and fewer, more launches of the
+# two kernels that count them.
 _STRAY_BYTES = 1 << 26
-# Samples that a thread fills in a row, and rows of a window, at most; larger windows are not filled each from its own
-# sample.
-_LANES, _ROWS = 4, 64
+# Samples that a thread fills in a row, and rows of a window, at most: larger windows are left to votes.
+_MAX_FILLED, _MAX_WINDOW_ROWS = 4, 64
 
 
 def check_indices(step: UnpoolStep, indices: Any) -> None:
@@ -91,14 +91,14 @@ def _windows_of_thread(step: UnpoolStep, x: Any, indices: Any, out: Any) -> int:
     if step.windows is None:
         return 0
     (_, _, width), (depth_taps, row_taps, length) = step.windows
-    if depth_taps * row_taps > _ROWS:
+    if depth_taps * row_taps > _MAX_WINDOW_ROWS:
         return 0
     held = ((x, step.parts), (indices, 1), (out, length * step.parts))  # with the scalars that each has for a window
 
     def fits(windows: int) -> bool:
         return (
             width % windows == 0
-            and windows * length <= _LANES
+            and windows * length <= _MAX_FILLED
             and all(array.data.ptr % gcd(windows * scalars * array.itemsize, ACCESS) == 0 for array, scalars in held)
         )
 

@@ -10,15 +10,16 @@ from gpu_upsample.plan.dtypes import STORAGE
 from gpu_upsample.plan.steps import FilterStep, Plan, Shape4
 from gpu_upsample.plan.taps import Taps
 
-# Lines that an output line needs at most: sums along the columns of each are formed for it alone.
+# Lines that an output line needs at most: the sums along the columns of each are formed again for each output line.
 _LINES = 4
-# Unfinished rows that a thread keeps at most, or it would form the sums of a row anew for each that needs it.
-_KEPT = 4
-# Bytes of a scalar at least. What narrower ones would move between two steps costs no more than to load and convert
-# them again, line by line.
+# Unfinished rows that a thread keeps at most. With more, it would sum a source row again for each output row.
+_MAX_UNFINISHED_ROWS = 4
+# Bytes of a scalar of the result, at least. Of narrower ones, it takes no longer to write and read the sums between two
+# steps than to load and convert the samples again for each line.
 _SCALAR_BYTES = 2
-# Multiply-adds of an accumulator for which a GPU takes as long as to write and read one scalar, with what they entail.
-_WORTH = {"float32": 8, "float64": 4}
+# Multiply-adds that are repeated for each sum that is not written and read between two steps, at most, by the type of
+# the sum: with the loads and conversions of their samples, more would take longer than that.
+_MAX_REPEATED = {"float32": 8, "float64": 4}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +70,9 @@ def _volume(first: Any, second: Any) -> VolumeStep | None:
     (planes, rows, _, _), (images, _, columns, inner) = second.shape, first.shape
     if first.rows is None or first.columns is None or second.rows is None or second.columns is not None:
         return None
-    if images != planes * rows or min(second.rows.width, second.rows.overlap) > _KEPT:
+    if images != planes * rows or min(second.rows.width, second.rows.overlap) > _MAX_UNFINISHED_ROWS:
         return None
-    if first.rows.width > _LINES or repeated(first.columns, first.rows) > _WORTH[second.result.accumulator]:
+    if first.rows.width > _LINES or repeated(first.columns, first.rows) > _MAX_REPEATED[second.result.accumulator]:
         return None
     shape = planes, rows, columns, inner
     # All steps of a plan have the same constant around them.
