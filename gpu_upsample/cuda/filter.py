@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpu_upsample.cuda.filter_choice import columns_of, filter_lanes, filter_spec
-from gpu_upsample.cuda.filter_tables import filter_tables
+from gpu_upsample.cuda.filter_tables import column_pitch, filter_tables
 from gpu_upsample.cuda.grid import extent, grid, is_wide, lines_of
 from gpu_upsample.cuda.run import Launch, runner
 from gpu_upsample.plan.steps import FilterStep
@@ -21,7 +21,7 @@ def _filter_launch(step: FilterStep, device: int, x: int, out: int) -> Launch:
     limits = (*span.threads(lanes // inner), span.at * inner % 2**64)
     arguments = (
         planes, across // lines[1], strips, strip, rows_in, rows_out, width_in, width_out, inner,
-        width_out // inner, row_pitch, *limits, *lines, *tables.addresses,
+        row_pitch, column_pitch(step), *limits, *lines, *tables.addresses,
         np.dtype(step.result.accumulator).type(step.fill),
     )  # fmt: skip
     return Launch(filter_spec(step, lanes, is_wide(step, lanes), x, pieces), threads, arguments, tables)

@@ -31,8 +31,8 @@ class Line(NamedTuple):
         Scalars of a line of the input, and of the output.
     inner : int
         Scalars of a column, which has one window.
-    columns_out : int
-        Columns of an output line.
+    pitch : int
+        Pitch of the table of weights (see `filter_tables.column_pitch`).
     fill : float
         The constant around the array.
     start, count, weight, outside : pointer
@@ -47,7 +47,7 @@ class Line(NamedTuple):
     width_in: Any
     width_out: Any
     inner: Any
-    columns_out: Any
+    pitch: Any
     fill: Any
     start: Any
     count: Any

@@ -147,7 +147,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
             store_row(y, to_store, between, full, total)
 
     def kernel(
-        x, y, planes, threads, strips, strip, rows_in, rows_out, width_in, width_out, inner, columns_out, row_pitch,
+        x, y, planes, threads, strips, strip, rows_in, rows_out, width_in, width_out, inner, row_pitch, column_pitch,
         span_first, span_threads, span_begin, lines_in, lines_out,
         row_window, row_reach, row_weight, row_outside,
         column_start, column_count, column_weight, column_outside,
@@ -177,7 +177,7 @@ def build_filter(machine: Any, spec: FilterSpec) -> Callable[..., None]:
         full = full_of(j, between, width_out)
         state = prepare(
             Line(
-                j, between, inside, span_begin, width_in, width_out, inner, columns_out, fill,
+                j, between, inside, span_begin, width_in, width_out, inner, column_pitch, fill,
                 column_start, column_count, column_weight, column_outside,
             )
         )  # fmt: skip

@@ -48,6 +48,21 @@ def filter_tables(step: FilterStep, device: int, span: Span) -> memory.Tables:
     return memory.upload(tuple(np.ascontiguousarray(table) for table in (*rows, *columns, *lines)))
 
 
+def column_pitch(step: FilterStep) -> int:
+    """Return the pitch of the table of the weights of the columns.
+
+    That is how many weights a column has. But where windows are walked along, it is how many columns there are: the
+    groups of a column's weights lie so many groups apart.
+    """
+    if step.columns is None:
+        return 0
+    return step.columns.n_out if _is_walked(step) else grouped(step.columns.width)
+
+
+def _is_walked(step: FilterStep) -> bool:
+    return columns_of(step, 1).form == "walk"
+
+
 def _column_weights(step: FilterStep, taps: Taps, span: Span) -> Any:
     """Return the table of the weights of the columns.
 
@@ -62,8 +77,7 @@ def _column_weights(step: FilterStep, taps: Taps, span: Span) -> Any:
         inside, place = (k >= 0) & (k < taps.count[pixel, None]), np.clip(k, 0, taps.width - 1)
         weight[pixel] = np.where(inside, np.take_along_axis(weight[pixel], place, axis=1), -0.0)
         return np.concatenate([weight[span.first : span.first + span.phases], weight])
-    walked = columns_of(step, 1).form == "walk"
-    return weight.reshape(taps.n_out, -1, GROUP).swapaxes(0, 1) if walked else weight
+    return weight.reshape(taps.n_out, -1, GROUP).swapaxes(0, 1) if _is_walked(step) else weight
 
 
 def _records(reached: Taps, depth: int, padding: float) -> Any:

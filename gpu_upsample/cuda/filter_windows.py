@@ -17,7 +17,7 @@ def _build_prepare(machine: Any, spec: FilterSpec, index: Any, pieces: Any, wind
     mad, memory, load, split = machine.mad, machine.memory, machine.load, build_split(machine, index)
     place_of = pieces.place
     real = arithmetic.accumulator_of(arithmetic.kind_of(spec.result))
-    WIDTH, PITCH, FILL, INNER = spec.width, spec.weights, spec.fill, spec.inner
+    WIDTH, FILL, INNER = spec.width, spec.fill, spec.inner
     WINDOWS, WEIGHTS = windows, max(1, windows * spec.width)
 
     @machine.inline
@@ -35,8 +35,8 @@ def _build_prepare(machine: Any, spec: FilterSpec, index: Any, pieces: Any, wind
             length[lane] = load(line.count, column)
             if FILL:
                 outside[lane] = load(line.outside, column)
-            for k in range(WIDTH):
-                weight[lane * WIDTH + k] = load(line.weight, mad(column, index(PITCH), index(k)))
+            for k in range(WIDTH):  # a constant pitch would cost some kernels an instruction of each row
+                weight[lane * WIDTH + k] = load(line.weight, mad(column, index(line.pitch), index(k)))
         return begin, length, weight, outside, line.inner, line.fill
 
     return prepare
@@ -132,7 +132,7 @@ def build_walk(
         stop = mad(taps, inner, near)
         tap = index(column * index(GROUP))
         total = real(START)
-        following = index(index(line.columns_out) * index(GROUP))  # of all columns, the first groups lie side by side
+        following = index(index(line.pitch) * index(GROUP))  # of all columns, the first groups lie side by side
         filled = mad(index(quotient(taps, index(GROUP)) * index(GROUP)), inner, near)
         while near < filled:
             load_lanes(line.weight, tap, factors, GROUP)
