@@ -103,7 +103,7 @@ def _is_cut_off(taps: Taps, span: Span) -> bool:
 
 @kept
 def filter_spec(step: FilterStep, lanes: int, wide: bool, x: int = 1, pieces: int = 1) -> FilterSpec:
-    """Return the specialisation of the filter kernel for a step, and an input at that address, modulo an access."""
+    """Return the specialisation of the filter kernel for a step, and an input at that address, modulo `ACCESS`."""
     rows, depth = rows_form(step.rows)
     columns = columns_of(step, lanes, pieces)
     lines = step.lines if isinstance(step, VolumeStep) else None
@@ -173,7 +173,7 @@ def lane_counts(step: FilterStep) -> tuple[int, ...]:
 
 
 def filter_lanes(step: FilterStep, x: int, out: int) -> tuple[int, int]:
-    """Return how many lanes a thread owns, and in how many pieces: the best that addresses, modulo an access, allow."""
+    """Return how many lanes a thread owns, and in how many pieces: the best that addresses, modulo `ACCESS`, allow."""
     return next((lanes, pieces) for lanes in lane_counts(step) if (pieces := _pieces(step, lanes, x, out)))
 
 

@@ -1,6 +1,6 @@
-"""Two words per device, in which kernels that must not be waited for leave word.
+"""Two flags per device, by which kernels report what no call waits for.
 
-The first is of an error; the second, of an index that strayed, is never taken back (see `unpooling_kernels.py`).
+The first reports an error. The second, which says that an index strayed, is never cleared (see `unpooling_kernels.py`).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Any
 from gpu_upsample.cuda import memory
 
 OUT_OF_RANGE, STRAYED = 0, 1
-"""The words: an index lay out of range; an index has ever lain outside of the window of its sample."""
+"""Places of the flags: an index lay out of range; an index has ever lain outside of the window of its sample."""
 
 _flags: dict[int, Any] = {}
 
 
 def address(device: int) -> int:
-    """Return where the kernels of a device leave word."""
+    """Return the address of the flags of a device."""
     if device not in _flags:
         cuda = memory.cupy().cuda
         # Without CuPy's pool, like the tables: this memory is never given back.
@@ -29,7 +29,7 @@ def address(device: int) -> int:
 
 
 def _found(device: int) -> bool:
-    """Return whether the current stream, up to here, has left word; and forget it."""
+    """Return whether the current stream, up to here, has reported an error; and clear the flag."""
     flag = _flags.get(device)
     if flag is None or not int(memory.cupy().asnumpy(flag)[OUT_OF_RANGE]):
         return False
@@ -46,7 +46,7 @@ def _raise(devices: list[int]) -> None:
 
 
 def check_errors() -> None:
-    """Wait for all devices, and raise ValueError if a kernel has left word."""
+    """Wait for all devices, and raise ValueError if a kernel has reported an error."""
     found = []
     for device in tuple(_flags):
         with memory.cupy().cuda.Device(device) as current:

@@ -59,7 +59,7 @@ def grid(step: FilterStep | SelectStep, lanes: int, device: int) -> tuple[int, i
 def fits(lanes: int, *arrays: tuple[int, int, int]) -> bool:
     """Say whether a thread may load and store so many neighbours.
 
-    `arrays` holds triples of an array's address, modulo an access, its bytes per scalar and the length of its rows:
+    `arrays` holds triples of an array's address, modulo `ACCESS`, its bytes per scalar and the length of its rows:
     every row must begin at a multiple of an access.
     """
 

@@ -73,7 +73,7 @@ def build_strip(machine: Any, index: Any) -> Callable[..., Any]:
         """Return the plane of a strip by its number, its first row and the one behind it.
 
         Threads are numbered along a row, strip by strip: so a block has no idle threads beyond the end of a short
-        row. The plane of a thread behind the last one is none.
+        row. A thread behind the last strip gets a plane behind the last one: it has nothing to do.
         """
         plane, above = split(unit, index(strips))
         first = index(above * index(strip))

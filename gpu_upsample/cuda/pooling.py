@@ -22,7 +22,7 @@ _MAX_LANES = 4
 def lanes_of_row(length: int, *places: tuple[int, int]) -> int:
     """Return how many neighbours of rows of this length a thread may store at once.
 
-    `places` are the addresses of the arrays, modulo an access, and the bytes of their items.
+    `places` are the addresses of the arrays, modulo `ACCESS`, and the bytes of their items.
     """
     lanes = gcd(_MAX_LANES, length)
     for address, itemsize in places:

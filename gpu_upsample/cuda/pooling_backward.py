@@ -22,7 +22,7 @@ _MAX_UNROLLED_WINDOWS = 4
 
 # ---- pooling ------------------------------------------------------------------------------------------------
 def _queue_check(step: PoolBackwardStep, indices: Any, flag: int) -> None:
-    """Queue a look at every index; the word at the address `flag` is set if one lies outside of its window."""
+    """Queue a check of every index; the flag at the address `flag` is set if one lies outside of its window."""
     pool = step.forward
     wide = max(indices.size + THREADS, prod(pool.size_in), furthest_place(pool)) >= NARROW
     spec = WindowsSpec(str(indices.dtype), max(pool.dilation) > 1, wide)

@@ -83,7 +83,7 @@ class UnpoolBackwardSpec:
 
 # ---- pooling ------------------------------------------------------------------------------------------------
 def build_windows(machine: Any, spec: WindowsSpec) -> Callable[..., None]:
-    """Return the kernel that leaves word if the index of a window names no sample of it."""
+    """Return the kernel that sets a flag if the index of a window names no sample of it."""
     plus, load, atomic_max = machine.plus, machine.load, machine.atomic_max
     index, DILATED = index_of(spec), spec.dilated
     number_of, split = build_number(machine, index), build_split(machine, index)

@@ -25,7 +25,7 @@ _MAX_REGISTERS = 32
 def _lanes(most: int, width: int, itemsize: int, *addresses: int) -> tuple[int, int]:
     """Return how many neighbours of a row a thread owns, and how many of them it moves at once.
 
-    The addresses, modulo an access, are those of arrays with items of so many bytes.
+    The addresses, modulo `ACCESS`, are those of arrays with items of so many bytes.
     """
     lanes = gcd(most, width)
     return lanes, gcd(lanes, ACCESS // itemsize, *(address // itemsize for address in addresses))

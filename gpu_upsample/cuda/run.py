@@ -56,7 +56,7 @@ def runner(build: Callable[..., Launch]) -> Callable[..., None]:
     Parameters
     ----------
     build : callable
-        Returns the launch for a step, a device, and the addresses of the arrays, modulo an access. It is kept.
+        Returns the launch for a step, a device, and the addresses of the arrays, modulo `ACCESS`. It is kept.
     """
     launch_of = kept(build)
 

@@ -55,7 +55,7 @@ def select_spec(step: SelectStep, lanes: int, pieces: int, wide: bool) -> Select
 
 
 def select_lanes(step: SelectStep, x: int, out: int) -> tuple[int, int]:
-    """Return how many lanes a thread owns, and in how many pieces: the best that addresses, modulo an access, allow."""
+    """Return how many lanes a thread owns, and in how many pieces: the best that addresses, modulo `ACCESS`, allow."""
     _, _, width_in, width_out, inner = extent(step)
     target, origin = ((address, step.source.itemsize, width) for address, width in ((out, width_out), (x, width_in)))
     vectors = (target,) if step.columns is not None else (target, origin)

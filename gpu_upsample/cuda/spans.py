@@ -25,11 +25,11 @@ class Span:
     phases, step, shift : int
         The period of the kernels' specialisations.
     start, stop : int
-        The output pixels, from the first one to before the last, whose windows lie so.
+        The output pixels ``start <= i < stop`` have such windows.
     first : int
-        The first of them in whose place a thread may begin.
+        The first of them at which a thread begins.
     at : int
-        Where the samples begin of a thread in the place of the first pixel of a row.
+        The sample at which the windows of a thread would begin if its first pixel were pixel 0; negative, maybe.
     """
 
     phases: int

@@ -5,8 +5,8 @@ positions, so the last of them wins in whatever order the threads run, and then 
 zero.
 
 Windows that tile the output need no votes where each index lies in the window of its sample, as after pooling: one
-pass fills them. For a sample that strayed it leaves word, on which two more kernels let the sources vote, and place
-those that won. They look for that word and, as a rule, end at once.
+pass fills them. It sets a flag if a sample strayed. Then two more kernels let the sources vote, and place those that
+won; as long as the flag is not set, they end at once.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def build_vote(machine: Any, spec: VoteSpec) -> Callable[..., None]:
     load, atomic_max, index, ONLY_IF_STRAYED = machine.load, machine.atomic_max, index_of(spec), spec.only_if_strayed
 
     def kernel(indices, winners, flags, total, n_in, n_out):
-        # A kernel of another stream may write that word meanwhile: either answer will do.
+        # A kernel of another stream may set that flag meanwhile: either answer will do.
         if ONLY_IF_STRAYED and load(flags, types.uint32(STRAYED)) == types.uint32(0):
             return
         first = mad(index(block()), index(THREADS * SOURCES), index(thread()))
