@@ -22,6 +22,7 @@ from click.testing import CliRunner, Result  # noqa: E402
 
 from gpu_upsample.cli import images, sheet, warmup  # noqa: E402
 from gpu_upsample.cli.commands import main  # noqa: E402
+from gpu_upsample.cli.sizes import Pixels  # noqa: E402
 from gpu_upsample.plan.resample import METHODS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,6 +63,52 @@ def save(image: Image.Image, path: Path, **options: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, **options)
     return path
+
+
+# ---- sizes -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        (["--scale", "0.57"], (57, 28)),  # the float next to 0.57 is below it
+        (["--scale", "0.29"], (29, 14)),
+        (["--scale", "1.15"], (115, 57)),
+        (["--size", "30x"], (30, 15)),
+        (["--size", "x30"], (60, 30)),
+        (["--size", "33X"], (33, 17)),  # from 16.5
+        (["--size", "1x"], (1, 1)),
+        (["--size", "30x40"], (30, 40)),
+        (["--size", "30x40", "--fit"], (30, 15)),
+        (["--size", "300x40", "--fit"], (80, 40)),
+        (["--size", "300x150", "--fit"], (300, 150)),
+        (["--size", "1x9", "--fit"], (1, 1)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("like", [[], ["--like", "pillow"], ["--like", "torch"]], ids=str)
+def test_the_size_of_the_result(tmp_path: Path, options: list[str], size: tuple[int, int], like: list[str]) -> None:
+    path = save(picture("L", (100, 50)), tmp_path / "in.png")
+    resized(path, "-o", tmp_path / "out.png", *options, *like)
+    with Image.open(tmp_path / "out.png") as result:
+        assert result.size == size
+
+
+def test_a_side_that_follows_with_opencv(tmp_path: Path) -> None:
+    path = save(picture("L", (100, 50)), tmp_path / "in.png")
+    resized(path, "-o", tmp_path / "out.png", "--size", "x30", "--like", "opencv")
+    with Image.open(tmp_path / "out.png") as result:
+        assert result.size == (60, 30)
+
+
+def test_an_image_is_as_large_as_fits() -> None:
+    random = np.random.default_rng(0)
+    for width, height, across, down in random.integers(1, 400, (500, 4)).tolist():
+        new = Pixels(across, down, fit=True).of((width, height))
+        if across * height <= down * width:
+            assert new[0] == across
+            assert 1 <= new[1] <= down
+            assert new[1] == 1 or abs(new[1] * width - across * height) <= width / 2
+        else:
+            assert new[::-1] == Pixels(down, across, fit=True).of((height, width))
 
 
 # ---- other libraries' pixels ---------------------------------------------------------------------------------
@@ -106,7 +153,7 @@ def test_a_factor_that_leaves_opencv_nothing(tmp_path: Path) -> None:
     source = save(picture("L"), tmp_path / "in.png")
     result = run("resize", source, "-o", tmp_path / "out.png", "--scale", 0.1, "--like", "opencv")
     assert result.exit_code == 1
-    assert "fx=0.1" in result.stderr
+    assert result.stderr == f"{source}: --scale 0.1 leaves no pixel of a 7 x 5 image\n"
 
 
 @pytest.mark.parametrize("smooth", [True, False])
@@ -412,6 +459,7 @@ def test_a_folder_with_a_corrupt_file(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "2 of 6 written" in result.stdout
+    assert len(result.stderr.splitlines()) == 4  # no bar, and no empty line in its place
     for name in ("cut.png", "empty.png", "noise.gif", "moves.gif"):
         assert name in result.stderr
     assert "frames" in result.stderr
@@ -520,7 +568,12 @@ def test_a_missing_backend_stops_the_run_with_one_message(tmp_path: Path, monkey
         ([], "either --scale or --size"),
         (["--scale", 2, "--size", "4x4"], "either --scale or --size"),
         *((["--scale", bad], "positive number, such as 2") for bad in ("0", "-1", "nan", "inf", "two")),
-        *((["--size", bad], "WIDTHxHEIGHT, such as 1920x1080") for bad in ("4", "0x4", "4x", "4x4x4", "-4x4")),
+        *((["--size", bad], "WIDTHxHEIGHT, such as 1920x1080") for bad in ("4", "0x4", "x", "x0", "4x4x4", "-4x4")),
+        *((["--scale", bad], "positive number, such as 2") for bad in ("1/2", "1e400", "1e-999999999")),
+        (["--fit"], "--fit needs both sides of --size"),
+        *((["--fit", "--size", bad], "--fit needs both sides of --size") for bad in ("4x", "x4")),
+        (["--fit", "--scale", 2], "--fit needs both sides of --size"),
+        (["--fit", "--size", "4x4", "--scale", 2], "either --scale or --size"),
         (["--scale", 2, "--method", "sinc"], "lanczos3"),
         (["--scale", 2, "--backend", "rocm"], "cuda"),
         (["--scale", 2, "--method", "nearest", "--antialias"], "no meaning"),
@@ -568,6 +621,26 @@ def test_a_scale_that_leaves_nothing(tmp_path: Path) -> None:
     result = run("resize", path, "-o", tmp_path / "out.png", "--scale", 0.1)
     assert result.exit_code == 1
     assert f"{path}: --scale 0.1 leaves no pixel of a 7 x 5 image" in result.stderr
+
+
+@pytest.mark.parametrize("options", [["--scale", "1e9"], ["--size", "x9999999999"]], ids=str)
+@pytest.mark.parametrize("like", [[], ["--like", "opencv"], ["--like", "pillow"]], ids=str)
+def test_a_size_that_is_too_large(tmp_path: Path, options: list[str], like: list[str]) -> None:
+    path = save(picture("L"), tmp_path / "in.png")
+    result = run("resize", path, "-o", tmp_path / "out.png", *options, *like)
+    assert result.exit_code == 1
+    assert result.stderr == f"{path}: {' '.join(options)} of a 7 x 5 image is more than 2147483647 pixels a side\n"
+
+
+def test_a_size_for_which_there_is_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(gu, "resize", full)
+    path = save(picture("L"), tmp_path / "in.png")
+    result = run("resize", path, "-o", tmp_path / "out.png", "--scale", "1e4")
+    assert result.exit_code == 1
+    assert result.stderr == f"{path}: --scale 1e4 of a 7 x 5 image needs more memory than there is\n"
 
 
 # ---- compare, info, demo -----------------------------------------------------------------------------------
@@ -726,6 +799,7 @@ gu.pixel_shuffle(x.reshape(-1, 4, 9, 16), 2)
 def test_warmup_says_what_it_did() -> None:
     result = run("warmup", "--operator", "pixel_shuffle", "--operator", "conv_transpose", "--dtype", "uint8")
     assert result.exit_code == 0, result.output
+    assert result.stderr == ""
     lines = [line.split() for line in result.stdout.splitlines()]
     assert lines[0][:3] == ["cpu", "pixel_shuffle", "uint8"]
     assert lines[0][4] == "s"

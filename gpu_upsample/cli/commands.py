@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 import gpu_upsample as gu
+from gpu_upsample.cli.sizes import Pixels, Scale, Size
 from gpu_upsample.cli.warmup import OPERATORS, cache_folder, warm_up
 from gpu_upsample.plan.dtypes import PARTS, STORAGE
 from gpu_upsample.plan.resample import METHODS
@@ -25,21 +26,23 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def _factor(text: str) -> float:
+def _scale(text: str) -> Scale:
     try:
-        factor = float(text)
+        if math.isfinite(factor := float(text)) and factor > 0:  # no more digits than can be computed with
+            return Scale(Fraction(text), text)
     except ValueError:
-        factor = math.nan
-    if not (math.isfinite(factor) and factor > 0):
-        raise click.BadParameter(f"{text!r} is not a positive number, such as 2 or 0.5.")
-    return factor
+        pass
+    raise click.BadParameter(f"{text!r} is not a positive number, such as 2 or 0.5.")
 
 
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", text.lower())
-    if match is None:
-        raise click.BadParameter(f"{text!r} is not of the form WIDTHxHEIGHT, such as 1920x1080.")
-    return int(match[1]), int(match[2])
+def _size(text: str) -> Pixels:
+    match = re.fullmatch(r"([1-9]\d*)?[x×]([1-9]\d*)?", text.lower())
+    if match is None or not any(match.groups()):
+        raise click.BadParameter(
+            f"{text!r} is not of the form WIDTHxHEIGHT, such as 1920x1080, nor of the form 1920x or x1080."
+        )
+    width, height = (None if side is None else int(side) for side in match.groups())
+    return Pixels(width, height)
 
 
 def _point(text: str) -> tuple[int, int]:
@@ -91,11 +94,17 @@ def main() -> None:
 )
 @click.option(
     "--scale",
-    type=_factor,
+    type=_scale,
     metavar="FACTOR",
     help="Scale factor, such as 2 or 0.5. Sizes are rounded down, with --like opencv to nearest.",
 )
-@click.option("--size", type=_size, metavar="WIDTHxHEIGHT", help="Size of the result, in pixels.")
+@click.option(
+    "--size",
+    type=_size,
+    metavar="WIDTHxHEIGHT",
+    help="Size of the result, in pixels. With WIDTHx or xHEIGHT, the other side follows from the image's shape.",
+)
+@click.option("--fit", is_flag=True, help="Keep the image's shape: make it as large as fits into --size.")
 @click.option("--method", type=click.Choice(METHODS), help="Filter to use.  [default: lanczos3; cubic with --like]")
 @click.option(
     "--antialias/--no-antialias",
@@ -112,8 +121,9 @@ def main() -> None:
 def resize(
     inputs: tuple[Path, ...],
     output: Path,
-    scale: float | None,
-    size: tuple[int, int] | None,
+    scale: Scale | None,
+    size: Pixels | None,
+    fit: bool,
     method: str | None,
     antialias: bool | None,
     like: str | None,
@@ -126,8 +136,7 @@ def resize(
     transparency are kept. The orientation is applied; other metadata is dropped. Palettes become colours and 1-bit
     pixels greys, also with --like pillow, whereas Pillow itself resizes both by nearest.
     """
-    if (scale is None) == (size is None):
-        raise click.UsageError("Give either --scale or --size.")
+    asked = _asked(scale, size, fit)
     resample = _resampler(method, antialias, like, backend)
     jobs = _jobs(inputs, output)
 
@@ -138,12 +147,13 @@ def resize(
 
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    quiet = len(jobs) == 1 or not console.is_terminal  # elsewhere, a bar would leave an empty line
     failures = 0
-    with Progress(*columns, console=console, transient=True, disable=len(jobs) == 1) as progress:
+    with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
         for source, target in progress.track(jobs, description="Resizing"):
             try:
                 _check_free(target, overwrite)
-                images.write(resample(images.read(source), size or scale), target)
+                images.write(resample(images.read(source), asked), target)
             except gu.BackendUnavailableError as error:
                 raise click.ClickException(str(error)) from error
             except Exception as error:  # noqa: BLE001 - on a corrupt file a decoder may raise anything
@@ -154,22 +164,59 @@ def resize(
         raise SystemExit(1)
 
 
-def _resampler(method: str | None, antialias: bool | None, like: str | None, backend: Backend) -> Callable[..., Any]:
+def _asked(scale: Scale | None, size: Pixels | None, fit: bool) -> Size:
+    """Return the size that is asked for."""
+    if fit and (size is None or size.width is None or size.height is None):
+        raise click.UsageError("--fit needs both sides of --size, such as --size 1920x1080.")
+    if size is not None and scale is None:
+        return Pixels(size.width, size.height, fit)
+    if scale is not None and size is None:
+        return scale
+    raise click.UsageError("Give either --scale or --size.")
+
+
+def _resampler(
+    method: str | None, antialias: bool | None, like: str | None, backend: Backend
+) -> Callable[[Image.Image, Size], Image.Image]:
     """Return the function that gives an image its new size."""
+    resized = (
+        _by_library(like, method or "cubic", antialias, backend) if like else _by_method(method, antialias, backend)
+    )
+
+    def resample(image: Image.Image, size: Size) -> Image.Image:
+        try:
+            return resized(image, size)
+        except MemoryError as error:
+            raise ValueError(
+                f"{size} of a {image.width} x {image.height} image needs more memory than there is"
+            ) from error
+
+    return resample
+
+
+def _by_library(
+    like: str, method: str, antialias: bool | None, backend: Backend
+) -> Callable[[Image.Image, Size], Image.Image]:
+    from gpu_upsample.cli.like import likeness
+
+    try:
+        return likeness(like, method, antialias, backend)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from error
+
+
+def _by_method(
+    method: str | None, antialias: bool | None, backend: Backend
+) -> Callable[[Image.Image, Size], Image.Image]:
     from gpu_upsample.cli import images
 
-    if like is not None:
-        from gpu_upsample.cli.like import likeness
-
-        try:
-            return likeness(like, method or "cubic", antialias, backend)
-        except ValueError as error:
-            raise click.UsageError(f"{error}.") from error
-    method = method or "lanczos3"
-    if antialias and method == "nearest":
+    name = method or "lanczos3"
+    if antialias and name == "nearest":
         raise click.UsageError("--antialias has no meaning for method nearest.")
-    smooth = method != "nearest" if antialias is None else antialias
-    return partial(images.resample, method=method, antialias=smooth, backend=backend)
+    smooth = name != "nearest" if antialias is None else antialias
+    return lambda image, size: images.resample(
+        image, size.of(image.size), method=name, antialias=smooth, backend=backend
+    )
 
 
 def _writable() -> Iterable[str]:
@@ -227,20 +274,20 @@ def _found(top: Path, output: Path) -> Iterator[tuple[Path, Path]]:
 @click.argument("source", metavar="IN", type=click.Path(True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", metavar="OUT", required=True, type=click.Path(path_type=Path), help="File to write.")
 @click.option(
-    "--scale", type=_factor, metavar="FACTOR", default="4", show_default=True, help="Scale factor, from 1 to 100."
+    "--scale", type=_scale, metavar="FACTOR", default="4", show_default=True, help="Scale factor, from 1 to 100."
 )
 @click.option("--at", type=_point, metavar="X,Y", help="Centre of the part to show, in pixels.  [default: the middle]")
 @_backend_option
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def compare(
-    source: Path, output: Path, scale: float, at: tuple[int, int] | None, backend: Backend, overwrite: bool
+    source: Path, output: Path, scale: Scale, at: tuple[int, int] | None, backend: Backend, overwrite: bool
 ) -> None:
     """Enlarge part of an image with every method.
 
     The results are drawn side by side on one sheet.
     """
-    if not 1 <= scale <= 100:
-        raise click.BadParameter("must be from 1 to 100.", param_hint="--scale")
+    if not 1 <= scale.factor <= 100:
+        raise click.BadParameter(f"{scale.text} is not from 1 to 100.", param_hint="--scale")
     _check_suffix(output)
     _check_free(output, overwrite)
 
@@ -257,7 +304,7 @@ def compare(
             param_hint="--at",
         )
     try:
-        sheet = comparison(image, METHODS, scale=scale, title=source.name, backend=backend, center=at)
+        sheet = comparison(image, METHODS, scale=scale.factor, title=source.name, backend=backend, center=at)
         images.write(sheet, output)
     except gu.BackendUnavailableError as error:
         raise click.ClickException(str(error)) from error
@@ -314,7 +361,7 @@ def warmup(operators: tuple[str, ...], dtypes: tuple[str, ...], backend: Literal
     console = Console(stderr=True, markup=False, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     start, lines = perf_counter(), []
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         for place, operator, dtype in progress.track(jobs, description="Compiling"):
             before = perf_counter()
             try:

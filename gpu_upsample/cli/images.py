@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import stat
 import uuid
 from pathlib import Path
@@ -28,9 +27,6 @@ _READ_AS = {
     "HSV": "RGB",
 }
 _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
-
-Size = tuple[int, int] | float
-"""Width and height, or a scale factor for both."""
 
 # Pillow's own defaults for these formats lose what a good filter gains.
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -87,29 +83,14 @@ def read(path: Path) -> Image.Image:
     return upright if upright.mode == mode else upright.convert(mode)
 
 
-def scaled(image: Image.Image, size: Size) -> tuple[int, int]:
-    """Return the width and height that are asked for; what a scale factor gives is rounded down.
-
-    Raises
-    ------
-    ValueError
-        If no pixel is left.
-    """
-    if isinstance(size, tuple):
-        return size
-    result = (math.floor(image.width * size), math.floor(image.height * size))
-    if min(result) < 1:
-        raise ValueError(f"--scale {size:g} leaves no pixel of a {image.width} x {image.height} image")
-    return result
-
-
-def resample(image: Image.Image, size: Size, *, method: str, antialias: bool, backend: Backend) -> Image.Image:
-    """Return `image` at another size."""
-    new = scaled(image, size)[::-1]
+def resample(
+    image: Image.Image, size: tuple[int, int], *, method: str, antialias: bool, backend: Backend
+) -> Image.Image:
+    """Return `image` at another (width, height)."""
 
     def resized(array: NDArray[Any]) -> NDArray[Any]:
         one = cast("Method", method)
-        return gu.resize(array, size=new, axes=(0, 1), method=one, antialias=antialias, backend=backend)
+        return gu.resize(array, size=size[::-1], axes=(0, 1), method=one, antialias=antialias, backend=backend)
 
     pixels = np.asarray(image)
     if image.mode in ("LA", "RGBA") and method != "nearest":

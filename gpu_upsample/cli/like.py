@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gpu_upsample.cli.images import Size, as_image, scaled
+from gpu_upsample.cli.images import as_image
+from gpu_upsample.cli.sizes import Scale, Size, checked
 from gpu_upsample.compat import opencv, pillow, torch_uint8
 from gpu_upsample.typing import Backend
 
@@ -36,13 +37,18 @@ class Likeness:
 def _like_pillow(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: Backend) -> Image.Image:
     # What Pillow calls I;16B are the same numbers in another order of bytes.
     source = np.asarray(image).astype(np.uint16) if image.mode == "I;16B" else image
-    return as_image(np.asarray(pillow.resize(source, scaled(image, size), method, backend=backend)), image)
+    return as_image(np.asarray(pillow.resize(source, size.of(image.size), method, backend=backend)), image)
 
 
 def _like_opencv(image: Image.Image, size: Size, method: Any, _antialias: bool, backend: Backend) -> Image.Image:
     # OpenCV rounds the size that a factor gives in its own way, and samples at the factor itself.
-    dsize, factor = (size, 0.0) if isinstance(size, tuple) else (None, size)
-    result = opencv.resize(np.asarray(image), dsize, fx=factor, fy=factor, interpolation=method, backend=backend)
+    pixels = np.asarray(image)
+    if isinstance(size, Scale):
+        factor = float(size.factor)
+        checked(size, image.size, (round(image.width * factor), round(image.height * factor)))
+        result = opencv.resize(pixels, None, fx=factor, fy=factor, interpolation=method, backend=backend)
+    else:
+        result = opencv.resize(pixels, size.of(image.size), interpolation=method, backend=backend)
     return as_image(result, image)
 
 
@@ -51,7 +57,7 @@ def _like_torch(image: Image.Image, size: Size, method: Any, antialias: bool, ba
     if pixels.dtype != np.uint8:
         raise ValueError(f"has pixels of {pixels.dtype}; --like torch is for 8-bit images")
     batch = pixels.reshape(1, *pixels.shape[:2], -1)
-    new = scaled(image, size)[::-1]
+    new = size.of(image.size)[::-1]
     result = torch_uint8.interpolate(
         batch, new, mode=method, antialias=antialias, data_format="channels_last", backend=backend
     )

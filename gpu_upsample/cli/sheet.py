@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
+from math import floor
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -20,7 +22,7 @@ def comparison(
     image: Image.Image,
     methods: Iterable[str],
     *,
-    scale: float,
+    scale: Fraction | float,
     title: str,
     backend: Backend,
     center: tuple[int, int] | None = None,
@@ -33,7 +35,7 @@ def comparison(
         The image, as `gpu_upsample.cli.images.read` returns it.
     methods : iterable of str
         The methods to show.
-    scale : float
+    scale : Fraction or float
         How much to enlarge, from 1 to 100. The larger, the smaller the part of the image that is shown.
     title : str
         What the sheet calls the image.
@@ -50,7 +52,8 @@ def comparison(
     box = _part(image.size, scale, center)
     shown = displayable(image)
     part = shown.crop(box)
-    tiles = [(method, resample(part, scale, method=method, antialias=False, backend=backend)) for method in methods]
+    enlarged = (floor(part.width * scale), floor(part.height * scale))
+    tiles = [(method, resample(part, enlarged, method=method, antialias=False, backend=backend)) for method in methods]
 
     columns = min(_COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
@@ -72,7 +75,7 @@ def comparison(
     draw.multiline_text(
         (text[0], text[1] + 44),
         f"{image.width} x {image.height} pixels, {image.mode}\n"
-        f"the part inside the mark, {part.width} x {part.height}, enlarged {scale:g} times\n"
+        f"the part inside the mark, {part.width} x {part.height}, enlarged {float(scale):g} times\n"
         f"by each method of gpu_upsample.resize, on backend {backend}",
         _FAINT,
         ImageFont.load_default(17),
@@ -86,7 +89,7 @@ def comparison(
     return sheet
 
 
-def _part(size: tuple[int, int], scale: float, center: tuple[int, int] | None) -> tuple[int, int, int, int]:
+def _part(size: tuple[int, int], scale: Fraction | float, center: tuple[int, int] | None) -> tuple[int, int, int, int]:
     """Return the (left, top, right, bottom) of what fills a tile once enlarged, moved inside the image."""
     spans = []
     for length, tile, middle in zip(size, _TILE, center or (size[0] // 2, size[1] // 2), strict=True):
