@@ -104,6 +104,10 @@ def interpolate(
     without antialiasing. On a CPU, PyTorch ignores a `scale_factor` along axes whose length it does not change, in
     nearest, linear and antialiased modes; here every factor counts.
 
+    uint8 is rounded as other integers are. PyTorch's CPU kernels use an integer arithmetic of their own in bilinear,
+    bicubic and Lanczos modes: for their bits, call `gpu_upsample.compat.torch_uint8.interpolate`, or
+    `gpu_upsample.compat.torch` for tensors.
+
     Examples
     --------
     >>> import numpy as np
@@ -151,8 +155,9 @@ def resize(
     size : int or sequence of int, optional
         Output size of the resized axes, in samples.
     scale : float or sequence of float, optional
-        Output size as a multiple of the input size, ``floor(in * scale)``. It also determines the coordinates, unless
-        corners are aligned. Give either `size` or `scale`.
+        Output size as a multiple of the input size, ``floor(in * scale)``, where the product is one of floats, as in
+        torch: 100 samples by 0.57 are 56, since the product is just below 57. It also determines the coordinates,
+        unless corners are aligned. Give either `size` or `scale`.
     axes : int or sequence of int, optional
         The axes to resize. Default: the first ``len(size)`` axes, if at most one axis remains (an image, an image with
         channels, a volume); `scale` likewise. If `size` is one number, the only axis; if `scale` is, all axes of an
