@@ -10,9 +10,13 @@ Only long sums of transposed convolutions are left to a matrix product: the forw
 GPU, and the weight gradient on both backends. With ``torch.use_deterministic_algorithms(True)``, they too are formed in
 one fixed order.
 
-A compiled graph is valid for the shapes that it was compiled for. There are no forward-mode derivatives: like those of
-every operator of ``torch.library``, their tangents are zero. Under autocast, transposed convolutions use its dtype, as
-torch's own do.
+A compiled graph is valid for the shapes that it was compiled for. Under autocast, transposed convolutions use its
+dtype, as torch's own do.
+
+Of ``torch.func``, ``vmap`` works; torch warns that it calls the operator once for each entry. ``grad``, ``vjp`` and
+``jacrev`` are refused by torch, as for every operator of ``torch.library``: use ``torch.autograd``. There are no
+forward-mode derivatives: for ``jvp`` and ``jacfwd``, torch takes the tangents of such operators as zero, without an
+error. ``torch.autograd.functional.jvp`` gives them, by two backward passes.
 
 Importing this module imports torch; nothing else in the package does.
 
