@@ -274,13 +274,16 @@ def test_an_icon_has_the_size_of_the_result(tmp_path: Path, mode: str, size: tup
     np.testing.assert_array_equal(np.asarray(result), np.asarray(picture(mode, size)))
 
 
-# What an image has, its mode, and the formats that do not hold it.
+# What an image has, its mode, the formats that do not hold it, and what to do.
+ALPHA = ".png, .tif and .webp do; --background replaces it"
 LOST = (
-    ("16-bit integer pixels", "I;16", (".webp", ".avif", ".gif")),
-    ("32-bit integer pixels", "I", (".webp", ".avif", ".gif", ".pgm")),
-    ("32-bit float pixels", "F", (".webp", ".avif", ".gif")),
-    ("transparency", "RGBA", (".ppm", ".pfm", ".bmp")),
-    ("transparency", "LA", (".gif",)),
+    ("16-bit integer pixels", "I;16", (".webp", ".avif", ".gif", ".jpg", ".eps"), ".png and .tif do"),
+    ("32-bit integer pixels", "I", (".webp", ".avif", ".gif", ".pgm", ".jpg"), ".tif does"),
+    ("32-bit float pixels", "F", (".webp", ".avif", ".gif", ".png", ".jpg", ".pcx"), ".tif does"),
+    ("transparency", "RGBA", (".ppm", ".pfm", ".bmp", ".jpg", ".mpo", ".pcx", ".eps"), ALPHA),
+    ("transparency", "LA", (".gif", ".jpg"), ALPHA),
+    ("pixels of mode RGB", "RGB", (".xbm", ".blp"), ".png and .tif do"),
+    ("pixels of mode L", "L", (".qoi",), ".png and .tif do"),
 )
 
 
@@ -289,9 +292,18 @@ LOST = (
     [
         ("RGB", (320, 200), ".ico", "is 320 x 200 pixels, which .ico stores as 128 x 80"),
         ("RGB", (90, 60), ".icns", "is 90 x 60 pixels, which .icns stores as 1024 x 1024"),
+        ("RGB", (65501, 1), ".jpg", "is 65501 x 1 pixels; .jpg holds at most 65500 a side"),
+        ("L", (1, 70000), ".MPO", "is 1 x 70000 pixels; .mpo holds at most 65500 a side"),
+        ("L", (16384, 2), ".webp", "is 16384 x 2 pixels; .webp holds at most 16383 a side"),
+        ("L", (32769, 2), ".avif", "is 32769 x 2 pixels; .avif holds at most 32768 a side"),
         *(
-            (mode, (7, 5), suffix, f"has {what}, which {suffix} does not hold")
-            for what, mode, suffixes in LOST
+            ("L", (2, 65536), suffix, f"is 2 x 65536 pixels; {suffix} holds at most 65535 a side")
+            for suffix in (".gif", ".tga", ".sgi")
+        ),
+        ("L", (70000, 1), ".pcx", "is 70000 x 1 pixels, too many for .pcx"),
+        *(
+            (mode, (7, 5), suffix, f"has {what}, which {suffix} does not hold; {others}")
+            for what, mode, suffixes, others in LOST
             for suffix in suffixes
         ),
     ],
@@ -299,7 +311,7 @@ LOST = (
 def test_what_a_format_would_lose_is_named(
     tmp_path: Path, mode: str, size: tuple[int, int], suffix: str, message: str
 ) -> None:
-    needs(suffix)
+    needs(suffix.lower())
     target = tmp_path / f"out{suffix}"
     target.write_bytes(b"precious")
     with pytest.raises(ValueError, match=f"^{message}$"):
@@ -312,7 +324,7 @@ def test_what_a_format_would_lose_is_reported(tmp_path: Path) -> None:
     path = save(picture("F"), tmp_path / "in.tif")
     result = run("resize", path, "-o", tmp_path / "out.webp", "--scale", 2)
     assert result.exit_code == 1
-    assert f"{path}: has 32-bit float pixels, which .webp does not hold" in result.stderr
+    assert result.stderr == f"{path}: has 32-bit float pixels, which .webp does not hold; .tif does\n"
     result = run("compare", path, "-o", tmp_path / "out.ico")
     assert result.exit_code == 1
     assert f"{tmp_path / 'out.ico'}: is " in result.stderr
@@ -345,6 +357,25 @@ def test_what_a_format_holds_is_written(tmp_path: Path, suffix: str, modes: list
     for mode in modes:
         images.write(picture(mode), tmp_path / f"{mode}{suffix}")
         assert (tmp_path / f"{mode}{suffix}").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("suffix", "side"), [(".jpg", 65500), (".gif", 65535), (".tga", 65535), (".sgi", 65535), (".webp", 16383)]
+)
+def test_the_longest_side_of_a_format_is_written(tmp_path: Path, suffix: str, side: int) -> None:
+    needs(suffix)
+    for size in ((side, 1), (1, side)):
+        assert written(tmp_path, Image.new("L", size), suffix).size == size
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".pcx"])
+@pytest.mark.parametrize(("mode", "mode_out"), [("LA", "L"), ("RGBA", "RGB")])
+def test_an_alpha_channel_that_a_format_refuses(tmp_path: Path, suffix: str, mode: str, mode_out: str) -> None:
+    image = picture(mode_out, (40, 30))
+    image.putalpha(255)
+    result = written(tmp_path, image, suffix)
+    assert result.mode == mode_out
+    np.testing.assert_allclose(np.asarray(result).astype(int), np.asarray(picture(mode_out, (40, 30))), atol=20)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".ppm", ".bmp"])
@@ -545,8 +576,50 @@ def test_a_format_without_transparency_is_reported(tmp_path: Path) -> None:
     path = save(picture("RGBA"), tmp_path / "in.png")
     result = run("resize", path, "-o", tmp_path / "out.jpg", "--scale", 2)
     assert result.exit_code == 1
-    assert "cannot write mode RGBA as JPEG" in result.stderr
+    assert result.stderr == f"{path}: has transparency, which .jpg does not hold; {ALPHA}\n"
     assert not (tmp_path / "out.jpg").exists()
+
+
+def test_a_background(tmp_path: Path) -> None:
+    pixels = half_transparent()
+    pixels[:2, :4, 3] = 51  # a fifth
+    path = save(Image.fromarray(pixels), tmp_path / "in.png")
+    options = ["--scale", 2, "--method", "nearest", "--background", "#0000ff"]
+    for suffix in (".png", ".jpg"):
+        resized(path, "-o", tmp_path / f"out{suffix}", *options)
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.mode == "RGB"
+        found = np.asarray(image)
+    np.testing.assert_array_equal(found[4:, :8], np.broadcast_to([255, 0, 0], (4, 8, 3)))
+    np.testing.assert_array_equal(found[:4, :8], np.broadcast_to([51, 0, 204], (4, 8, 3)))
+    np.testing.assert_array_equal(found[:, 8:], np.broadcast_to([0, 0, 255], (8, 8, 3)))
+
+
+@pytest.mark.parametrize("like", [[], ["--like", "opencv"]], ids=str)
+def test_a_background_is_put_before_the_size_changes(tmp_path: Path, like: list[str]) -> None:
+    path = save(picture("RGBA", (20, 15)), tmp_path / "in.png")
+    flat = Image.alpha_composite(Image.new("RGBA", (20, 15), "tan"), picture("RGBA", (20, 15))).convert("RGB")
+    resized(path, "-o", tmp_path / "a.png", "--size", "9x8", "--background", "tan", *like)
+    resized(save(flat, tmp_path / "flat.png"), "-o", tmp_path / "b.png", "--size", "9x8", *like)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "mode_out"),
+    [("LA", "gray", "L"), ("LA", "red", "RGB"), ("RGBA", "gray", "RGB"), ("L", "red", "L"), ("F", "red", "F")],
+)
+def test_the_mode_on_a_background(tmp_path: Path, mode: str, colour: str, mode_out: str) -> None:
+    path = save(picture(mode), tmp_path / "in.tif")
+    resized(path, "-o", tmp_path / "out.tif", "--scale", 1, "--background", colour)
+    with Image.open(tmp_path / "out.tif") as result:
+        assert result.mode == mode_out
+
+
+def test_the_colour_profile_is_kept_on_a_background(tmp_path: Path) -> None:
+    path = save(picture("RGBA"), tmp_path / "in.png", icc_profile=b"any")
+    resized(path, "-o", tmp_path / "out.png", "--scale", 2, "--background", "white")
+    with Image.open(tmp_path / "out.png") as result:
+        assert result.info["icc_profile"] == b"any"
 
 
 def test_a_missing_backend_stops_the_run_with_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -578,7 +651,11 @@ def test_a_missing_backend_stops_the_run_with_one_message(tmp_path: Path, monkey
         (["--scale", 2, "--backend", "rocm"], "cuda"),
         (["--scale", 2, "--method", "nearest", "--antialias"], "no meaning"),
         (["--scale", 2, "-o", "out.xyz"], ".png"),
-        (["--scale", 2, "-o", "out"], ".png"),
+        (["--scale", 2, "-o", "out"], "'out' has no suffix of an image format that can be written, such as .png"),
+        *(
+            (["--scale", 2, "--background", bad], f"{bad!r} is not an opaque colour, such as white or #1e90ff")
+            for bad in ("nocolour", "#12345678", "transparent")
+        ),
     ],
     ids=str,
 )

@@ -52,6 +52,18 @@ def _point(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def _colour(text: str) -> tuple[int, int, int]:
+    from PIL import ImageColor
+
+    try:
+        colour = ImageColor.getrgb(text)
+    except ValueError:
+        colour = None
+    if colour is None or len(colour) != 3:
+        raise click.BadParameter(f"{text!r} is not an opaque colour, such as white or #1e90ff.")
+    return colour
+
+
 def _backend(_context: click.Context, _parameter: click.Parameter, name: Backend) -> Backend:
     if name != "auto":
         return name
@@ -116,6 +128,12 @@ def main() -> None:
     type=click.Choice(["pillow", "opencv", "torch"]),
     help="Reproduce this library's pixels exactly or nearly.",
 )
+@click.option(
+    "--background",
+    type=_colour,
+    metavar="COLOR",
+    help="Put transparent images on a colour, such as white or #1e90ff, before they are resized.",
+)
 @_backend_option
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def resize(
@@ -127,6 +145,7 @@ def resize(
     method: str | None,
     antialias: bool | None,
     like: str | None,
+    background: tuple[int, int, int] | None,
     backend: Backend,
     overwrite: bool,
 ) -> None:
@@ -153,7 +172,10 @@ def resize(
         for source, target in progress.track(jobs, description="Resizing"):
             try:
                 _check_free(target, overwrite)
-                images.write(resample(images.read(source), asked), target)
+                image = images.read(source)
+                if background is not None:
+                    image = images.flattened(image, background)
+                images.write(resample(image, asked), target)
             except gu.BackendUnavailableError as error:
                 raise click.ClickException(str(error)) from error
             except Exception as error:  # noqa: BLE001 - on a corrupt file a decoder may raise anything
@@ -228,9 +250,10 @@ def _writable() -> Iterable[str]:
 
 def _check_suffix(output: Path) -> None:
     """Refuse a file that no image format can be written to."""
-    if output.suffix.lower() not in (known := _writable()):
+    if output.suffix.lower() not in _writable():
         raise click.BadParameter(
-            f"{output.name!r} has no suffix of an image format; known are {' '.join(sorted(known))}.", param_hint="-o"
+            f"{output.name!r} has no suffix of an image format that can be written, such as .png, .jpg or .tif.",
+            param_hint="-o",
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import stat
+import struct
 import uuid
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ _READ_AS = {
     "HSV": "RGB",
 }
 _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+_WITHOUT_ALPHA = {"LA": "L", "RGBA": "RGB"}
 
 # Pillow's own defaults for these formats lose what a good filter gains.
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -34,6 +37,9 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 95},
     "AVIF": {"quality": 90},
 }
+
+# The longest side that a format holds, as its library writes and reads it.
+_LONGEST = {"AVIF": 32768, "GIF": 65535, "JPEG": 65500, "MPO": 65500, "SGI": 65535, "TGA": 65535, "WEBP": 16383}
 
 
 def formats(direction: Literal["read", "write"]) -> dict[str, str]:
@@ -139,10 +145,20 @@ def displayable(image: Image.Image) -> Image.Image:
         low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
         grey = np.nan_to_num((values - low) * (255 / (high - low) if high > low else 0))
         return Image.fromarray(np.rint(grey.clip(0, 255)).astype(np.uint8)).convert("RGB")
-    if image.mode in ("LA", "RGBA"):
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+    return flattened(image, (255, 255, 255)).convert("RGB")
+
+
+def flattened(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    """Return `image` with what is transparent on a colour, without an alpha channel; a grey one on grey stays grey."""
+    if image.mode not in _WITHOUT_ALPHA:
+        return image
+    under = Image.new("RGBA", image.size, colour)
+    mode = "L" if image.mode == "LA" and len(set(colour)) == 1 else "RGB"
+    flat = Image.alpha_composite(under, image.convert("RGBA")).convert(mode)
+    flat.format = image.format
+    if mode == _WITHOUT_ALPHA[image.mode] and (profile := image.info.get("icc_profile")):
+        flat.info["icc_profile"] = profile
+    return flat
 
 
 def write(image: Image.Image, path: Path) -> None:
@@ -156,12 +172,15 @@ def write(image: Image.Image, path: Path) -> None:
     ValueError
         If no format has this suffix, or the format does not hold the size, the transparency or the depth of `image`.
     OSError
-        If the file cannot be written, or the format has no such mode.
+        If the file cannot be written.
     """
     suffix = path.suffix.lower()
     name = formats("write").get(suffix)
     if name is None:
         raise ValueError(f"no image format that can be written has the suffix {suffix!r}")
+    longest = _LONGEST.get(name)
+    if longest is not None and max(image.size) > longest:
+        raise ValueError(f"is {image.width} x {image.height} pixels; {suffix} holds at most {longest} a side")
     options = dict(_SAVE_OPTIONS.get(name, {}))
     if image.mode == "CMYK" and name not in ("JPEG", "TIFF"):
         image = image.convert("RGB")  # to which the profile of the inks does not apply
@@ -175,7 +194,7 @@ def write(image: Image.Image, path: Path) -> None:
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with part.open("xb") as file:
-            image.save(file, format=name, **options)
+            _save(image, file, suffix, {"format": name, **options})
         if name in Image.OPEN:
             with part.open("rb") as file:
                 # Image.open would refuse a file of very many pixels.
@@ -193,10 +212,43 @@ def _check_held(image: Image.Image, held: Image.Image, suffix: str) -> None:
         raise ValueError(
             f"is {image.width} x {image.height} pixels, which {suffix} stores as {held.width} x {held.height}"
         )
-    given, stored = (np.dtype(ImageMode.getmode(_mode(one)).typestr) for one in (image, held))
-    if not np.can_cast(given, stored):
-        kind = "float" if given.kind == "f" else "integer"
-        raise ValueError(f"has {8 * given.itemsize}-bit {kind} pixels, which {suffix} does not hold")
-    transparent = "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255)
-    if transparent and not held.has_transparency_data:
-        raise ValueError(f"has transparency, which {suffix} does not hold")
+    given, stored = (_dtype(one) for one in (image, held))
+    shallow = not np.can_cast(given, stored)
+    if shallow or (_transparent(image) and not held.has_transparency_data):
+        raise ValueError(_not_held(image, suffix))
+
+
+def _save(image: Image.Image, file: IO[bytes], suffix: str, options: dict[str, Any]) -> None:
+    """Save `image`, without its alpha channel where a format has none and nothing is transparent."""
+    try:
+        image.save(file, **options)
+    except (OverflowError, struct.error) as error:  # of a field of the header
+        raise ValueError(f"is {image.width} x {image.height} pixels, too many for {suffix}") from error
+    except (OSError, ValueError) as error:
+        if not re.search("mode|cannot save", str(error), re.IGNORECASE):
+            raise
+        if image.mode not in _WITHOUT_ALPHA or _transparent(image):
+            raise ValueError(_not_held(image, suffix)) from error
+        file.seek(0)
+        file.truncate()
+        _save(image.convert(_WITHOUT_ALPHA[image.mode]), file, suffix, options)
+
+
+def _transparent(image: Image.Image) -> bool:
+    return "A" in image.getbands() and image.getchannel("A").getextrema() != (255, 255)
+
+
+def _dtype(image: Image.Image) -> np.dtype[Any]:
+    return np.dtype(ImageMode.getmode(_mode(image)).typestr)
+
+
+def _not_held(image: Image.Image, suffix: str) -> str:
+    """Say what a format does not hold of `image`, and which formats do."""
+    dtype = _dtype(image)
+    if _transparent(image):
+        return f"has transparency, which {suffix} does not hold; .png, .tif and .webp do; --background replaces it"
+    if dtype.itemsize == 1:
+        return f"has pixels of mode {image.mode}, which {suffix} does not hold; .png and .tif do"
+    kind = "float" if dtype.kind == "f" else "integer"
+    others = ".png and .tif do" if dtype.itemsize == 2 else ".tif does"
+    return f"has {8 * dtype.itemsize}-bit {kind} pixels, which {suffix} does not hold; {others}"
