@@ -129,12 +129,14 @@ def test_like_pillow_in_the_other_order_of_bytes(tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(Image.open(target)), np.asarray(native.resize((9, 8), Image.Resampling.BICUBIC)))
 
 
+@pytest.mark.parametrize("method", ["area", "nearest", "nearest-exact", "linear-exact"])
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_like_opencv(tmp_path: Path, mode: str) -> None:
+def test_like_opencv(tmp_path: Path, mode: str, method: str) -> None:
     cv2 = pytest.importorskip("cv2")
     source, target = save(picture(mode, (18, 16)), tmp_path / "a.png"), tmp_path / "b.png"
-    resized(source, "-o", target, "--size", "9x8", "--like", "opencv", "--method", "area")
-    expected = cv2.resize(np.asarray(Image.open(source)), (9, 8), interpolation=cv2.INTER_AREA)
+    resized(source, "-o", target, "--size", "9x8", "--like", "opencv", "--method", method)
+    name = f"INTER_{method.upper().replace('-', '_')}"
+    expected = cv2.resize(np.asarray(Image.open(source)), (9, 8), interpolation=getattr(cv2, name))
     assert np.array_equal(np.asarray(Image.open(target)), expected)
 
 
@@ -156,16 +158,26 @@ def test_a_factor_that_leaves_opencv_nothing(tmp_path: Path) -> None:
     assert result.stderr == f"{source}: --scale 0.1 leaves no pixel of a 7 x 5 image\n"
 
 
-@pytest.mark.parametrize("smooth", [True, False])
+@pytest.mark.parametrize(
+    ("method", "switch", "theirs", "smooth"),
+    [
+        ("linear", [], "bilinear", True),
+        ("linear", ["--no-antialias"], "bilinear", False),
+        ("cubic", ["--antialias"], "bicubic", True),
+        ("cubic", ["--no-antialias"], "bicubic", False),
+        ("lanczos3", [], "lanczos", True),
+        ("nearest", [], "nearest", False),
+        ("nearest-exact", ["--no-antialias"], "nearest-exact", False),
+    ],
+)
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_like_torch(tmp_path: Path, mode: str, smooth: bool) -> None:
+def test_like_torch(tmp_path: Path, mode: str, method: str, switch: list[str], theirs: str, smooth: bool) -> None:
     torch = pytest.importorskip("torch")
     source, target = save(picture(mode, (17, 15)), tmp_path / "a.png"), tmp_path / "b.png"
-    switch = [] if smooth else ["--no-antialias"]
-    resized(source, "-o", target, "--size", "9x8", "--like", "torch", "--method", "linear", *switch)
+    resized(source, "-o", target, "--size", "9x8", "--like", "torch", "--method", method, *switch)
     pixels = np.asarray(Image.open(source)).reshape(15, 17, -1)
     batch = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
-    expected = torch.nn.functional.interpolate(batch, size=(8, 9), mode="bilinear", antialias=smooth)
+    expected = torch.nn.functional.interpolate(batch, size=(8, 9), mode=theirs, antialias=smooth)
     actual = np.asarray(Image.open(target)).reshape(8, 9, -1)
     assert np.array_equal(actual, expected[0].permute(1, 2, 0).numpy())
 
@@ -173,9 +185,20 @@ def test_like_torch(tmp_path: Path, mode: str, smooth: bool) -> None:
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
-        (["--like", "opencv", "--method", "lanczos3"], "nearest, linear, cubic, area, lanczos4"),
-        (["--like", "opencv", "--antialias"], "opencv never widens"),
-        (["--like", "pillow", "--no-antialias"], "pillow always widens"),
+        (
+            ["--like", "opencv", "--method", "lanczos3"],
+            "--like opencv offers nearest, nearest-exact, linear, linear-exact, cubic, area, lanczos4, not lanczos3.",
+        ),
+        (
+            ["--like", "torch", "--method", "area"],
+            "--like torch offers nearest, nearest-exact, linear, cubic, lanczos3, not area.",
+        ),
+        (["--like", "opencv", "--antialias"], "opencv never widens filter cubic"),
+        (["--like", "pillow", "--no-antialias"], "pillow always widens filter cubic"),
+        (["--like", "pillow", "--method", "nearest", "--antialias"], "pillow never widens filter nearest"),
+        (["--like", "torch", "--method", "lanczos3", "--no-antialias"], "torch always widens filter lanczos3"),
+        (["--like", "torch", "--method", "nearest", "--antialias"], "torch never widens filter nearest"),
+        (["--method", "linear-exact"], "--method linear-exact is one of other libraries; it needs --like."),
     ],
 )
 def test_what_a_library_does_not_have(tmp_path: Path, options: list[str], hint: str) -> None:

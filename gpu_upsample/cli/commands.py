@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+_OF_LIBRARIES = ("nearest-exact", "linear-exact")
+"""Methods that there are only with ``--like``."""
+
+
 def _scale(text: str) -> Scale:
     try:
         if math.isfinite(factor := float(text)) and factor > 0:  # no more digits than can be computed with
@@ -117,7 +121,11 @@ def main() -> None:
     help="Size of the result, in pixels. With WIDTHx or xHEIGHT, the other side follows from the image's shape.",
 )
 @click.option("--fit", is_flag=True, help="Keep the image's shape: make it as large as fits into --size.")
-@click.option("--method", type=click.Choice(METHODS), help="Filter to use.  [default: lanczos3; cubic with --like]")
+@click.option(
+    "--method",
+    type=click.Choice((*METHODS, *_OF_LIBRARIES)),
+    help=f"Filter to use; {' and '.join(_OF_LIBRARIES)} only with --like.  [default: lanczos3; cubic with --like]",
+)
 @click.option(
     "--antialias/--no-antialias",
     default=None,
@@ -233,6 +241,8 @@ def _by_method(
     from gpu_upsample.cli import images
 
     name = method or "lanczos3"
+    if name in _OF_LIBRARIES:
+        raise click.UsageError(f"--method {name} is one of other libraries; it needs --like.")
     if antialias and name == "nearest":
         raise click.UsageError("--antialias has no meaning for method nearest.")
     smooth = name != "nearest" if antialias is None else antialias

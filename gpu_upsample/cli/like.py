@@ -22,15 +22,13 @@ class Likeness:
     Attributes
     ----------
     methods : dict
-        Name of a method on the command line -> what the library calls it.
-    antialias : tuple of bool
-        Whether it widens the filter when shrinking; the default is the first.
+        Name of a method on the command line -> what the library calls it, and whether it can widen the filter when
+        shrinking, and can leave that; the first is the default.
     run : callable
         Takes the image, the size, the library's method, antialias and the backend.
     """
 
-    methods: dict[str, Any]
-    antialias: tuple[bool, ...]
+    methods: dict[str, tuple[Any, tuple[bool, ...]]]
     run: Callable[[Image.Image, Size, Any, bool, Backend], Image.Image]
 
 
@@ -64,31 +62,42 @@ def _like_torch(image: Image.Image, size: Size, method: Any, antialias: bool, ba
     return as_image(result.reshape(*new, *pixels.shape[2:]), image)
 
 
+_ALWAYS, _NEVER, _EITHER = (True,), (False,), (True, False)
+
 LIKE: dict[str, Likeness] = {
     "pillow": Likeness(
         {
-            "nearest": pillow.NEAREST,
-            "box": pillow.BOX,
-            "linear": pillow.BILINEAR,
-            "hamming": pillow.HAMMING,
-            "cubic": pillow.BICUBIC,
-            "lanczos3": pillow.LANCZOS,
+            "nearest": (pillow.NEAREST, _NEVER),
+            "box": (pillow.BOX, _ALWAYS),
+            "linear": (pillow.BILINEAR, _ALWAYS),
+            "hamming": (pillow.HAMMING, _ALWAYS),
+            "cubic": (pillow.BICUBIC, _ALWAYS),
+            "lanczos3": (pillow.LANCZOS, _ALWAYS),
         },
-        (True,),
         _like_pillow,
     ),
     "opencv": Likeness(
         {
-            "nearest": opencv.INTER_NEAREST,
-            "linear": opencv.INTER_LINEAR,
-            "cubic": opencv.INTER_CUBIC,
-            "area": opencv.INTER_AREA,
-            "lanczos4": opencv.INTER_LANCZOS4,
+            "nearest": (opencv.INTER_NEAREST, _NEVER),
+            "nearest-exact": (opencv.INTER_NEAREST_EXACT, _NEVER),
+            "linear": (opencv.INTER_LINEAR, _NEVER),
+            "linear-exact": (opencv.INTER_LINEAR_EXACT, _NEVER),
+            "cubic": (opencv.INTER_CUBIC, _NEVER),
+            "area": (opencv.INTER_AREA, _NEVER),
+            "lanczos4": (opencv.INTER_LANCZOS4, _NEVER),
         },
-        (False,),
         _like_opencv,
     ),
-    "torch": Likeness({"linear": "bilinear", "cubic": "bicubic"}, (True, False), _like_torch),
+    "torch": Likeness(
+        {
+            "nearest": ("nearest", _NEVER),
+            "nearest-exact": ("nearest-exact", _NEVER),
+            "linear": ("bilinear", _EITHER),
+            "cubic": ("bicubic", _EITHER),
+            "lanczos3": ("lanczos", _ALWAYS),
+        },
+        _like_torch,
+    ),
 }
 """Name of a library -> how it resizes images."""
 
@@ -103,8 +112,9 @@ def likeness(library: str, method: str, antialias: bool | None, backend: Backend
     """
     how = LIKE[library]
     if method not in how.methods:
-        raise ValueError(f"{library} has no method {method}: it has {', '.join(how.methods)}")
-    if antialias is not None and antialias not in how.antialias:
-        raise ValueError(f"{library} {'always' if how.antialias[0] else 'never'} widens the filter when shrinking")
-    smooth = how.antialias[0] if antialias is None else antialias
-    return lambda image, size: how.run(image, size, how.methods[method], smooth, backend)
+        raise ValueError(f"--like {library} offers {', '.join(how.methods)}, not {method}")
+    name, choices = how.methods[method]
+    if antialias is not None and antialias not in choices:
+        raise ValueError(f"{library} {'always' if choices[0] else 'never'} widens filter {method} when shrinking")
+    smooth = choices[0] if antialias is None else antialias
+    return lambda image, size: how.run(image, size, name, smooth, backend)
