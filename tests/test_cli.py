@@ -965,9 +965,9 @@ sys.exit(f"imported {heavy}" if heavy else 0)
 @pytest.mark.parametrize(
     ("missing", "said"),
     [
-        ("click", "gpu-upsample needs Click: pip install 'gpu-upsample[cli]'\n"),
-        ("rich", "gpu-upsample needs Rich: pip install 'gpu-upsample[cli]'\n"),
-        ("PIL", "gpu-upsample needs Pillow: pip install 'gpu-upsample[cli]'\n"),
+        ("click", "gpu-upsample needs Click: pip install click rich pillow\n"),
+        ("rich", "gpu-upsample needs Rich: pip install click rich pillow\n"),
+        ("PIL", "gpu-upsample needs Pillow: pip install click rich pillow\n"),
         ("numpy", "ModuleNotFoundError: No module named 'numpy'\n"),
     ],
 )

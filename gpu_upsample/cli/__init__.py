@@ -17,4 +17,4 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in _PACKAGES:
             raise
-        sys.exit(f"gpu-upsample needs {_PACKAGES[error.name]}: pip install 'gpu-upsample[cli]'")
+        sys.exit(f"gpu-upsample needs {_PACKAGES[error.name]}: pip install click rich pillow")

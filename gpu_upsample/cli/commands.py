@@ -429,7 +429,7 @@ def demo(output: Path, backend: Backend, overwrite: bool) -> None:
     try:
         from skimage import data
     except ImportError as error:
-        raise click.ClickException("The demo needs scikit-image: pip install 'gpu-upsample[demo]'") from error
+        raise click.ClickException("The demo needs scikit-image: pip install scikit-image") from error
     from PIL import Image
 
     from gpu_upsample.cli import images
