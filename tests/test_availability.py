@@ -67,7 +67,7 @@ def test_a_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(availability, "_installed", lambda module: module != "numba_cuda")
     usable, detail = availability.state()
     assert not usable
-    assert detail.startswith("numba-cuda is not installed (pip install cupy-cuda13x 'numba-cuda[cu13]' or")
+    assert detail.startswith("numba-cuda is not installed (pip install 'numpy<2.5' cupy-cuda13x 'numba-cuda[cu13]'")
 
 
 def test_a_package_does_not_work_with_another(monkeypatch: pytest.MonkeyPatch) -> None:

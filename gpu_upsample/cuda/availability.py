@@ -12,7 +12,7 @@ OLDEST = (7, 5)
 @lru_cache(maxsize=1)
 def state() -> tuple[bool, str]:
     """Return whether the backend can run, and the device's name or what is missing."""
-    install = "pip install cupy-cuda13x 'numba-cuda[cu13]' or, for CUDA 12, cupy-cuda12x 'numba-cuda[cu12]'"
+    install = "pip install 'numpy<2.5' cupy-cuda13x 'numba-cuda[cu13]', or cupy-cuda12x 'numba-cuda[cu12]' for CUDA 12"
     for module, package in (("cupy", "CuPy"), ("numba_cuda", "numba-cuda"), ("cuda.core", "cuda-core")):
         if not _installed(module):
             return False, f"{package} is not installed ({install})"
