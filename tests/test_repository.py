@@ -9,9 +9,10 @@ import shlex
 import shutil
 import subprocess
 import tomllib
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import gpu_upsample as gu
@@ -44,11 +45,42 @@ def test_the_commands_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     Path("photos").mkdir()
     for name in ("photo.jpg", "photos/a.jpg"):
         image.new("RGB", (40, 30), "orange").save(name)
+    image.new("RGBA", (40, 30), "#ffa50080").save("logo.png")
     commands = re.findall(r"^\$ gpu-upsample (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert len(commands) >= 3
     for command in commands:
         result = testing.CliRunner().invoke(main, shlex.split(command))
         assert result.exit_code == 0, f"{command}: {result.output}"
+
+
+def replacements() -> list[tuple[str, str]]:
+    """Return the rows of the README's table of other functions: their call, and the one that replaces it."""
+    table = (ROOT / "README.md").read_text().partition("## Coming from other functions")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| `")]
+    calls = [[re.findall(r"`([^`]*)`", cell) for cell in row] for row in rows]
+    return [(old, new) for olds, news in calls for old in olds for new in news]
+
+
+@pytest.mark.parametrize(("old", "new"), replacements())
+def test_what_replaces_other_functions_gives_the_same(old: str, new: str) -> None:
+    for module in ("scipy.ndimage", "skimage.measure", "skimage.transform", "torch", "cv2", "PIL.Image"):
+        pytest.importorskip(module)
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (24, 36, 3), np.uint8)
+    names = {name: import_module(name) for name in ("scipy", "skimage", "torch", "cv2")} | {
+        "np": np,
+        "gu": gu,
+        "x": random.random((12, 18)),
+        "image": image,
+        "picture": import_module("PIL.Image").fromarray(image),
+    }
+    names["tensor"] = names["torch"].from_numpy(random.random((2, 3, 12, 18)))
+    expected, actual = (np.asarray(eval(call, names)) for call in (old, new))
+    np.testing.assert_allclose(actual, expected, rtol=1e-12)
+
+
+def test_there_are_replacements() -> None:
+    assert len(replacements()) > 10
 
 
 def test_one_version() -> None:
