@@ -10,7 +10,7 @@ from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.arithmetic import add_product, lanes_of, narrow, widen
 from gpu_upsample.cpu.compiled import compiled, inlined
 from gpu_upsample.cpu.permute import gather, transpose
-from gpu_upsample.cpu.rows import STRIP_LINES, drain, readable, write
+from gpu_upsample.cpu.rows import STRIP_LINES, drain, readable
 from gpu_upsample.cpu.vectors import (
     aligned_pointer,
     entry,
@@ -21,6 +21,8 @@ from gpu_upsample.cpu.vectors import (
     prefetch,
     splat,
     store,
+    store_first,
+    stream,
     table,
     where_below,
     where_nonzero,
@@ -103,6 +105,49 @@ def sum_neighbours(
             b += 1
 
 
+@inlined
+def sum_rows(
+    SOURCE, RESULT, COLUMNS, FILL, WIDE, WHOLE, rows, begin, count, weights, outside, at, n, zero, fill  # noqa: N803
+):  # fmt: skip
+    """Return the sums down the rows for WIDE neighbouring scalars, or the first `n` of them.
+
+    Parameters
+    ----------
+    SOURCE, RESULT, COLUMNS, FILL : int
+        As for `filter_kernel`.
+    WIDE : int
+        How many sums are formed side by side.
+    WHOLE : bool
+        Whether so many scalars can be read of every row. From the ring, they always can.
+    rows : (pointer, int, int)
+        The rows, the bits of a row's number that say where it lies, and how far two neighbours lie apart.
+    begin, count : int
+        The first row of the window, and its length.
+    weights : pointer
+        The weights of the window.
+    outside : scalar
+        The weight of the constant around the array.
+    at, n : int
+        The first scalar of the rows, and how many are summed.
+    zero, fill : scalar
+        What a sum begins with, and the constant around the array.
+    """
+    place, mask, pitch = rows
+    total = splat(WIDE, zero)
+    for k in range(count):
+        first = ((begin + k) & mask) * pitch + at
+        if COLUMNS:
+            value = load(WIDE, place, first)
+        elif WHOLE:
+            value = widen(SOURCE, load(WIDE, place, first))
+        else:
+            value = widen(SOURCE, load_first(WIDE, place, first, n))
+        total = add_product(RESULT, splat(WIDE, entry(weights, k)), value, total)
+    if FILL and outside != 0:
+        total = add_product(RESULT, splat(WIDE, outside), splat(WIDE, fill), total)
+    return total
+
+
 @cache
 def filter_kernel(
     SOURCE: int, RESULT: int, COLUMNS: int, PIXELS: int, REGISTERS: int, JOINT: int, FILL: int  # noqa: N803
@@ -149,9 +194,10 @@ def filter_kernel(
         ring_room[:] = 0  # sums are formed beyond the end of a row, too: denormal numbers there would slow them down
         line_room[:] = 0
         # Where a row of the result begins a cache line, a row of the ring does.
-        ring, mask = aligned_pointer(ring_room, -lead & (LINE - 1) if streams else 0), slots - 1
+        ring = aligned_pointer(ring_room, -lead & (LINE - 1) if streams else 0)
         line, strip = aligned_pointer(line_room, 0), aligned_pointer(strip_room, 0)
         data, size, room = pointer(x, 0), x.size, line_room.size
+        rows = (ring, slots - 1, pitch) if COLUMNS else (data, -1, width_in)
         base, collects = (first - origin) * width, strip_room.size > 1
         # Rows in turns, a piece of each, where the ring does not stay in the first cache or stores need not wait for
         # their lines; else one after the other. What is collected beyond the end of a row is overwritten by the next.
@@ -168,7 +214,7 @@ def filter_kernel(
             missing = max(begin, ready)
             for source in range(min(missing, stop - 1), stop):
                 final, fresh = source == stop - 1, source >= missing
-                row, sums, done = line, pointer(ring, (source & mask) * pitch), 0
+                row, sums, done = line, pointer(ring, (source & (slots - 1)) * pitch), 0
                 if COLUMNS and fresh:
                     row = pointer(data, source * width_in)
                     if not PIXELS:
@@ -190,29 +236,32 @@ def filter_kernel(
                         done = until
                     for of in range(together if final else 0):
                         # A row is streamed in whole cache lines, after the few elements before the first of them.
-                        to, weights = (r + of - origin) * width, (o + of) * row_width
+                        to, outside = (r + of - origin) * width, entry(row_outside, o + of)
+                        weights = pointer(row_weight, (o + of) * row_width)
                         ahead = -(lead + to) & (LINE - 1) if streams else 0
                         at, end = j + ahead if j else 0, min(width, j + ahead + chunk)
                         if streams and not j and (lead + to + width) & (LINE - 1):
                             prefetch(out, to + width)
-                        while at < end:
-                            n = min(end - at, WIDE, ahead - at if at < ahead else WIDE)
-                            total = splat(WIDE, row_zero)
-                            for k in range(count):
-                                if COLUMNS:
-                                    value = load(WIDE, ring, ((begin + k) & mask) * pitch + at)
-                                elif n == WIDE:
-                                    value = widen(SOURCE, load(WIDE, data, (begin + k) * width_in + at))
-                                else:
-                                    value = widen(SOURCE, load_first(WIDE, data, (begin + k) * width_in + at, n))
-                                factor = splat(WIDE, entry(row_weight, weights + k))
-                                total = add_product(RESULT, factor, value, total)
-                            if FILL and entry(row_outside, o + of) != 0:
-                                factor = splat(WIDE, entry(row_outside, o + of))
-                                total = add_product(RESULT, factor, splat(WIDE, fill), total)
-                            whole = collects or (n == WIDE and at >= ahead)
-                            write(target, to + at, narrow(RESULT, total), n, whole, streams)
-                            at += n
+                        # Whole vectors in a loop that calls nothing, so that all it needs stays in registers.
+                        whole = min(max(at, ahead), end)
+                        rest = end if COLUMNS and collects else end - (end - whole) % WIDE
+                        for i in range(whole, rest, WIDE):
+                            total = sum_rows(
+                                SOURCE, RESULT, COLUMNS, FILL, WIDE, True, rows, begin, count, weights, outside,
+                                i, WIDE, row_zero, fill,
+                            )  # fmt: skip
+                            if streams:
+                                stream(target, to + i, narrow(RESULT, total))
+                            else:
+                                store(target, to + i, narrow(RESULT, total))
+                        for low, high in ((at, whole), (rest, end)):
+                            for i in range(low, high, WIDE):
+                                n = min(WIDE, high - i)
+                                total = sum_rows(
+                                    SOURCE, RESULT, COLUMNS, FILL, WIDE, False, rows, begin, count, weights, outside,
+                                    i, n, row_zero, fill,
+                                )  # fmt: skip
+                                store_first(target, to + i, narrow(RESULT, total), n)
             r, ready = r + together, stop
             formed = (r - origin) * width
             if collects and (r == last or formed - base >= STRIP_LINES * LINE):
@@ -238,7 +287,7 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
         column_start, column_count, column_weight, column_outside, taps, inner, zero, fill,
         square_room, turned_room, sums_room, strip_room,
     ):  # fmt: skip
-        rows, target = x.size // width_in, pointer(out, 0)
+        rows = x.size // width_in
         square, turned = aligned_pointer(square_room, 0), aligned_pointer(turned_room, 0)
         sums = aligned_pointer(sums_room, 0)
         for group in range(first, last):
@@ -265,6 +314,9 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
                 transpose(LANES, LANES, sums, i * LANES, LANES, square, 0)
                 for lane in range(min(LANES, rows - r)):
                     value = narrow(RESULT, load(LANES, square, lane * LANES))
-                    write(target, (r + lane) * width + i, value, n, n == LANES, False)
+                    if n == LANES:
+                        store(out, (r + lane) * width + i, value)
+                    else:
+                        store_first(out, (r + lane) * width + i, value, n)
 
     return kernel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpu_upsample.cpu.compiled import compiled, inlined
-from gpu_upsample.cpu.vectors import copy, pointer, store, store_first, stream, stream_line
+from gpu_upsample.cpu.vectors import copy, load, pointer, stream, stream_line
 
 STRIP_LINES = 64
 """Cache lines that are collected before they are streamed: as many as may wait beside other stores."""
@@ -34,14 +34,18 @@ def readable(x, size, src, width, room, line):
 
 
 @inlined
-def write(out, at, vector, count, whole, streams):
-    """Write a vector, or its first `count` elements if it is not `whole`, past the caches if it is and `streams`."""
-    if not whole:
-        store_first(out, at, vector, count)
-    elif streams:
-        stream(out, at, vector)
+def write_row(LANES, out, at, row, width, lead, streams):  # noqa: N803
+    """Copy a row to `out` from element `at` on; past the caches in whole lines of LANES elements if it `streams`."""
+    if streams:
+        ahead = min(-(lead + at) & (LANES - 1), width)
+        copy(out, at, row, 0, ahead)
+        j = ahead
+        while j + LANES <= width:
+            stream(out, at + j, load(LANES, row, j))
+            j += LANES
+        copy(out, at + j, row, j, width - j)
     else:
-        store(out, at, vector)
+        copy(out, at, row, 0, width)
 
 
 @compiled

@@ -8,17 +8,16 @@ from typing import Any
 from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.compiled import compiled, inlined
 from gpu_upsample.cpu.permute import gather
-from gpu_upsample.cpu.rows import STRIP_LINES, drain, readable, write
+from gpu_upsample.cpu.rows import STRIP_LINES, drain, readable, write_row
 from gpu_upsample.cpu.vectors import (
     aligned_pointer,
-    copy,
     entry,
     fence,
     load,
-    load_first,
     pointer,
     splat,
     store,
+    store_first,
     where_nonzero,
 )
 
@@ -54,6 +53,28 @@ def select_pixels(LANES, FILL, row, columns, number, inner, fill, goal):  # noqa
 
 
 @inlined
+def fill_row(LANES, FILL, width, fill, goal):  # noqa: N803
+    """Fill a row; the parameters are those of `select_neighbours`."""
+    if FILL:
+        value = splat(LANES, fill)
+        for j in range(0, width - LANES + 1, LANES):
+            store(goal, j, value)
+        j = width - width % LANES
+        store_first(goal, j, value, width - j)
+
+
+@inlined
+def _neighbours(LANES, REGISTERS, FILL, row, columns, b, fill):  # noqa: N803
+    """Return one vector of scalars of a row; the parameters are those of `select_neighbours`."""
+    start, form, index, inside = columns
+    at = entry(form, b) * LANES
+    value = gather(REGISTERS, row, entry(start, b), load(LANES, index, at), 0)
+    if FILL:
+        value = where_nonzero(load(LANES, inside, at), value, splat(LANES, fill))
+    return value
+
+
+@inlined
 def select_neighbours(LANES, REGISTERS, FILL, row, columns, number, stride, width, fill, exact, goal):  # noqa: N803
     """Copy scalars of a row in vectors, each of neighbours in the output.
 
@@ -70,13 +91,12 @@ def select_neighbours(LANES, REGISTERS, FILL, row, columns, number, stride, widt
     others
         As for `select_pixels`.
     """
-    start, form, index, inside = columns
-    for b in range(number):
-        at, to = entry(form, b) * LANES, b * stride
-        value = gather(REGISTERS, row, entry(start, b), load(LANES, index, at), 0)
-        if FILL:
-            value = where_nonzero(load(LANES, inside, at), value, splat(LANES, fill))
-        write(goal, to, value, width - to, not exact or to + LANES <= width, False)
+    # Whole vectors in a loop that calls nothing, so that all it needs stays in registers.
+    whole = min(number, (width - LANES) // stride + 1) if exact else number
+    for b in range(whole):
+        store(goal, b * stride, _neighbours(LANES, REGISTERS, FILL, row, columns, b, fill))
+    for b in range(whole, number):
+        store_first(goal, b * stride, _neighbours(LANES, REGISTERS, FILL, row, columns, b, fill), width - b * stride)
 
 
 @cache
@@ -112,41 +132,31 @@ def select_kernel(SIZE: int, COLUMNS: int, PIXELS: int, REGISTERS: int, FILL: in
         )  # fmt: skip
         base, collects = first * width, strip_room.size > 1
         direct = COLUMNS and not (streams or collects)  # a row is formed where it stays
-        held = held_row = -1
+        held, formed = -2, row  # of which source row, or -1 if it is filled, a row is formed, and where
         for r in range(first, last):
-            target = pointer(out, 0)
-            if collects:
-                target = pointer(strip, ((lead + base) & (LANES - 1)) - base)
             plane = r // rows_out
-            chosen = entry(rows, r - plane * rows_out)
+            chosen, to = entry(rows, r - plane * rows_out), r * width
             source = plane * rows_in + chosen if chosen >= 0 else -1
-            src, to = source * width_in, r * width
-            if COLUMNS and source >= 0 and source != held:
-                held, held_row = source, r
-                goal = pointer(target, to) if direct else row
-                if PIXELS:
-                    select_pixels(LANES, FILL, pointer(data, src), columns, number, inner, fill, goal)
+            if not COLUMNS and source >= 0:
+                formed = pointer(data, source * width_in)
+            elif source != held:
+                formed = pointer(out, to) if direct else row
+                if source < 0:
+                    fill_row(LANES, FILL, width, fill, formed)
+                elif PIXELS:
+                    samples = pointer(data, source * width_in)
+                    select_pixels(LANES, FILL, samples, columns, number, inner, fill, formed)
                 else:
-                    samples = readable(data, size, src, width_in, room, line)
+                    samples = readable(data, size, source * width_in, width_in, room, line)
                     select_neighbours(
-                        LANES, REGISTERS, FILL, samples, columns, number, stride, width, fill, direct, goal
+                        LANES, REGISTERS, FILL, samples, columns, number, stride, width, fill, direct, formed
                     )
-            elif direct and source >= 0:
-                copy(out, to, out, held_row * width, width)
-            j, n = width if direct and source >= 0 else 0, -(lead + to) & (LANES - 1) if streams else 0
-            n = min(n if n != 0 else LANES, width)
-            while j < width:
-                if FILL and source < 0:
-                    value = splat(LANES, fill)
-                elif COLUMNS:
-                    value = load(LANES, row, j)
-                elif n == LANES:
-                    value = load(LANES, data, src + j)
-                else:
-                    value = load_first(LANES, data, src + j, n)
-                write(target, to + j, value, n, n == LANES or collects, streams)
-                j += n
-                n = min(LANES, width - j)
+            if not direct or source == held:
+                target = pointer(out, 0)
+                if collects:
+                    target = pointer(strip, ((lead + base) & (LANES - 1)) - base)
+                write_row(LANES, target, to, formed, width, lead, streams)
+            held = source
             if collects and (r + 1 == last or (r + 1) * width - base >= STRIP_LINES * LANES):
                 base = drain(pointer(out, 0), strip, LANES, lead, base, (r + 1) * width, r + 1 == last)
         if streams or collects:
