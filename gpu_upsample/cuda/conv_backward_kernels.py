@@ -58,8 +58,8 @@ def build_reduction(machine: Any, spec: ReductionSpec) -> Callable[..., None]:
     def kernel(
         x, y, factors, total, first, results, in_group, in_factors, kernel_d, kernel_h, kernel_w,
         height_in, width_in, depth, height, width, segments, lanes, turns, all_turns, array, channel, between,
-        factor_array, factor_channel, factor_between,
-        shift_d, begin_d, end_d, stride_d, shift_h, begin_h, end_h, stride_h, shift_w, begin_w, end_w, stride_w,
+        factor_array, factor_channel, factor_between, stride_d, stride_h, stride_w,
+        shift_d, begin_d, end_d, shift_h, begin_h, end_h, shift_w, begin_w, end_w,
     ):  # fmt: skip
         one, zero, unit = index(1), index(0), real(1.0)
         place = number_of()
@@ -127,5 +127,4 @@ def reduction_signature(spec: ReductionSpec) -> Any:
     """Return the types of the kernel's parameters."""
     source, result = (arithmetic.carrier_of(arithmetic.kind_of(k)) for k in (spec.source, spec.result))
     pointer, size = types.CPointer, types.uint64
-    axis = (*[pointer(types.uint32)] * 3, size)
-    return types.void(pointer(source), pointer(result), pointer(source), *[size] * 23, *axis * 3)
+    return types.void(pointer(source), pointer(result), pointer(source), *[size] * 26, *[pointer(types.uint32)] * 9)

@@ -60,9 +60,8 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
     def kernel(
         x, y, weight, bias, total, in_group, out_group, channels, height_in, width_in, depth_out, height_out,
         width_out, kernel_h, kernel_w, image_in, channel_in, sample_in, group_weight, in_weight, out_weight,
-        place_d, tap_d, count_d, place_step_d, tap_step_d,
-        place_h, tap_h, count_h, place_step_h, tap_step_h,
-        place_w, tap_w, count_w, place_step_w, tap_step_w,
+        place_step_d, tap_step_d, place_step_h, tap_step_h, place_step_w, tap_step_w,
+        place_d, tap_d, count_d, place_h, tap_h, count_h, place_w, tap_w, count_w,
     ):  # fmt: skip
         one, zero = index(1), index(0)
         place = number_of()
@@ -126,5 +125,4 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
 def conv_transpose_signature(spec: ConvTransposeSpec) -> Any:
     """Return the types of the kernel's parameters."""
     array, size = types.CPointer(arithmetic.carrier_of(arithmetic.kind_of(spec.scalar))), types.uint64
-    axis = (*[types.CPointer(types.uint32)] * 3, size, size)
-    return types.void(*[array] * 4, *[size] * 17, *axis * 3)
+    return types.void(*[array] * 4, *[size] * 23, *[types.CPointer(types.uint32)] * 9)

@@ -45,11 +45,10 @@ def _direct_launch(step: ConvTransposeStep, device: int, *places: int) -> Launch
     sizes = (
         outputs, step.channels_in, step.channels_out, step.channels_out * step.groups, *step.size_in[1:],
         *step.size_out, *step.kernel[1:], *step.strides(step.size_in, step.channels_in), *step.weight_strides,
+        *chain.from_iterable((pairs.place_step % NARROW, pairs.tap_step) for pairs in step.pairs),
     )  # fmt: skip
     tables = _tables(step, device)
-    steps = ((pairs.place_step % NARROW, pairs.tap_step) for pairs in step.pairs)
-    axes = ((*tables.addresses[3 * i : 3 * i + 3], *pair) for i, pair in enumerate(steps))
-    return Launch(spec, outputs, (*sizes, *chain.from_iterable(axes)), tables)
+    return Launch(spec, outputs, (*sizes, *tables.addresses), tables)
 
 
 _launch_directly = runner(_direct_launch)

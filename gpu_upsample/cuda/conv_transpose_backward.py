@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from math import prod
 from typing import Any
 
@@ -47,10 +46,10 @@ def _add_lanes(step: ReductionStep, x: Any, factors: Any, out: Any, first: int) 
     sizes = (
         total, first, total // lanes, step.channels, max(step.factors, 1), *step.kernel, *step.size[1:], *step.windows,
         step.segments, step.lanes, step.turns, step.all_turns, *step.strides, *step.factor_strides,
+        *(axis.stride % NARROW for axis in step.axes),
     )  # fmt: skip
     tables = _tables(step, x.device.id)
-    axes = ((*tables.addresses[3 * i : 3 * i + 3], axis.stride % NARROW) for i, axis in enumerate(step.axes))
-    Launch(spec, total, (*sizes, *chain.from_iterable(axes)), tables).run(x, out, factors)
+    Launch(spec, total, (*sizes, *tables.addresses), tables).run(x, out, factors)
 
 
 def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:

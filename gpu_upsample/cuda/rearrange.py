@@ -14,7 +14,6 @@ from gpu_upsample.cuda.rearrange_kernels import FoldSpec, ShuffleSpec, UnfoldSpe
 from gpu_upsample.cuda.run import ACCESS, NARROW, Launch, runner
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
-from gpu_upsample.plan.windows import Reach
 
 # The largest factor of a shuffle, and the most windows along a row that reach a sample of a fold, that are unrolled.
 _MAX_FACTOR, _MAX_WINDOWS = 8, 4
@@ -94,10 +93,6 @@ def _fold_tables(step: FoldStep, device: int) -> memory.Tables:
     return memory.upload(tuple(table.astype(np.uint32) for table in tables))
 
 
-def _axis(axis: Reach, table: tuple[int, ...]) -> tuple[int, ...]:
-    return (*table, axis.n_windows, axis.kernel, axis.window_step, axis.tap_step)
-
-
 def _fold_launch(step: FoldStep, device: int, columns: int, out: int, bias: int) -> Launch:
     """Return the launch that adds up the columns of one step."""
     deep, high, wide = step.axes
@@ -109,10 +104,10 @@ def _fold_launch(step: FoldStep, device: int, columns: int, out: int, bias: int)
         step.source.name, step.result.name, step.bias.name if step.bias else "", step.parts,
         wide.most if wide.most <= _MAX_WINDOWS else -1, lanes, access, _wide(size_in, prod(step.shape_out), lanes),
     )  # fmt: skip
-    sizes = (rows, groups, step.channels, deep.n_out, high.n_out, width)
+    axes = ((axis.n_windows, axis.kernel, axis.window_step, axis.tap_step) for axis in step.axes)
+    sizes = (rows, groups, step.channels, deep.n_out, high.n_out, width, *chain.from_iterable(axes))
     tables = _fold_tables(step, device)
-    axes = (_axis(axis, tables.addresses[3 * i : 3 * i + 3]) for i, axis in enumerate(step.axes))
-    return Launch(spec, rows * groups, (*sizes, *chain.from_iterable(axes)), tables)
+    return Launch(spec, rows * groups, (*sizes, *tables.addresses), tables)
 
 
 _launch_fold = runner(_fold_launch)

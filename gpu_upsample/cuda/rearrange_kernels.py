@@ -224,9 +224,10 @@ def build_fold(machine: Any, spec: FoldSpec) -> Callable[..., None]:
 
     def kernel(
         columns, y, bias, total, groups, channels, samples_deep, samples_high, width,
-        deep_window, deep_tap, deep_count, deep_windows, deep_taps, deep_window_step, deep_tap_step,
-        high_window, high_tap, high_count, high_windows, high_taps, high_window_step, high_tap_step,
-        wide_window, wide_tap, wide_count, wide_windows, wide_taps, wide_window_step, wide_tap_step,
+        deep_windows, deep_taps, deep_window_step, deep_tap_step,
+        high_windows, high_taps, high_window_step, high_tap_step,
+        wide_windows, wide_taps, wide_window_step, wide_tap_step,
+        deep_window, deep_tap, deep_count, high_window, high_tap, high_count, wide_window, wide_tap, wide_count,
     ):  # fmt: skip
         row, group = place(groups)
         if row >= index(total):
@@ -301,5 +302,4 @@ def fold_signature(spec: FoldSpec) -> Any:
         spec.source, spec.result, spec.bias or spec.source,
     ))  # fmt: skip
     pointer, size = types.CPointer, types.uint64
-    axis = (*[pointer(types.uint32)] * 3, *[size] * 4)
-    return types.void(pointer(source), pointer(result), pointer(bias), *[size] * 6, *axis, *axis, *axis)
+    return types.void(pointer(source), pointer(result), pointer(bias), *[size] * 18, *[pointer(types.uint32)] * 9)
