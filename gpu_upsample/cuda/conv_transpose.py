@@ -30,8 +30,7 @@ _LARGE_IMAGE = 1 << 12
 
 @kept
 def _tables(step: ConvTransposeStep, device: int) -> memory.Tables:
-    tables = [table for pairs in step.pairs for table in (pairs.place, pairs.tap, pairs.count)]
-    return memory.upload(tuple(table.astype(np.uint32) for table in tables))
+    return memory.upload_uint32(table for pairs in step.pairs for table in (pairs.place, pairs.tap, pairs.count))
 
 
 def _direct_launch(step: ConvTransposeStep, device: int, *places: int) -> Launch:

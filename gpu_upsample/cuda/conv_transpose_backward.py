@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from gpu_upsample.cuda import memory
 from gpu_upsample.cuda.conv_backward_kernels import ReductionSpec
 from gpu_upsample.cuda.conv_transpose import (
@@ -28,8 +26,7 @@ from gpu_upsample.plan.rearrange import UnfoldStep
 # ---- sums formed directly -----------------------------------------------------------------------------------
 @kept
 def _tables(step: ReductionStep, device: int) -> memory.Tables:
-    tables = [table for axis in step.axes for table in (axis.shift, axis.begin, axis.end)]
-    return memory.upload(tuple(table.astype(np.uint32) for table in tables))  # modulo 2**32
+    return memory.upload_uint32(table for axis in step.axes for table in (axis.shift, axis.begin, axis.end))
 
 
 @kept

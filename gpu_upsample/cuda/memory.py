@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -171,3 +171,8 @@ def upload(arrays: tuple[np.ndarray, ...]) -> Tables:
         copies = tuple(cupy().asarray(array) for array in arrays)
         stream.synchronize()
     return Tables(copies)
+
+
+def upload_uint32(tables: Iterable[np.ndarray]) -> Tables:
+    """Copy tables of integers to the current device as `upload` does, modulo 2**32."""
+    return upload(tuple(table.astype(np.uint32) for table in tables))

@@ -46,8 +46,8 @@ def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
 def _tables(step: PoolBackwardStep, device: int) -> tuple[tuple[int, ...], int, memory.Tables]:
     """Return the steps of the windows, how many along a row reach a sample, and which do."""
     covers = [step.cover(axis) for axis in range(3)]
-    tables = [table.astype(np.uint32) for cover in covers for table in (cover.first, cover.count)]
-    return tuple(cover.step for cover in covers), int(covers[2].count.max()), memory.upload(tuple(tables))
+    tables = memory.upload_uint32(table for cover in covers for table in (cover.first, cover.count))
+    return tuple(cover.step for cover in covers), int(covers[2].count.max()), tables
 
 
 def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any) -> None:

@@ -38,7 +38,7 @@ def _wide(size_in: int, size_out: int, lanes: int) -> bool:
 # ---- shuffle ------------------------------------------------------------------------------------------------
 @kept
 def _shuffle_tables(step: ShuffleStep, device: int) -> memory.Tables:
-    return memory.upload((step.rows.astype(np.uint32),))
+    return memory.upload_uint32([step.rows])
 
 
 def _most_lanes(factor: int, itemsize: int) -> int:
@@ -68,7 +68,7 @@ run_shuffle = runner(_shuffle_launch)
 # ---- unfold -------------------------------------------------------------------------------------------------
 @kept
 def _unfold_tables(step: UnfoldStep, device: int) -> memory.Tables:
-    return memory.upload((step.rows.astype(np.uint32), step.shift.astype(np.uint32)))  # modulo 2**32
+    return memory.upload_uint32([step.rows, step.shift])
 
 
 def _unfold_launch(step: UnfoldStep, device: int, x: int, out: int) -> Launch:
@@ -89,8 +89,7 @@ run_unfold = runner(_unfold_launch)
 # ---- fold ---------------------------------------------------------------------------------------------------
 @kept
 def _fold_tables(step: FoldStep, device: int) -> memory.Tables:
-    tables = [table for axis in step.axes for table in (axis.window, axis.tap, axis.count)]
-    return memory.upload(tuple(table.astype(np.uint32) for table in tables))
+    return memory.upload_uint32(table for axis in step.axes for table in (axis.window, axis.tap, axis.count))
 
 
 def _fold_launch(step: FoldStep, device: int, columns: int, out: int, bias: int) -> Launch:

@@ -19,7 +19,7 @@ _MAX_PIXEL_LANES = 24
 @kept
 def _select_tables(step: SelectStep, device: int) -> memory.Tables:
     chosen = (np.zeros(1, np.int64) if index is None else index for index in (step.rows, step.columns))
-    return memory.upload(tuple(index.astype(np.uint32) for index in chosen))  # -1 becomes 2**32 - 1
+    return memory.upload_uint32(chosen)  # -1 becomes 2**32 - 1
 
 
 @kept
