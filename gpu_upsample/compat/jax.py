@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_upsample.call import apply
-from gpu_upsample.compat.spans import LANCZOS, Reals, plan_floats, span_taps, window_taps
+from gpu_upsample.compat.spans import LANCZOS, plan_floats, span_taps
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_number, as_shape, check_addressable, normalized_axes
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
-from gpu_upsample.plan.taps import Taps, offsets
+from gpu_upsample.plan.taps import Reals, Taps, offsets, window_taps
 from gpu_upsample.typing import Backend, Integers, Numbers, Shape
 
 __all__ = ["ResizeMethod", "image", "resize", "scale_and_translate"]

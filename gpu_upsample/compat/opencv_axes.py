@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_upsample.compat.spans import window_taps
 from gpu_upsample.plan.filters import keys_cubic
-from gpu_upsample.plan.taps import Floats, Ints, Taps, offsets
+from gpu_upsample.plan.taps import Floats, Ints, Taps, offsets, window_taps
 
 Singles = NDArray[np.float32]
 _single = np.float32

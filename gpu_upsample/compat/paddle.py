@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_upsample.call import apply
-from gpu_upsample.compat.spans import window_taps
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.filters import keys_cubic
 from gpu_upsample.plan.shapes import as_choice, check_addressable, nearest_names, output_sizes
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
-from gpu_upsample.plan.taps import Taps, pooling_taps
+from gpu_upsample.plan.taps import Taps, pooling_taps, window_taps
 from gpu_upsample.typing import Array, Backend, Integers, Numbers
 
 __all__ = ["Upsample", "interpolate", "nn"]

@@ -12,14 +12,11 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.filters import FILTERS, Filter
 from gpu_upsample.plan.steps import FilterStep, Index, Output, Plan, plan_steps
-from gpu_upsample.plan.taps import Floats, Ints, Taps, offsets
-
-Reals = NDArray[np.float32] | Floats
+from gpu_upsample.plan.taps import Floats, Reals, Taps, offsets, window_taps
 
 
 def _flat_top(function: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
@@ -31,39 +28,6 @@ LANCZOS: dict[str, Filter] = {
     name: replace(FILTERS[name], function=_flat_top(FILTERS[name].function)) for name in ("lanczos3", "lanczos5")
 }
 """The Lanczos filters as JAX and TensorFlow write them."""
-
-
-def window_taps(index: Ints, weight: Reals, used: NDArray[np.bool_], n: int) -> Taps:
-    """Return the taps of windows given as one row of indices and weights per output.
-
-    Parameters
-    ----------
-    index, weight : ndarray, shape (n_out, taps)
-        The samples and their weights; an index that repeats in a row adds its weights.
-    used : ndarray of bool, shape (n_out, taps)
-        Which of them count. An output without any is zero.
-    n : int
-        Length of the input axis; every index that counts lies inside.
-
-    Examples
-    --------
-    >>> window_taps(np.array([[0, 0], [0, 1]]), np.full((2, 2), 0.5), np.ones((2, 2), bool), 2).matrix()
-    array([[1. , 0. ],
-           [0.5, 0.5]])
-    """
-    empty = np.logical_not(used.any(axis=1))
-    start = np.where(used, index, n).min(axis=1)
-    stop = np.where(used, index, -1).max(axis=1) + 1
-    # An empty window lies where its neighbours keep the order.
-    stop = np.maximum.accumulate(stop)
-    start = np.minimum.accumulate(np.where(empty, stop, start)[::-1])[::-1]
-    count = np.where(empty, 0, stop - start)
-    table = np.zeros((len(index), int(np.max(count, initial=1))))
-    rows, k = np.nonzero(used)
-    np.add.at(table, (rows, index[rows, k] - start[rows]), weight[rows, k])
-    # The sum over nothing is -0.0: a constant of 0 makes it +0.0.
-    outside: Floats | None = empty.astype(np.float64) if empty.any() else None
-    return Taps(n, start, count, table, outside)
 
 
 def span_taps(centre: Reals, origin: float, stretch: float, kernel: Filter, n: int) -> Taps:

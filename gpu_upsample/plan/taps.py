@@ -18,6 +18,7 @@ from gpu_upsample.plan.filters import Filter
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Reals = NDArray[np.float32] | Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +160,39 @@ def offsets(count: Ints) -> Ints:
     return np.arange(longest)
 
 
+def window_taps(index: Ints, weight: Reals, used: NDArray[np.bool_], n: int) -> Taps:
+    """Return the taps of windows given as one row of indices and weights per output.
+
+    Parameters
+    ----------
+    index, weight : ndarray, shape (n_out, taps)
+        The samples and their weights; an index that repeats in a row adds its weights.
+    used : ndarray of bool, shape (n_out, taps)
+        Which of them count. An output without any is zero.
+    n : int
+        Length of the input axis; every index that counts lies inside.
+
+    Examples
+    --------
+    >>> window_taps(np.array([[0, 0], [0, 1]]), np.full((2, 2), 0.5), np.ones((2, 2), bool), 2).matrix()
+    array([[1. , 0. ],
+           [0.5, 0.5]])
+    """
+    empty = np.logical_not(used.any(axis=1))
+    start = np.where(used, index, n).min(axis=1)
+    stop = np.where(used, index, -1).max(axis=1) + 1
+    # An empty window lies where its neighbours keep the order.
+    stop = np.maximum.accumulate(stop)
+    start = np.minimum.accumulate(np.where(empty, stop, start)[::-1])[::-1]
+    count = np.where(empty, 0, stop - start)
+    table = np.zeros((len(index), int(np.max(count, initial=1))))
+    place = index - start[:, None] + np.arange(len(index))[:, None] * table.shape[1]  # in the flat table
+    np.add.at(table.reshape(-1), place[used], weight[used])
+    # The sum over nothing is -0.0: a constant of 0 makes it +0.0.
+    outside: Floats | None = empty.astype(np.float64) if empty.any() else None
+    return Taps(n, start, count, table, outside)
+
+
 # ---- borders ----------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class _Window:
@@ -176,7 +210,8 @@ def _clamp(w: _Window, n: int) -> _Window:
 
 def _renormalize(w: _Window, n: int) -> _Window:
     inside = w.used & (w.index >= 0) & (w.index < n)
-    total = np.where(inside, w.weight, 0).sum(axis=1, keepdims=True)
+    cut = (inside != w.used).any(axis=1, keepdims=True)
+    total = np.where(cut, np.where(inside, w.weight, 0).sum(axis=1, keepdims=True), 1.0)
     # A window that lies outside, or whose weights inside cancel, has nothing to renormalise: it is clamped.
     alone = np.abs(total) < 1e-9
     weight = np.where(inside, w.weight / np.where(alone, 1, total), np.where(alone, w.weight, 0))
@@ -268,33 +303,11 @@ def _rims(coordinate: Floats, reach: float) -> tuple[Floats, Floats]:
 
 
 def _bordered(start: Ints, stop: Ints, w: _Window, n: int, border: str) -> Taps:
-    """Apply the border rule to the windows that leave the axis, and pass on the others."""
-    outside = np.zeros(len(start)) if border == "constant" else None
-    leaving = np.flatnonzero((start < 0) | (stop > n))
-    if len(leaving) == 0:
-        return Taps(n, start, stop - start, w.weight, outside)
-    moved = BORDERS[border](_Window(w.index[leaving], w.weight[leaving], w.used[leaving]), n)
-    some = moved.used.any(axis=1)
-    # A window that lost every sample to the surrounding constant is empty and stays at its end of the axis.
-    end = np.where(stop[leaving] <= 0, 0, n)
-    start, stop = start.copy(), stop.copy()
-    start[leaving] = np.where(some, np.where(moved.used, moved.index, n).min(axis=1), end)
-    stop[leaving] = np.where(some, np.where(moved.used, moved.index, -1).max(axis=1) + 1, end)
-    # Extrapolation may reach further in than the next window does: keep the ends in order.
-    start = np.minimum.accumulate(start[::-1])[::-1]
-    stop = np.maximum.accumulate(stop)
-
-    weight = np.zeros((len(start), int(np.max(stop - start, initial=1))))
-    rows, k = np.nonzero(w.used)
-    staying = np.ones(len(start), bool)
-    staying[leaving] = False
-    rows, k = rows[staying[rows]], k[staying[rows]]
-    weight[rows, w.index[rows, k] - start[rows]] = w.weight[rows, k]
-    rows, k = np.nonzero(moved.used)
-    np.add.at(weight, (leaving[rows], moved.index[rows, k] - start[leaving[rows]]), moved.weight[rows, k])
-    if outside is not None and moved.outside is not None:
-        outside[leaving] = moved.outside
-    return Taps(n, start, stop - start, weight, outside)
+    """Apply the border rule, if any window leaves the axis."""
+    if start.min() >= 0 and stop.max() <= n:
+        return Taps(n, start, stop - start, w.weight, np.zeros(len(start)) if border == "constant" else None)
+    moved = BORDERS[border](w, n)
+    return replace(window_taps(moved.index, moved.weight, moved.used, n), outside=moved.outside)
 
 
 def overlap_taps(axis: Axis, border: str) -> Taps:
