@@ -151,7 +151,6 @@ def plan_onnx_max_pool(
         three(tuple(before), 0),
         three(dilation, 1),
         storage,
-        True,
         (prod(size_in), *STORAGE_ORDERS[order](size_in)),
     )
     shape_out = (*shape[:2], *size_out)

@@ -40,8 +40,6 @@ class PoolStep:
         The windows: tap ``k`` of output ``o`` is sample ``o * stride - padding + k * dilation``, if there is one.
     storage : Storage
         The scalar of the array.
-    indices : bool
-        Whether the positions are asked for, too.
     numbering : tuple of 4 int or None
         How far apart the positions of neighbouring planes are, and of neighbours along each axis of a plane; None
         for flat positions within their plane.
@@ -55,7 +53,6 @@ class PoolStep:
     padding: Triple
     dilation: Triple
     storage: Storage
-    indices: bool
     numbering: tuple[int, int, int, int] | None = None
 
 
@@ -196,7 +193,6 @@ def plan_max_pool(
         three(paddings, 0),
         three(dilations, 1),
         storage,
-        indices,
     )
     shape_out = (*shape[:-rank], *size_out)
     outputs = (Output(shape_out, dtype), Output(shape_out, "int64"))

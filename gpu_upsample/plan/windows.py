@@ -84,8 +84,8 @@ class Comb:
     """Evenly spaced elements of an axis, in one or more phases, all summed over the same places by other taps.
 
     Element ``j`` of phase ``q`` is ``first[q] + j * step``, for ``j < count``. Its pair ``t`` is place
-    ``place + j * place_step + t * pair_step`` and tap ``tap[q] + t * tap_step``, for ``t < pairs``, if that place lies
-    in ``range(n_places)``; else there is no such pair.
+    ``place + j * place_step + t * pair_step`` and tap ``tap[q] + t * tap_step``, for ``t < pairs``, if there is such a
+    place; else there is no such pair.
     """
 
     first: tuple[int, ...]
@@ -97,7 +97,6 @@ class Comb:
     place: int
     place_step: int
     pair_step: int
-    n_places: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +214,7 @@ class Reach:
         return tuple(
             Comb(
                 tuple(first for first, _ in phases), self.stride, count, tuple(tap for _, tap in phases),
-                self.tap_step, pairs, window, 1, -self.window_step, self.n_windows,
+                self.tap_step, pairs, window, 1, -self.window_step,
             )
             for (count, pairs, window), phases in alike.items()
         )  # fmt: skip
@@ -223,9 +222,7 @@ class Reach:
     @property
     def comb_of_windows(self) -> Comb:
         """The windows: one phase, of which every element sees as many samples."""
-        return Comb(
-            (0,), 1, self.n_windows, (0,), 1, self.kernel, -self.padding, self.stride, self.dilation, self.n_out
-        )
+        return Comb((0,), 1, self.n_windows, (0,), 1, self.kernel, -self.padding, self.stride, self.dilation)
 
     @property
     def seen(self) -> Pairs:
