@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# From so many bytes of arrays on, what is remembered counts by them; so many bytes are kept of all such together.
+# A result with 1 MiB of arrays or more goes to a second cache, limited to 128 MiB in all.
 _HEAVY, _MOST = 1 << 20, 1 << 27
 
 
@@ -100,8 +100,8 @@ class _Heavy(Exception):  # noqa: N818 - no error: the way past a memory that co
 def remembered(entries: int) -> Callable[[F], F]:
     """Let a function of hashable arguments remember its last results.
 
-    Of those with less than `_HEAVY` bytes of arrays, so many `entries`; of the others, at least one, and more up to
-    `_MOST` bytes.
+    Of those with less than `_HEAVY` bytes of arrays, so many `entries`; of the others, the very last one, and more as
+    long as they have no more than `_MOST` bytes in all.
     """
 
     def decorated(function: F) -> F:
@@ -134,7 +134,7 @@ def remembered(entries: int) -> Callable[[F], F]:
             small.cache_clear()
             large.clear()
 
-        made: F = _with(recalled, cache_clear=cache_clear, cache_size=lambda: small.cache_info().currsize + len(large))
+        made: F = _clearable(recalled, cache_clear)
         return made
 
     return decorated
@@ -157,13 +157,13 @@ def kept(function: F) -> F:
         nonlocal name
         name += "'"  # nobody asks for what is kept under the name of before
 
-    made: F = _with(recalled, cache_clear=cache_clear)
+    made: F = _clearable(recalled, cache_clear)
     return made
 
 
-def _with(function: Any, **attributes: Callable[[], Any]) -> Any:
-    """Give a function the attributes of one that ``functools.lru_cache`` has made."""
-    vars(function).update(attributes)
+def _clearable(function: Any, cache_clear: Callable[[], None]) -> Any:
+    """Give a function the means to forget its results that ``functools.lru_cache`` gives."""
+    function.cache_clear = cache_clear
     return function
 
 
