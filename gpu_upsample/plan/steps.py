@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from gpu_upsample.plan.dtypes import STORAGE, Storage, scalars
 from gpu_upsample.plan.taps import Taps
 
 Index = NDArray[np.int64]
+M = TypeVar("M", Taps, Index)
 Shape4 = tuple[int, int, int, int]
 
 
@@ -41,13 +42,7 @@ class FilterStep:
     @property
     def shape_out(self) -> Shape4:
         """Folded shape of the result."""
-        planes, rows, columns, inner = self.shape
-        return (
-            planes,
-            rows if self.rows is None else self.rows.n_out,
-            columns if self.columns is None else self.columns.n_out,
-            inner,
-        )
+        return _shape_out(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +68,25 @@ class SelectStep:
     @property
     def shape_out(self) -> Shape4:
         """Folded shape of the result."""
-        planes, rows, columns, inner = self.shape
-        return (
-            planes,
-            rows if self.rows is None else len(self.rows),
-            columns if self.columns is None else len(self.columns),
-            inner,
-        )
+        return _shape_out(self)
 
 
 Step = FilterStep | SelectStep
+
+
+def _shape_out(step: Step) -> Shape4:
+    planes, rows, columns, inner = step.shape
+    return (
+        planes,
+        rows if step.rows is None else _length(step.rows),
+        columns if step.columns is None else _length(step.columns),
+        inner,
+    )
+
+
+def _length(mapping: Taps | Index) -> int:
+    """Return the length of an axis behind a map."""
+    return mapping.n_out if isinstance(mapping, Taps) else len(mapping)
 
 
 @dataclass(frozen=True)
@@ -126,12 +130,12 @@ def _folded(shape: tuple[int, ...], first: int, last: int) -> Shape4:
     return prod(shape[:first]), prod(shape[first:last]), shape[last], prod(shape[last + 1 :])
 
 
-def _single_axis(shape: tuple[int, ...], axis: int) -> tuple[Shape4, bool]:
-    """Fold `shape` for work along one axis; also say whether that axis became the columns."""
+def _single_axis(shape: tuple[int, ...], axis: int, mapping: M) -> tuple[Shape4, M | None, M | None]:
+    """Fold `shape` for work along one axis; return the folded shape, and the map as that of the rows or the columns."""
     inner = prod(shape[axis + 1 :])
     if inner < _SHORT_ROW:
-        return _folded(shape, 0, axis), True
-    return (prod(shape[:axis]), shape[axis], 1, inner), False
+        return _folded(shape, 0, axis), None, mapping
+    return (prod(shape[:axis]), shape[axis], 1, inner), mapping, None
 
 
 # A window of more samples than this is summed in blocks: a thread sums one block, not all of it.
@@ -186,8 +190,7 @@ def _filter_steps(shape: tuple[int, ...], taps: dict[int, Taps], sums: Sums, fil
                 add(_folded(tuple(current), 0, axis), None, part)
                 current[axis] = part.n_out
         else:
-            folded, across = _single_axis(tuple(current), axis)
-            add(folded, *((None, taps[axis]) if across else (taps[axis], None)))
+            add(*_single_axis(tuple(current), axis, taps[axis]))
             current[axis] = taps[axis].n_out
 
     while axes:
@@ -223,13 +226,10 @@ def _select_steps(shape: tuple[int, ...], index: dict[int, Index], storage: Stor
     if not index:
         return []
     first, last = min(index), max(index)
-    rows: Index | None
-    if first < last:
-        rows = _raveled(shape, index, first, last)
-        return [SelectStep(_folded(shape, first, last), rows, index[last], storage, fill)]
-    folded, across = _single_axis(shape, last)
-    rows, columns = (None, index[last]) if across else (index[last], None)
-    return [SelectStep(folded, rows, columns, storage, fill)]
+    if first == last:
+        return [SelectStep(*_single_axis(shape, last, index[last]), storage, fill)]
+    rows = _raveled(shape, index, first, last)
+    return [SelectStep(_folded(shape, first, last), rows, index[last], storage, fill)]
 
 
 def plan_steps(
@@ -263,7 +263,7 @@ def plan_steps(
     maps = {a: m for a, m in maps.items() if not _is_identity(m, shape[a])}
     taps = {a: m for a, m in maps.items() if isinstance(m, Taps)}
     index = {a: m for a, m in maps.items() if not isinstance(m, Taps)}
-    lengths = {a: m.n_out if isinstance(m, Taps) else len(m) for a, m in maps.items()}
+    lengths = {a: _length(m) for a, m in maps.items()}
     shape_out = tuple(lengths.get(axis, n) for axis, n in enumerate(shape))
     whole = (*shape, parts)
     steps: list[Step] = []
