@@ -15,11 +15,11 @@ import numpy as np
 from gpu_upsample.compat.onnx_resize import as_bit
 from gpu_upsample.plan.conv_transpose import make_step
 from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars, words
-from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, check_index_dtype
+from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, check_index_dtype, count_pooled, skips_axis
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, fold_axes
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer, check_addressable
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer, check_addressable, check_lengths
 from gpu_upsample.plan.steps import Output, Plan
-from gpu_upsample.plan.windows import integers, reach, three
+from gpu_upsample.plan.windows import bounded, count_windows, integers, reach, three
 
 Pads = tuple[int, int]
 
@@ -27,12 +27,7 @@ Pads = tuple[int, int]
 # ---- attributes ---------------------------------------------------------------------------------------------
 def _attribute(name: str, value: Any, rank: int, least: int, default: int) -> tuple[int, ...]:
     """Return an optional attribute that has one integer per spatial axis."""
-    if value is None:
-        return (default,) * rank
-    numbers = integers(name, value, rank, least)
-    if max(numbers) > LONGEST_AXIS:
-        raise ValueError(f"{name} must be at most {LONGEST_AXIS}, got {value!r}")
-    return numbers
+    return (default,) * rank if value is None else bounded(name, value, rank, least)
 
 
 def _pads(value: Any, rank: int, auto_pad: str) -> tuple[Pads, ...]:
@@ -43,9 +38,7 @@ def _pads(value: Any, rank: int, auto_pad: str) -> tuple[Pads, ...]:
         raise ValueError(f"pads cannot be given with auto_pad={auto_pad!r}; got pads={value!r}")
     if not isinstance(value, tuple) or len(value) != 2 * rank:
         raise ValueError(f"pads must have {2 * rank} entries, all beginnings before all ends; got {value!r}")
-    numbers = integers("pads", value, 2 * rank, 0)
-    if max(numbers) > LONGEST_AXIS:
-        raise ValueError(f"pads must be at most {LONGEST_AXIS}, got {value!r}")
+    numbers = bounded("pads", value, 2 * rank, 0)
     return tuple(zip(numbers[:rank], numbers[rank:], strict=True))
 
 
@@ -62,28 +55,17 @@ def _spatial(operator: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the lengths of the axes behind N and C."""
     if not 3 <= len(shape) <= 5:
         raise ValueError(f"X of {operator} must have the axes N, C and 1 to 3 spatial ones; got shape {shape}")
-    _check_lengths("X", shape[2:])
+    check_lengths("X", shape[2:])
     return shape[2:]
-
-
-def _check_lengths(name: str, lengths: tuple[int, ...]) -> None:
-    if not all(1 <= n <= LONGEST_AXIS for n in lengths):
-        raise ValueError(f"the spatial axes of {name} must have 1 to {LONGEST_AXIS} samples, got {lengths}")
 
 
 # ---- max pooling --------------------------------------------------------------------------------------------
 def _pooled(n: int, kernel: int, stride: int, dilation: int, pads: Pads, auto_pad: str, ceil: bool) -> tuple[int, int]:
     """Return the padding before an axis and the number of its windows."""
-    extent = dilation * (kernel - 1) + 1
     if auto_pad in SHARES:
         count = -(-n // stride)
-        return SHARES[auto_pad](max(0, (count - 1) * stride + extent - n)), count
-    room = n + sum(pads) - extent
-    if auto_pad == "VALID" or not ceil:
-        return pads[0], room // stride + 1
-    count = -(-room // stride) + 1
-    # A window that would start in the padding at the end does not count.
-    return pads[0], count - ((count - 1) * stride >= n + pads[0])
+        return SHARES[auto_pad](max(0, (count - 1) * stride + dilation * (kernel - 1) + 1 - n)), count
+    return pads[0], count_pooled(n, kernel, stride, pads, dilation, ceil and auto_pad != "VALID")
 
 
 def _check_windows(n: int, kernel: int, stride: int, dilation: int, before: int, count: int) -> None:
@@ -92,10 +74,7 @@ def _check_windows(n: int, kernel: int, stride: int, dilation: int, before: int,
         raise ValueError(f"kernel_shape must fit into the padded axis; got {where}")
     # The windows that begin before the axis have their first sample within a dilation of it.
     empty = (count - 1) * stride - before >= n or before > dilation * (kernel - 1)
-    if not empty and dilation > n:
-        begin = np.arange(min(count, -(-before // stride))) * stride - before
-        empty = bool((begin % dilation >= n).any())
-    if empty:
+    if empty or skips_axis(n, stride, before, dilation, count):
         raise ValueError(f"every window must hold a sample; got {where}, of which {before} of padding at the beginning")
 
 
@@ -190,7 +169,7 @@ def plan_onnx_max_unpool(
         shape_out = integers("output_shape", output_shape, len(shape), 0)
         if shape_out[:2] != shape[:2]:
             raise ValueError(f"output_shape must begin with the N and C of X, {shape[:2]}; got {output_shape!r}")
-    _check_lengths("the result", shape_out[2:])
+    check_lengths("the result", shape_out[2:])
     check_addressable(shape_out, dtype)
     step = UnpoolStep(shape, 1, prod(shape), prod(shape_out), storage, parts, False)
     return Plan((Output(shape_out, dtype),), (step,))
@@ -252,7 +231,7 @@ def plan_onnx_conv_transpose(
         size_out = same if output_shape is None else _attribute("output_shape", output_shape, rank, 1, 1)
         share = SHARES.get(auto_pad, SHARES["SAME_LOWER"])
         begin = tuple(share(m - asked) for m, asked in zip(whole, size_out, strict=True))
-    _check_lengths("the result", size_out)
+    check_lengths("the result", size_out)
     check_addressable((shape[0], n_out, *size_out), dtype)
     step = make_step(
         batch=shape[0],
@@ -313,7 +292,7 @@ def plan_onnx_shuffle(shape: tuple[int, ...], dtype: str, blocksize: Any, mode: 
     if len(shape) != 4:
         raise ValueError(f"input must have the axes N, C, H and W; got shape {shape}")
     n, c, h, w = shape
-    _check_lengths("input", (h, w))
+    check_lengths("input", (h, w))
     if enlarge and c % block**2:
         raise ValueError(f"the channels of input must be a multiple of blocksize² = {block**2}; got shape {shape}")
     if not enlarge and (h % block or w % block):
@@ -321,7 +300,7 @@ def plan_onnx_shuffle(shape: tuple[int, ...], dtype: str, blocksize: Any, mode: 
     few, high, wide = (c // block**2, h, w) if enlarge else (c, h // block, w // block)
     large, small = (n, few, high * block, wide * block), (n, few * block**2, high, wide)
     outputs = (Output(large if enlarge else small, dtype),)
-    _check_lengths("the result", outputs[0].shape[2:])
+    check_lengths("the result", outputs[0].shape[2:])
     if block == 1:
         return Plan(outputs, ())
     between_channels, between_pixels = distances(few, block)
@@ -356,13 +335,13 @@ def plan_onnx_col2im(
         raise ValueError(f"image_shape must have 1 to 3 entries, got {image_shape!r}")
     rank = len(image_shape)
     image = integers("image_shape", image_shape, rank, 1)
-    _check_lengths("the result", image)
+    check_lengths("the result", image)
     block = _attribute("block_shape", block_shape, rank, 1, 1)
     dilation = _attribute("dilations", dilations, rank, 1, 1)
     ends = _pads(pads, rank, "NOTSET")
     stride = _attribute("strides", strides, rank, 1, 1)
     axes = zip(image, block, stride, dilation, ends, strict=True)
-    count = tuple((n + sum(e) - d * (k - 1) - 1) // s + 1 for n, k, s, d, e in axes)
+    count = tuple(count_windows(n + sum(e), k, s, 0, d) for n, k, s, d, e in axes)
     if min(count) < 1:
         raise ValueError(f"block_shape must fit into the padded image; got {block_shape!r} for image_shape {image}")
     if shape[1] % prod(block) or shape[2] != prod(count):

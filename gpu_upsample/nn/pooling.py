@@ -9,6 +9,7 @@ import gpu_upsample as gu
 from gpu_upsample.nn.layer import Layer, checked
 from gpu_upsample.plan.cache import plain
 from gpu_upsample.plan.shapes import per_axis
+from gpu_upsample.plan.windows import bounded
 from gpu_upsample.typing import Array, Backend, Integers
 
 
@@ -111,8 +112,6 @@ class _MaxUnpool(Layer):
     padding: Integers = 0
 
     def __post_init__(self) -> None:
-        from gpu_upsample.plan.pooling import bounded
-
         stride = self.kernel_size if self.stride is None else self.stride
         for name, value, least in (
             ("kernel_size", self.kernel_size, 1),

@@ -15,7 +15,7 @@ from gpu_upsample.plan.cache import has_items
 from gpu_upsample.plan.dtypes import PARTS, Storage, scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_flag, check_addressable
 from gpu_upsample.plan.steps import Output, Plan
-from gpu_upsample.plan.windows import Triple, count_windows, integers, three
+from gpu_upsample.plan.windows import Triple, bounded, count_windows, three
 
 AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
 """The spatial axes of arrays of each rank, as messages call them."""
@@ -112,14 +112,6 @@ def check_index_dtype(dtype: str) -> None:
         raise TypeError(f"indices must have dtype {' or '.join(_INDEX_DTYPES)}, got {dtype}")
 
 
-def bounded(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
-    """Return one integer per axis, none below `least` and none beyond the longest axis."""
-    numbers = integers(name, value, rank, least)
-    if max(numbers) > LONGEST_AXIS:
-        raise ValueError(f"{name} must be at most {LONGEST_AXIS}, got {value!r}")
-    return numbers
-
-
 def _spatial(operator: str, rank: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the lengths of the spatial axes, the last ones of a batch or of one unbatched array."""
     axes = AXES[rank]
@@ -132,25 +124,46 @@ def _spatial(operator: str, rank: int, shape: tuple[int, ...]) -> tuple[int, ...
     return shape[-rank:]
 
 
-def _windows_of_axis(n: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
-    """Return the number of windows of an axis, as torch counts them.
+def count_pooled(n: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int, ceil_mode: bool) -> int:
+    """Return the number of windows of an axis with padding at its two ends; less than 1 where the kernel is too long.
 
     With `ceil_mode` a last window may reach beyond the padding, if it begins before its end.
+
+    Examples
+    --------
+    >>> count_pooled(6, 3, 2, (0, 0), 1, False), count_pooled(6, 3, 2, (0, 0), 1, True)
+    (2, 3)
     """
+    count = count_windows(n + sum(padding) + (stride - 1 if ceil_mode else 0), kernel, stride, 0, dilation)
+    return count - 1 if ceil_mode and (count - 1) * stride >= n + padding[0] else count
+
+
+def skips_axis(n: int, stride: int, padding: int, dilation: int, count: int) -> bool:
+    """Return whether one of the windows that begin before an axis steps over the whole of it.
+
+    Examples
+    --------
+    >>> skips_axis(2, stride=1, padding=1, dilation=2, count=2), skips_axis(2, stride=1, padding=1, dilation=4, count=2)
+    (False, True)
+    """
+    if dilation <= n:
+        return False
+    begin = np.arange(min(count, -(-padding // stride))) * stride - padding
+    return bool((begin % dilation >= n).any())
+
+
+def _windows_of_axis(n: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
+    """Return the number of windows of an axis, as torch accepts them."""
     reach = f"a kernel of {kernel} with dilation {dilation} on an axis of {n} with padding {padding}"
     if 2 * padding > kernel:
         raise ValueError(f"padding must be at most half of kernel_size; got {reach}")
-    count = count_windows(n + (stride - 1 if ceil_mode else 0), kernel, stride, padding, dilation)
-    if ceil_mode and (count - 1) * stride >= n + padding:
-        count -= 1
+    count = count_pooled(n, kernel, stride, (padding, padding), dilation, ceil_mode)
     if count < 1:
         raise ValueError(f"kernel_size must fit into the padded axis; got {reach}")
     if count > LONGEST_AXIS:
         raise ValueError(f"an axis of the result may have at most {LONGEST_AXIS} samples; got {reach}")
-    if dilation > n:  # otherwise no window can step over the whole axis
-        before = np.arange(min(count, -(-padding // stride))) * stride - padding
-        if (before % dilation >= n).any():
-            raise ValueError(f"every window must hold a sample; got {reach}")
+    if skips_axis(n, stride, padding, dilation, count):
+        raise ValueError(f"every window must hold a sample; got {reach}")
     return count
 
 

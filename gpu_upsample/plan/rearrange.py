@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.plan.dtypes import Storage, scalars, words
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, check_addressable
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, check_addressable, check_lengths
 from gpu_upsample.plan.steps import Index, Output, Plan
 from gpu_upsample.plan.windows import Ints, Reach, count_windows, integers, reach
 
@@ -166,11 +166,6 @@ def _check_axes(name: str, shape: tuple[int, ...], leading: int, spatial: int, n
         )
 
 
-def _check_lengths(name: str, spatial: Sequence[int]) -> None:
-    if any(not 1 <= n <= LONGEST_AXIS for n in spatial):
-        raise ValueError(f"the spatial axes of {name} must have 1 to {LONGEST_AXIS} samples, got {tuple(spatial)}")
-
-
 # ---- shuffle ------------------------------------------------------------------------------------------------
 def plan_shuffle(shape: tuple[int, ...], dtype: str, factor: Any, ndim: Any, enlarge: bool) -> Plan:
     """Plan `pixel_shuffle`, or `pixel_unshuffle` if not `enlarge`.
@@ -191,7 +186,7 @@ def plan_shuffle(shape: tuple[int, ...], dtype: str, factor: Any, ndim: Any, enl
         )
     factors = integers(name, factor, rank, least=1)
     before, channels, spatial = shape[: -rank - 1], shape[-rank - 1], shape[-rank:]
-    _check_lengths("x", spatial)
+    check_lengths("x", spatial)
     if enlarge:
         if channels % prod(factors):
             raise ValueError(
@@ -200,7 +195,7 @@ def plan_shuffle(shape: tuple[int, ...], dtype: str, factor: Any, ndim: Any, enl
             )
         few, small = channels // prod(factors), spatial
         after = (few, *(n * r for n, r in zip(spatial, factors, strict=True)))
-        _check_lengths("the result", after[1:])
+        check_lengths("the result", after[1:])
     else:
         if any(n % r for n, r in zip(spatial, factors, strict=True)):
             raise ValueError(f"the spatial axes of x must be multiples of {name}={factor!r}; got {spatial}")
@@ -269,7 +264,7 @@ def plan_unfold(
     rank = rank_of(ndim, given, 3)
     _check_axes("x", shape, 1, rank, rank)
     before, spatial = shape[:-rank], shape[-rank:]
-    _check_lengths("x", spatial)
+    check_lengths("x", spatial)
     w = _windows(spatial, **given)
     after = (*before[:-1], before[-1] * prod(w.kernel), prod(w.count))
     check_addressable(after, dtype)
@@ -320,7 +315,7 @@ def plan_fold(
     if len(shape) not in (2, 3):
         raise ValueError(f"columns must have 3 axes, or 2 without a batch axis; got shape {shape}")
     spatial = integers("output_size", output_size, rank, least=1)
-    _check_lengths("the result", spatial)
+    check_lengths("the result", spatial)
     w = _windows(spatial, **given)
     rows, windows = shape[-2:]
     if rows % prod(w.kernel):

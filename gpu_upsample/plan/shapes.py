@@ -149,6 +149,12 @@ def check_addressable(shape: Sequence[int], dtype: str, lengths: Mapping[int, in
         )
 
 
+def check_lengths(name: str, spatial: Sequence[int]) -> None:
+    """Refuse an array with a spatial axis that is empty or too long."""
+    if any(not 1 <= n <= LONGEST_AXIS for n in spatial):
+        raise ValueError(f"the spatial axes of {name} must have 1 to {LONGEST_AXIS} samples, got {tuple(spatial)}")
+
+
 def output_sizes(
     n_in: Sequence[int], size: Any, scale: Any, scale_name: str, lengths: Sequence[float] | None = None
 ) -> tuple[tuple[int, ...], tuple[float | None, ...]]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_upsample.plan.cache import has_items
-from gpu_upsample.plan.shapes import as_integer, per_axis
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, per_axis
 
 Ints = NDArray[np.int64]
 Triple = tuple[int, int, int]
@@ -38,6 +38,14 @@ def integers(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
         raise ValueError(f"{name} must be at least {least}, got {value!r}")
     if any(number > _LARGEST for number in numbers):
         raise ValueError(f"{name} must be at most {_LARGEST}, got {value!r}")
+    return numbers
+
+
+def bounded(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
+    """Return one integer per axis, none below `least` and none beyond the longest axis."""
+    numbers = integers(name, value, rank, least)
+    if max(numbers) > LONGEST_AXIS:
+        raise ValueError(f"{name} must be at most {LONGEST_AXIS}, got {value!r}")
     return numbers
 
 
