@@ -158,10 +158,10 @@ def _weight_by_product(step: ConvTransposeBackwardStep, grad_output: Any, x: Any
             for group in range(conv.groups):
                 for part, columns in _columns(step, np.ascontiguousarray(gradient[image, group])):
                     sums[group] += source[image, group, :, part] @ columns.T
-    conv.elements(grad_weight)[:] = _rounded(conv, sums.reshape(sums.shape[0], -1)).reshape(-1)
+    conv.elements(grad_weight)[:] = _as_stored(conv, sums.reshape(sums.shape[0], -1)).reshape(-1)
 
 
-def _rounded(step: ConvTransposeStep, values: Any) -> Any:
+def _as_stored(step: ConvTransposeStep, values: Any) -> Any:
     """Return numbers as they are stored."""
     if step.storage.name == step.storage.accumulator:
         return values

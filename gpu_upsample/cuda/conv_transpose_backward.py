@@ -110,12 +110,12 @@ def _run_by_product(
                         sums[group] += matmul(source[image, group], columns[image - first].T)
                 if grad_x is not None:
                     target = conv.planes(conv.elements(grad_x), conv.size_in)
-                    target[first:last, group] = _rounded(conv, matmul(factors[group], columns))
+                    target[first:last, group] = _as_stored(conv, matmul(factors[group], columns))
     if grad_weight is not None:
-        conv.elements(grad_weight)[:] = _rounded(conv, sums).reshape(-1)
+        conv.elements(grad_weight)[:] = _as_stored(conv, sums).reshape(-1)
 
 
-def _rounded(step: ConvTransposeStep, values: Any) -> Any:
+def _as_stored(step: ConvTransposeStep, values: Any) -> Any:
     """Return numbers as they are stored."""
     if step.storage.name == step.storage.accumulator:
         return values

@@ -142,12 +142,13 @@ class ConvTransposeBackwardStep:
     def weight(self) -> ReductionStep:
         """The gradient for the weight, formed directly."""
         conv = self.forward
+        first, second, third = (axis.spans for axis in conv.axes)
         return self._reduction(
             channels=conv.channels_out,
             factors=conv.channels_in,
             windows=conv.size_in,
             kernel=conv.kernel,
-            axes=(self._spans(0), self._spans(1), self._spans(2)),
+            axes=(first, second, third),
         )
 
     @cached_property
@@ -162,10 +163,6 @@ class ConvTransposeBackwardStep:
             kernel=(1, 1, 1),
             axes=(first, second, third),
         )
-
-    def _spans(self, axis: int) -> Spans:
-        table = self.forward.axes[axis]
-        return spans(table.n_windows, table.n_out, table.kernel, table.stride, table.padding, table.dilation)
 
     def _reduction(
         self, *, channels: int, factors: int, windows: Triple, kernel: Triple, axes: tuple[Spans, Spans, Spans]
@@ -212,14 +209,14 @@ def as_needs(value: Any) -> tuple[bool, bool, bool]:
     return x, weight, bias
 
 
-def takes_direct_route(channels_in: int, channels_out: int, kernel: Triple) -> bool:
-    """Return whether a matrix product would not outweigh the pass over its columns.
+def gradients_take_direct_route(channels_in: int, channels_out: int, kernel: Triple) -> bool:
+    """Return whether matrix products would not outweigh the pass over their columns.
 
     Examples
     --------
-    >>> takes_direct_route(1, 1, (1, 16, 16))      # depthwise
+    >>> gradients_take_direct_route(1, 1, (1, 16, 16))      # depthwise
     True
-    >>> takes_direct_route(512, 256, (1, 4, 4))
+    >>> gradients_take_direct_route(512, 256, (1, 4, 4))
     False
     """
     return channels_in == 1 or channels_out * prod(kernel) < LONG_SUM
@@ -245,7 +242,7 @@ def plan_conv_transpose_backward(
     direct = (
         bool(arguments[-1])
         or forward.batch == 0
-        or takes_direct_route(forward.channels_in, forward.channels_out, forward.kernel)
+        or gradients_take_direct_route(forward.channels_in, forward.channels_out, forward.kernel)
     )
     shapes = (x_shape, weight_shape, (forward.groups * forward.channels_out,))
     outputs = tuple(Output(wanted, dtype) for wanted, need in zip(shapes, needs, strict=True) if need)

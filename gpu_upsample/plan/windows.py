@@ -233,6 +233,11 @@ class Reach:
         return Comb((0,), 1, self.n_windows, (0,), 1, self.kernel, -self.padding, self.stride, self.dilation)
 
     @property
+    def spans(self) -> Spans:
+        """The windows in which each tap sees a sample."""
+        return spans(self.n_windows, self.n_out, self.kernel, self.stride, self.padding, self.dilation)
+
+    @property
     def seen(self) -> Pairs:
         """The pairs (sample, tap) of each window: the same pairs, read from the windows.
 
