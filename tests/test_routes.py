@@ -9,6 +9,7 @@ import pytest
 
 import gpu_upsample as gu
 from gpu_upsample.cpu import conv_transpose, pooling
+from gpu_upsample.cpu.combs import takes_tiles
 from gpu_upsample.cpu.tiles import lanes_of
 from gpu_upsample.plan import steps
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep, conv_transpose_step
@@ -77,7 +78,7 @@ def convolution(shape: tuple[int, ...], weight: tuple[int, ...], options: dict[s
 
 @pytest.mark.parametrize(("shape", "weight", "options", "tiled"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 def test_tiles_or_rows(shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any], tiled: bool) -> None:
-    assert convolution(shape, weight, options).tiled == tiled
+    assert takes_tiles(convolution(shape, weight, options)) == tiled
 
 
 LANES = lanes_of("float32")
@@ -115,7 +116,7 @@ def test_tiles_and_rows_give_the_same_bits(
     forward, backward = (getattr(gu, f"conv_transpose{rank}d{which}") for which in ("", "_backward"))
     results = []
     for tiled in (True, False):
-        monkeypatch.setattr(ConvTransposeStep, "tiled", tiled)
+        monkeypatch.setattr(conv_transpose, "takes_tiles", lambda _, tiled=tiled: tiled)
         y = forward(x, weight, bias, **options, data_format=data_format)
         gradient = np.where(np.isfinite(y), y, 1).astype(dtype)
         needs = (True, False, False)
@@ -152,7 +153,7 @@ def test_dtypes_of_panels(
     x, weight = noise((2, 9, 7, 8), dtype), noise(weight_shape, dtype, 1)
     results = []
     for tiled in (True, False):
-        monkeypatch.setattr(ConvTransposeStep, "tiled", tiled)
+        monkeypatch.setattr(conv_transpose, "takes_tiles", lambda _, tiled=tiled: tiled)
         results.append(gu.conv_transpose2d(x, weight, **options))
     tolerances.assert_same_bits(*results)
 

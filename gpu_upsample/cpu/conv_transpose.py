@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.combs import combs_of, takes_tiles
 from gpu_upsample.cpu.conv_transpose_kernels import (
     BLOCKS,
     DEPTH,
@@ -110,7 +111,7 @@ def _tiles(step: ConvTransposeStep) -> _Tiles:
     outputs: list[Any] = []
     factors: list[Any] = []
     panel, run = 0, ROWS
-    for axes in product(*step.combs):
+    for axes in product(*combs_of(step)):
         counts, pairs, places = zip(*((axis.count, axis.pairs, axis.place) for axis in axes), strict=True)
         phases = list(product(*(zip(axis.first, axis.tap, strict=True) for axis in axes)))
         first = np.array([[of_axis[0] for of_axis in phase] for phase in phases])
@@ -195,7 +196,7 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     kernel = tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run)
     strides_in = step.strides(step.size_in, step.channels_in)
     strides_out = step.strides(step.size_out, step.channels_out)
-    axes = [axis[0] for axis in step.combs]  # those of one axis differ in none of these
+    axes = [axis[0] for axis in combs_of(step)]  # those of one axis differ in none of these
     steps = ((axis.step, axis.place_step, axis.pair_step) for axis in axes)
     geometry = (step.size_in, step.size_out, *zip(*steps, strict=True), strides_in, strides_out)
     room = x.size // step.parts - lanes - (step.groups * step.channels_in - 1) * strides_in[1]
@@ -226,4 +227,4 @@ def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any)
     """Compute a transposed convolution of flat arrays; `rest` is the bias, if there is one, and the output."""
     *biases, out = rest
     bias = biases[0] if biases else np.empty(0, out.dtype)
-    (_run_by_tiles if step.tiled else _run_by_rows)(step, x, weight, bias, out)
+    (_run_by_tiles if takes_tiles(step) else _run_by_rows)(step, x, weight, bias, out)

@@ -12,7 +12,7 @@ import numpy as np
 from gpu_upsample.plan import shapes
 from gpu_upsample.plan.dtypes import Storage, check_floating, scalars
 from gpu_upsample.plan.steps import Output, Plan
-from gpu_upsample.plan.windows import Comb, Pairs, Reach, Triple, integers, reach, three
+from gpu_upsample.plan.windows import Pairs, Reach, Triple, integers, reach, three
 
 KERNELS = {1: "k", 2: "kH, kW", 3: "kD, kH, kW"}
 """Rank -> the lengths of a kernel, as messages name them."""
@@ -84,20 +84,6 @@ class ConvTransposeStep:
         first, second, third = (axis.seen if self.adjoint else axis.pairs for axis in self.axes)
         return first, second, third
 
-    @cached_property
-    def combs(self) -> tuple[tuple[Comb, ...], ...]:
-        """The outputs of each axis, sorted by the places that they are summed over."""
-        return tuple((axis.comb_of_windows,) if self.adjoint else axis.combs for axis in self.axes)
-
-    @cached_property
-    def tiled(self) -> bool:
-        """Whether a CPU forms the sums in tiles of many channels and phases, or row by row; the bits are the same."""
-        if not self.adjoint and prod(axis.stride for axis in self.axes) > prod(self.kernel):
-            return False  # most sums are empty
-        phases = prod(max(len(comb.first) for comb in combs) for combs in self.combs)
-        pairs = prod(max(comb.pairs for comb in combs) for combs in self.combs)
-        return takes_tiles(pairs, self.channels_in, self.channels_out * phases)
-
     @property
     def weight_strides(self) -> Triple:
         """Distance of the groups, of the input's channels and of the output's channels within the weight."""
@@ -148,25 +134,6 @@ def takes_direct_route(channels_in: int, channels_out: int, kernel: Triple, stri
     """
     taps = prod(-(-k // s) for k, s in zip(kernel, stride, strict=True))
     return channels_in == 1 or channels_out == 1 or channels_in * taps < LONG_SUM
-
-
-def takes_tiles(pairs: int, channels_in: int, together: int) -> bool:
-    """Return whether sums of ``pairs * channels_in`` products, `together` of them over the same samples, suit tiles.
-
-    The figures are cycles per sum as measured on an x86 core with AVX-512. A tile has to find its samples and to bring
-    them in order, which the sums that are formed together share, and its rows are filled up to a multiple of 8. Row by
-    row, every product is a load and a store of the sum, too.
-
-    Examples
-    --------
-    >>> takes_tiles(pairs=4, channels_in=512, together=256)
-    True
-    >>> takes_tiles(pairs=4, channels_in=1, together=1)      # depthwise
-    False
-    """
-    length, filled = pairs * channels_in, -(-together // 8) * 8
-    tiles = length * filled / together / 32 + (4 * pairs + length) / together + 2
-    return tiles < 1.5 * length
 
 
 def plan_conv_transpose(*arguments: Any) -> Plan:

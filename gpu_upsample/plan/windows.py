@@ -87,26 +87,6 @@ class Pairs:
     tap_step: int
 
 
-@dataclass(frozen=True)
-class Comb:
-    """Evenly spaced elements of an axis, in one or more phases, all summed over the same places by other taps.
-
-    Element ``j`` of phase ``q`` is ``first[q] + j * step``, for ``j < count``. Its pair ``t`` is place
-    ``place + j * place_step + t * pair_step`` and tap ``tap[q] + t * tap_step``, for ``t < pairs``, if there is such a
-    place; else there is no such pair.
-    """
-
-    first: tuple[int, ...]
-    step: int
-    count: int
-    tap: tuple[int, ...]
-    tap_step: int
-    pairs: int
-    place: int
-    place_step: int
-    pair_step: int
-
-
 @dataclass(frozen=True, eq=False)
 class Spans:
     """The windows in which each tap of a kernel sees a sample: from ``begin[k]`` up to ``end[k]``.
@@ -200,39 +180,6 @@ class Reach:
         return Pairs(self.window, self.tap, self.count, -self.window_step, self.tap_step)
 
     @property
-    def combs(self) -> tuple[Comb, ...]:
-        """The samples, sorted by phase: those that are as far from a window of theirs, modulo the stride.
-
-        Examples
-        --------
-        >>> [(comb.first, comb.tap, comb.place) for comb in reach(3, 6, 2, 2, 0, 1).combs]  # one window each
-        [((0, 1), (0, 1), 0)]
-        >>> [(comb.first, comb.tap, comb.place) for comb in reach(3, 6, 4, 2, 1, 1).combs]
-        [((0,), (1,), 0), ((1,), (0,), 1)]
-        """
-        alike: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
-        common = gcd(self.stride, self.dilation)
-        for first in range(min(self.stride, self.n_out)):
-            place, rest = divmod(first + self.padding, common)
-            tap = place * pow(self.window_step, -1, self.tap_step) % self.tap_step
-            pairs = 0 if rest else max(0, -(-(self.kernel - tap) // self.tap_step))
-            window = (first + self.padding - tap * self.dilation) // self.stride if pairs else 0
-            count = -(-(self.n_out - first) // self.stride)
-            alike.setdefault((count, pairs, window), []).append((first, tap))
-        return tuple(
-            Comb(
-                tuple(first for first, _ in phases), self.stride, count, tuple(tap for _, tap in phases),
-                self.tap_step, pairs, window, 1, -self.window_step,
-            )
-            for (count, pairs, window), phases in alike.items()
-        )  # fmt: skip
-
-    @property
-    def comb_of_windows(self) -> Comb:
-        """The windows: one phase, of which every element sees as many samples."""
-        return Comb((0,), 1, self.n_windows, (0,), 1, self.kernel, -self.padding, self.stride, self.dilation)
-
-    @property
     def spans(self) -> Spans:
         """The windows in which each tap sees a sample."""
         return spans(self.n_windows, self.n_out, self.kernel, self.stride, self.padding, self.dilation)
@@ -253,6 +200,21 @@ class Reach:
         count = np.maximum(last - first + 1, 0)
         place, tap = np.where(count > 0, sample + first * self.dilation, 0), np.where(count > 0, first, 0)
         return Pairs(place, tap, count, self.dilation, 1)
+
+
+def smallest_tap(place: Ints, stride: int, dilation: int) -> Ints:
+    """Return the smallest tap ``k`` of each place for which ``place - k * dilation`` is a multiple of `stride`.
+
+    Where no number is, the result means nothing.
+
+    Examples
+    --------
+    >>> smallest_tap(np.arange(5), stride=3, dilation=2)
+    array([0, 2, 1, 0, 2])
+    """
+    common = gcd(stride, dilation)
+    tap_step, window_step = stride // common, dilation // common
+    return place // common % tap_step * pow(window_step, -1, tap_step) % tap_step
 
 
 def reach(n_windows: int, n_out: int, kernel: int, stride: int, padding: int, dilation: int) -> Reach:
@@ -276,8 +238,7 @@ def reach(n_windows: int, n_out: int, kernel: int, stride: int, padding: int, di
     common = gcd(stride, dilation)
     tap_step, window_step = stride // common, dilation // common
     place = np.arange(n_out) + padding
-    # The smallest tap with place - tap * dilation a multiple of stride, and the window where it lies.
-    tap = place // common % tap_step * pow(window_step, -1, tap_step) % tap_step
+    tap = smallest_tap(place, stride, dilation)
     window = (place - tap * dilation) // stride
     first = np.maximum(0, -(-(window - (n_windows - 1)) // window_step))
     last = np.minimum((kernel - 1 - tap) // tap_step, window // window_step)
