@@ -13,6 +13,7 @@ from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.combs import combs_of, takes_tiles
 from gpu_upsample.cpu.conv_transpose_kernels import (
     BLOCKS,
+    COMB,
     DEPTH,
     TILES,
     panel_kernel,
@@ -71,10 +72,8 @@ class _Tiles:
 
     Attributes
     ----------
-    combs : ndarray of int64, shape (combs, 15)
-        One for each choice of a comb per axis: where its panel begins, rows of the panel, sums side by side, number
-        of outputs of each; then, per axis, how many outputs, pairs, and the first place; last, where its `outputs` and
-        its `bases` begin.
+    combs : ndarray of COMB, shape (combs,)
+        Every choice of one comb per axis.
     outputs : ndarray of int64, shape (sums, 2)
         For each of the sums side by side: its scalar of a group's bias, and how far it lies from the first output.
     bases : ndarray of int64, shape (numbers in the panels of one input channel / together,)
@@ -107,7 +106,7 @@ class _Tiles:
 @kept
 def _tiles(step: ConvTransposeStep) -> _Tiles:
     strides, parts = step.strides(step.size_out, step.channels_out), np.arange(step.parts)
-    combs: list[tuple[int, ...]] = []
+    combs: list[tuple[Any, ...]] = []
     outputs: list[Any] = []
     factors: list[Any] = []
     panel, run = 0, ROWS
@@ -133,14 +132,14 @@ def _tiles(step: ConvTransposeStep) -> _Tiles:
         blocks = -(-height // ROWS)
         rows = np.arange(blocks * ROWS).clip(max=height - 1)  # the last block is filled up with its last row
         begins = (sum(len(part) for part in table) for table in (outputs, factors))
-        combs.append((panel, length, height, step.batch * prod(counts), *counts, *pairs, *places, *begins))
+        combs.append((panel, length, height, step.batch * prod(counts), counts, pairs, places, *begins))
         outputs.append(places_out)
         factors.append(above[:, rows].reshape(-1, blocks, ROWS).swapaxes(0, 1).reshape(-1, ROWS))
         panel += blocks * ROWS * length
-    table = np.array(combs)
-    bases, offsets, pairs_together, near = _collected(step, np.concatenate(factors), table[:, 9])
-    table[:, 14] //= pairs_together
-    turned = not near and step.parts == 1 and bool((table[:, 2] == step.channels_out).all())
+    table = np.array(combs, COMB)
+    bases, offsets, pairs_together, near = _collected(step, np.concatenate(factors), table["pairs"][:, 2])
+    table["bases"] //= pairs_together
+    turned = not near and step.parts == 1 and bool((table["height"] == step.channels_out).all())
     return _Tiles(table, np.concatenate(outputs), bases, offsets, pairs_together * ROWS, near, turned, panel, run)
 
 
@@ -171,7 +170,7 @@ def _panels(step: ConvTransposeStep, weight: Any, tables: _Tiles) -> Any:
         if tables.turned
         else panel_kernel(kind, step.parts, ROWS, int(step.adjoint), near)
     )
-    cuts = -(-int(tables.combs[:, 2].max()) // (ROWS * BLOCKS))
+    cuts = -(-int(tables.combs["height"].max()) // (ROWS * BLOCKS))
     taps = prod(step.kernel)
     room = BLOCKS * ROWS * (taps + BYTES // step.storage.itemsize) if tables.turned else 1
 
@@ -200,12 +199,12 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     steps = ((axis.step, axis.place_step, axis.pair_step) for axis in axes)
     geometry = (step.size_in, step.size_out, *zip(*steps, strict=True), strides_in, strides_out)
     room = x.size // step.parts - lanes - (step.groups * step.channels_in - 1) * strides_in[1]
-    spans = -(-int(tables.combs[:, 3].max()) // (tile * TILES))
-    blocks = -(-int(tables.combs[:, 2].max()) // ROWS)
+    spans = -(-int(tables.combs["positions"].max()) // (tile * TILES))
+    blocks = -(-int(tables.combs["height"].max()) // ROWS)
     wanted = -(-4 * num_threads() // (spans * step.groups))
     cuts = max(-(-blocks // _MOST), min(blocks // _LEAST, wanted), 1)
-    length, pairs = int(tables.combs[:, 1].max()), int(tables.combs[:, 7:10].prod(axis=1).max())
-    rows = min(length, max(DEPTH, int(tables.combs[:, 9].max()) * step.parts))
+    length, pairs = int(tables.combs["length"].max()), int(tables.combs["pairs"].prod(axis=1).max())
+    rows = min(length, max(DEPTH, int(tables.combs["pairs"][:, 2].max()) * step.parts))
     held = 1 if rows == length else -(-blocks // cuts) * TILES
 
     def work(first: int, last: int) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from gpu_upsample.arithmetic import carrier_of
 from gpu_upsample.cpu.arithmetic import fma, narrow, widen
 from gpu_upsample.cpu.compiled import compiled
@@ -23,6 +25,21 @@ DEPTH = 192
 
 TILES = 2
 """Tiles that are multiplied by the same part of the weight while it is in the second cache."""
+
+COMB = np.dtype(
+    [
+        ("panel", np.int64),  # where its panel begins
+        ("length", np.int64),  # rows of the panel: products of a sum
+        ("height", np.int64),  # sums side by side
+        ("positions", np.int64),  # outputs of each of these
+        ("counts", np.int64, 3),  # outputs along each axis
+        ("pairs", np.int64, 3),  # pairs along each axis
+        ("places", np.int64, 3),  # first place on each axis
+        ("outputs", np.int64),  # where its rows in the table of outputs begin
+        ("bases", np.int64),  # where its numbers in the table of bases begin
+    ]
+)
+"""One comb of each axis, taken together, as the kernels read them."""
 
 
 @cache
@@ -136,8 +153,8 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
             for start in range(0, in_group, CHANNELS_IN):
                 end = min(start + CHANNELS_IN, in_group)
                 for q in range(combs.shape[0]):
-                    panel, height = combs[q, 0], combs[q, 2]
-                    above, taps, names = combs[q, 7] * combs[q, 8], combs[q, 9], combs[q, 14]
+                    comb = combs[q]
+                    height, above, taps = comb.height, comb.pairs[0] * comb.pairs[1], comb.pairs[2]
                     blocks, most = (height + ROWS - 1) // ROWS, max(1, DEPTH // max(taps * PARTS, 1))
                     low, high = cut * BLOCKS, min((cut + 1) * BLOCKS, blocks)
                     for row in range(above):
@@ -148,8 +165,8 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
                             turns_at = min(most, above * in_group - done)
                             for block in range(low, high):
                                 at = done * blocks + block * turns_at + turn_at - done
-                                at = group * size + panel + at * taps * PARTS * ROWS
-                                name = names + (block * above + row) * (taps // PAIRS)
+                                at = group * size + comb.panel + at * taps * PARTS * ROWS
+                                name = comb.bases + (block * above + row) * (taps // PAIRS)
                                 for k in range(name, name + taps // PAIRS):
                                     base = src + entry(bases, k)
                                     if NEAR and base + REACH <= weight.size:  # none is read beyond the end
@@ -184,7 +201,7 @@ def turned_panel_kernel(KIND: int, ROWS: int) -> Any:  # noqa: N803
 
     @compiled
     def kernel(weight, panels, first, last, cuts, size, in_group, strides, combs, bases, offsets, window, turned):
-        height, apart = combs[0, 2], strides[2]
+        height, apart = combs[0].height, strides[2]
         blocks, pitch = (height + ROWS - 1) // ROWS, (window + LANES - 1) // LANES * LANES
         for job in range(first, last):
             group, cut = job // cuts, job % cuts
@@ -202,18 +219,19 @@ def turned_panel_kernel(KIND: int, ROWS: int) -> Any:  # noqa: N803
                                 word = load_alone(weight, src + min(i, there - 1) * apart + tap)
                                 store_alone(turned, dst + tap * ROWS + i, word)
                 for q in range(combs.shape[0]):
-                    above, taps, names = combs[q, 7] * combs[q, 8], combs[q, 9], combs[q, 14]
+                    comb = combs[q]
+                    above, taps = comb.pairs[0] * comb.pairs[1], comb.pairs[2]
                     most = max(1, DEPTH // max(taps, 1))
                     for row in range(above):
                         turn_at = row * in_group + c
                         done = turn_at // most * most
                         turns_at = min(most, above * in_group - done)
-                        begin = group * size + combs[q, 0] + (done * blocks + turn_at - done) * taps * ROWS
+                        begin = group * size + comb.panel + (done * blocks + turn_at - done) * taps * ROWS
                         for block in range(low, high):
                             at, src = begin + block * turns_at * taps * ROWS, (block - low) * ROWS * pitch
                             for k in range(taps):
                                 # The first block's factors begin with those of the first channel: with their taps.
-                                tap = entry(bases, names + row * taps + k)
+                                tap = entry(bases, comb.bases + row * taps + k)
                                 factor = load(ROWS, turned, src + tap * ROWS)
                                 store(panels, at + k * ROWS, widen(KIND, factor))
 
@@ -228,7 +246,7 @@ def locate(comb, axes, begin, apart, room, target, source, straight, present, ev
     pair and vector whether these samples are neighbours that may be read at once, and which of them there are; for each
     vector whether its outputs all exist and lie `apart` from the next.
     """
-    positions, counts, pairs, places = comb[3], comb[4:7], comb[7:10], comb[10:13]
+    positions, counts, pairs, places = comb.positions, comb.counts, comb.pairs, comb.places
     size_in, size_out, steps, place_steps, pair_steps, strides_in, strides_out = axes
     lanes, between = target.size // even.size, strides_in[2]
     rest, jw = begin // counts[2], begin % counts[2]
@@ -310,15 +328,15 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
             group, begin = rest // spans, rest % spans * (tile * TILES)
             for q in range(combs.shape[0]):
                 comb = combs[q]
-                panel, height, positions, names = comb[0], comb[2], comb[3], comb[13]
+                height, positions = comb.height, comb.positions
                 tiles = min(TILES, (positions - begin + tile - 1) // tile)
                 for t in range(tiles):
                     complete[t] = locate(
                         comb, axes, begin + t * tile, RUN // PARTS, room,
                         target[t], source[t], straight[t], present[t], even[t],
                     )  # fmt: skip
-                taps = comb[9]
-                turns = comb[7] * comb[8] * in_group if taps > 0 else 0
+                taps = comb.pairs[2]
+                turns = comb.pairs[0] * comb.pairs[1] * in_group if taps > 0 else 0
                 most = max(1, DEPTH // max(taps * PARTS, 1))
                 blocks = (height + ROWS - 1) // ROWS
                 low, high = blocks * cut // cuts, blocks * (cut + 1) // cuts
@@ -374,12 +392,12 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                             totals = sums[held : held + ROWS * tile]
                             if done == 0:
                                 for i in range(ROWS):
-                                    m = names + min(block * ROWS + i, height - 1)
+                                    m = comb.outputs + min(block * ROWS + i, height - 1)
                                     channel = group * out_group * PARTS + outputs[m, 0]
                                     value = widen(KIND, bias[channel]) if bias.size else zero
                                     for v in range(VECTORS):
                                         store(totals, i * tile + v * LANES, splat(LANES, value))
-                            at = panel + (done * blocks * taps * PARTS + block * rows) * ROWS
+                            at = comb.panel + (done * blocks * taps * PARTS + block * rows) * ROWS
                             few = positions - begin - t * tile <= tile - LANES  # of the last tile
                             if rows > 0 and complete[t] and few:
                                 add_products(LANES, ROWS, FEWER, 0, rows, panels[group], at, right[t], masks[t], totals)
@@ -395,7 +413,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                                 )
                             if until == turns:
                                 for i in range(0, min(ROWS, height - block * ROWS), RUN):
-                                    away = outputs[names + block * ROWS + i, 1]
+                                    away = outputs[comb.outputs + block * ROWS + i, 1]
                                     away += group * out_group * between_out * PARTS
                                     for v in range(vectors):
                                         transpose(RUN, LANES, totals, i * tile + v * LANES, tile, turned, 0)
