@@ -10,7 +10,7 @@ import pytest
 import gpu_upsample as gu
 from gpu_upsample.cpu import conv_transpose, pooling
 from gpu_upsample.cpu.combs import takes_tiles
-from gpu_upsample.cpu.tiles import lanes_of
+from gpu_upsample.cpu.tiles import register_lanes
 from gpu_upsample.plan import steps
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep, conv_transpose_step
 from gpu_upsample.plan.resample import plan_interpolate
@@ -81,7 +81,7 @@ def test_tiles_or_rows(shape: tuple[int, ...], weight: tuple[int, ...], options:
     assert takes_tiles(convolution(shape, weight, options)) == tiled
 
 
-LANES = lanes_of("float32")
+LANES = register_lanes("float32")
 GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((3, 5, 7, 9), (5, 3, 4, 3), {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2)}),
     ((2, 4, 6, 5), (4, 9, 3, 5), {"stride": (1, 2), "dilation": (3, 2), "padding": (2, 1), "groups": 2}),

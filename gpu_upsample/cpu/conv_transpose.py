@@ -23,7 +23,7 @@ from gpu_upsample.cpu.conv_transpose_kernels import (
 )
 from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.cpu.threads import run_in_parts
-from gpu_upsample.cpu.tiles import ROWS, VECTORS, lanes_of
+from gpu_upsample.cpu.tiles import ROWS, VECTORS, register_lanes
 from gpu_upsample.cpu.vectors import BYTES, aligned
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
@@ -190,7 +190,7 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     tables = _tiles(step)
     panels = _panels(step, weight, tables)
     real = np.dtype(step.storage.accumulator).type
-    lanes = lanes_of(step.storage.accumulator)
+    lanes = register_lanes(step.storage.accumulator)
     tile = lanes * VECTORS
     kernel = tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run)
     strides_in = step.strides(step.size_in, step.channels_in)

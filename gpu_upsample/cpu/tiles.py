@@ -9,22 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 
 from gpu_upsample.arithmetic import fused
+from gpu_upsample.cpu.features import has_feature
 from gpu_upsample.cpu.vectors import X86, primitive, splat_value
 
-
-def _features() -> dict[str, bool]:
-    try:
-        return dict(binding.get_host_cpu_features())
-    except RuntimeError:  # LLVM cannot tell on every machine
-        return {}
-
-
-_FEATURES = _features()
-_VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
+_VECTOR_BYTES = 64 if has_feature("avx512f") else 32 if has_feature("avx") else 16
 _REGISTERS = 32 if _VECTOR_BYTES == 64 or not X86 else 16
 
 VECTORS = 3
@@ -35,7 +27,7 @@ ROWS = 8 if _REGISTERS == 32 else 4
 two, so that rows can be interleaved."""
 
 
-def lanes_of(accumulator: str) -> int:
+def register_lanes(accumulator: str) -> int:
     """Return the numbers of a vector register."""
     return _VECTOR_BYTES // np.dtype(accumulator).itemsize
 
