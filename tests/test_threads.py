@@ -30,12 +30,13 @@ def test_every_row_is_done_once_in_parts_that_are_not_too_short(use_threads: Any
         assert len(parts) <= 3 * number
 
 
-def test_the_last_parts_are_short(use_threads: Any) -> None:
+@pytest.mark.parametrize(("rows", "lengths"), [(1600, [100] * 4 + [600] * 2), (12, [1] * 4 + [4] * 2), (5, [1] * 5)])
+def test_the_last_parts_are_short(use_threads: Any, rows: int, lengths: list[int]) -> None:
     """So no thread is left with much to do when the others are done."""
     use_threads(2)
     parts: list[int] = []
-    run_in_parts(lambda first, last: parts.append(last - first), 1600, 1 << 30, 1)
-    assert sorted(parts) == [100] * 4 + [600] * 2
+    run_in_parts(lambda first, last: parts.append(last - first), rows, 1 << 30, 1)
+    assert sorted(parts) == lengths
 
 
 def test_an_error_in_any_thread_reaches_the_caller_when_no_thread_is_at_work_any_more(use_threads: Any) -> None:

@@ -212,6 +212,8 @@ def turned_panel_kernel(KIND: int, ROWS: int) -> Any:  # noqa: N803
                     there = min(ROWS, height - block * ROWS)
                     if there == ROWS and src + (ROWS - 1) * apart + pitch <= weight.size:  # none is read beyond the end
                         for tap in range(0, pitch, LANES):
+                            for i in range(ROWS):  # those of the next channel lie far from these
+                                prefetch(weight, src + tap + i * apart + strides[1])
                             transpose(ROWS, LANES, weight, src + tap, apart, turned, dst + tap * ROWS)
                     else:
                         for i in range(ROWS):
@@ -233,6 +235,7 @@ def turned_panel_kernel(KIND: int, ROWS: int) -> Any:  # noqa: N803
                                 # The first block's factors begin with those of the first channel: with their taps.
                                 tap = entry(bases, comb.bases + row * taps + k)
                                 factor = load(ROWS, turned, src + tap * ROWS)
+                                prefetch(panels, at + (taps + k) * ROWS)  # where the next channel's will be stored
                                 store(panels, at + k * ROWS, widen(KIND, factor))
 
     return kernel

@@ -15,19 +15,22 @@ from gpu_upsample.cpu.processors import num_threads
 _EACH_BYTES = 5 << 19
 # A thread with fewer bytes than this does them in one part: between two parts, it waits until no other holds the GIL.
 _WHOLE_BYTES = 1 << 23
-# Shares of other work: first a long part for each thread, then two short ones, so that all end at about the same time.
-_LONG, _SHORT = 6, 1
+# Other work begins with a long part for each thread, at most so many times as long as the two short ones for each that
+# follow, so that all end at about the same time.
+_LONG = 6
 
 
 @lru_cache
 def _parts(rows: int, threads: int, least: int, whole: bool) -> tuple[tuple[int, int], ...]:
     """Return where the parts of some rows begin and end, none shorter than `least` if there are so many rows."""
     most = max(1, rows // least)
-    shares = [_LONG] * threads + [_SHORT] * (2 * threads)
+    long = min(_LONG, most // threads - 2)
     if whole:
         shares = [1] * min(threads, most)
-    elif most < sum(shares):
-        shares = [1] * min(2 * threads, most)
+    elif long < 1:
+        shares = [1] * most
+    else:
+        shares = [long] * threads + [1] * (2 * threads)
     return tuple(pairwise(rows * done // sum(shares) for done in accumulate(shares, initial=0)))
 
 
