@@ -22,7 +22,12 @@ def routes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Return the routes that the calls of a test have made; none is kept from before, or for later."""
     made: list[Any] = []
     route = call.Route
-    monkeypatch.setattr(call, "Route", lambda *parts: made.append(route(*parts)) or made[-1])
+
+    def kept(*parts: Any) -> Any:
+        made.append(route(*parts))
+        return made[-1]
+
+    monkeypatch.setattr(call, "Route", kept)
     call._route.cache_clear()
     yield made
     call._route.cache_clear()

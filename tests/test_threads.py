@@ -30,7 +30,9 @@ def test_every_row_is_done_once_in_parts_that_are_not_too_short(use_threads: Any
         assert len(parts) <= 3 * number
 
 
-@pytest.mark.parametrize(("rows", "lengths"), [(1600, [100] * 4 + [600] * 2), (12, [1] * 4 + [4] * 2), (5, [1] * 5)])
+@pytest.mark.parametrize(
+    ("rows", "lengths"), [(1600, [100] * 4 + [600] * 2), (12, [1] * 4 + [4] * 2), (5, [1] * 3 + [2])]
+)
 def test_the_last_parts_are_short(use_threads: Any, rows: int, lengths: list[int]) -> None:
     """So no thread is left with much to do when the others are done."""
     use_threads(2)

@@ -34,7 +34,7 @@ class Comb:
 
 
 def combs_of_axis(axis: Reach) -> tuple[Comb, ...]:
-    """Return the outputs along an axis: phases, each of every `stride`-th output, that see the same samples are a comb.
+    """Return the combs of an axis: a phase is every `stride`-th output, and phases that see the same samples, a comb.
 
     Examples
     --------
@@ -105,8 +105,8 @@ def suit_tiles(pairs: int, channels_in: int, together: int) -> bool:
     """Return whether sums of ``pairs * channels_in`` products, `together` of them over the same samples, suit tiles.
 
     The figures are cycles per sum as measured on an x86 core with AVX-512. A tile has to find its samples and to bring
-    them in order, which the sums that are formed together share, and its rows are filled up to a multiple of ROWS. Row
-    by row, every product is a load and a store of the sum, too.
+    them in order, which the sums that are formed together share, and its rows are filled up to a multiple of ROWS, 8
+    there. Row by row, every product is a load and a store of the sum, too.
 
     Examples
     --------

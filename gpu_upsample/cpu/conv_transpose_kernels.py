@@ -15,7 +15,7 @@ from gpu_upsample.cpu.arithmetic import fma, narrow, widen
 from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.permute import gather, transpose
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
-from gpu_upsample.cpu.vectors import BYTES, entry, load, prefetch, splat, store
+from gpu_upsample.cpu.vectors import BYTES, entry, fetch, fetch_to_write, load, splat, store
 
 CHANNELS_IN, BLOCKS = 8, 8
 """Channels of the input and blocks of sums of which the weight is brought into the order of the products at once."""
@@ -212,8 +212,8 @@ def turned_panel_kernel(KIND: int, ROWS: int) -> Any:  # noqa: N803
                     there = min(ROWS, height - block * ROWS)
                     if there == ROWS and src + (ROWS - 1) * apart + pitch <= weight.size:  # none is read beyond the end
                         for tap in range(0, pitch, LANES):
-                            for i in range(ROWS):  # those of the next channel lie far from these
-                                prefetch(weight, src + tap + i * apart + strides[1])
+                            for i in range(ROWS):  # the taps of the next channel lie far from these
+                                fetch(weight, src + tap + i * apart + strides[1])
                             transpose(ROWS, LANES, weight, src + tap, apart, turned, dst + tap * ROWS)
                     else:
                         for i in range(ROWS):
@@ -235,7 +235,7 @@ def turned_panel_kernel(KIND: int, ROWS: int) -> Any:  # noqa: N803
                                 # The first block's factors begin with those of the first channel: with their taps.
                                 tap = entry(bases, comb.bases + row * taps + k)
                                 factor = load(ROWS, turned, src + tap * ROWS)
-                                prefetch(panels, at + (taps + k) * ROWS)  # where the next channel's will be stored
+                                fetch_to_write(panels, at + (taps + k) * ROWS)  # the next channel's
                                 store(panels, at + k * ROWS, widen(KIND, factor))
 
     return kernel
@@ -366,7 +366,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                                     while True:
                                         for lane in range(lanes):
                                             src = (load_alone(places, begun_at + lane) + at) * PARTS + j
-                                            prefetch(x, src + LANES)
+                                            fetch(x, src + LANES)
                                             store(turned, lane * LANES, widen(KIND, load(LANES, x, src)))
                                         transpose(LANES, LANES, turned, 0, LANES, turned, LANES * LANES)
                                         for lane in range(lanes):

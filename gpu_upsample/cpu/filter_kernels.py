@@ -15,10 +15,10 @@ from gpu_upsample.cpu.vectors import (
     aligned_pointer,
     entry,
     fence,
+    fetch_to_write,
     load,
     load_first,
     pointer,
-    prefetch,
     splat,
     store,
     store_first,
@@ -120,7 +120,8 @@ def sum_rows(
     WHOLE : bool
         Whether so many scalars can be read of every row. From the ring, they always can.
     rows : (pointer, int, int)
-        The rows, the bits of a row's number that say where it lies, and how far two neighbours lie apart.
+        The rows, the mask that makes the number of a row its place among them, -1 where all lie in place, and how far
+        two neighbours lie apart.
     begin, count : int
         The first row of the window, and its length.
     weights : pointer
@@ -241,11 +242,12 @@ def filter_kernel(
                         ahead = -(lead + to) & (LINE - 1) if streams else 0
                         at, end = j + ahead if j else 0, min(width, j + ahead + chunk)
                         if streams and not j and (lead + to + width) & (LINE - 1):
-                            prefetch(out, to + width)
-                        # Whole vectors in a loop that calls nothing, so that all it needs stays in registers.
-                        whole = min(max(at, ahead), end)
-                        rest = end if COLUMNS and collects else end - (end - whole) % WIDE
-                        for i in range(whole, rest, WIDE):
+                            fetch_to_write(out, to + width)
+                        # Whole vectors in a loop that calls nothing, so that all it needs stays in registers. Only
+                        # the ring can be read and only the strip be written beyond the end of a row.
+                        begins = min(max(at, ahead), end)
+                        ends = end if COLUMNS and collects else end - (end - begins) % WIDE
+                        for i in range(begins, ends, WIDE):
                             total = sum_rows(
                                 SOURCE, RESULT, COLUMNS, FILL, WIDE, True, rows, begin, count, weights, outside,
                                 i, WIDE, row_zero, fill,
@@ -254,7 +256,7 @@ def filter_kernel(
                                 stream(target, to + i, narrow(RESULT, total))
                             else:
                                 store(target, to + i, narrow(RESULT, total))
-                        for low, high in ((at, whole), (rest, end)):
+                        for low, high in ((at, begins), (ends, end)):
                             for i in range(low, high, WIDE):
                                 n = min(WIDE, high - i)
                                 total = sum_rows(

@@ -35,7 +35,21 @@ def readable(x, size, src, width, room, line):
 
 @inlined
 def write_row(LANES, out, at, row, width, lead, streams):  # noqa: N803
-    """Copy a row to `out` from element `at` on; past the caches in whole lines of LANES elements if it `streams`."""
+    """Copy a row of a result, past the caches where these are whole cache lines.
+
+    Parameters
+    ----------
+    LANES : int
+        Elements of a cache line.
+    out, row : pointer
+        The result, and the row.
+    at, width : int
+        Where the row begins in the result, and its elements.
+    lead : int
+        Elements between the start of a cache line and the result.
+    streams : bool
+        Whether anything passes the caches.
+    """
     if streams:
         ahead = min(-(lead + at) & (LANES - 1), width)
         copy(out, at, row, 0, ahead)

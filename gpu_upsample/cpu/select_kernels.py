@@ -64,7 +64,7 @@ def fill_row(LANES, FILL, width, fill, goal):  # noqa: N803
 
 
 @inlined
-def _neighbours(LANES, REGISTERS, FILL, row, columns, b, fill):  # noqa: N803
+def neighbours(LANES, REGISTERS, FILL, row, columns, b, fill):  # noqa: N803
     """Return one vector of scalars of a row; the parameters are those of `select_neighbours`."""
     start, form, index, inside = columns
     at = entry(form, b) * LANES
@@ -92,11 +92,11 @@ def select_neighbours(LANES, REGISTERS, FILL, row, columns, number, stride, widt
         As for `select_pixels`.
     """
     # Whole vectors in a loop that calls nothing, so that all it needs stays in registers.
-    whole = min(number, (width - LANES) // stride + 1) if exact else number
+    whole = max(0, min(number, (width - LANES) // stride + 1)) if exact else number
     for b in range(whole):
-        store(goal, b * stride, _neighbours(LANES, REGISTERS, FILL, row, columns, b, fill))
+        store(goal, b * stride, neighbours(LANES, REGISTERS, FILL, row, columns, b, fill))
     for b in range(whole, number):
-        store_first(goal, b * stride, _neighbours(LANES, REGISTERS, FILL, row, columns, b, fill), width - b * stride)
+        store_first(goal, b * stride, neighbours(LANES, REGISTERS, FILL, row, columns, b, fill), width - b * stride)
 
 
 @cache
@@ -132,7 +132,7 @@ def select_kernel(SIZE: int, COLUMNS: int, PIXELS: int, REGISTERS: int, FILL: in
         )  # fmt: skip
         base, collects = first * width, strip_room.size > 1
         direct = COLUMNS and not (streams or collects)  # a row is formed where it stays
-        held, formed = -2, row  # of which source row, or -1 if it is filled, a row is formed, and where
+        held, formed = -2, row  # what the row formed last is made of, -1 if it is filled; and where it lies
         for r in range(first, last):
             plane = r // rows_out
             chosen, to = entry(rows, r - plane * rows_out), r * width

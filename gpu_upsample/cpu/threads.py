@@ -15,8 +15,8 @@ from gpu_upsample.cpu.processors import num_threads
 _EACH_BYTES = 5 << 19
 # A thread with fewer bytes than this does them in one part: between two parts, it waits until no other holds the GIL.
 _WHOLE_BYTES = 1 << 23
-# Other work begins with a long part for each thread, at most so many times as long as the two short ones for each that
-# follow, so that all end at about the same time.
+# Other work begins with one long part for each thread, up to so many times as long as a short one; two short ones for
+# each follow, so that all end at about the same time.
 _LONG = 6
 
 
@@ -28,7 +28,7 @@ def _parts(rows: int, threads: int, least: int, whole: bool) -> tuple[tuple[int,
     if whole:
         shares = [1] * min(threads, most)
     elif long < 1:
-        shares = [1] * most
+        shares = [1] * (most // threads * threads or most)
     else:
         shares = [long] * threads + [1] * (2 * threads)
     return tuple(pairwise(rows * done // sum(shares) for done in accumulate(shares, initial=0)))

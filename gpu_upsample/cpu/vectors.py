@@ -201,20 +201,31 @@ def stream_line(typingctx: Any, array: Any, at: Any, source: Any, start: Any) ->
     return types.void(array, types.intp, source, types.intp), codegen
 
 
-@primitive
-def prefetch(typingctx: Any, array: Any, at: Any) -> Any:
-    """Fetch the cache line of an element that will be written soon, without waiting; there may be no such element."""
+def _fetching(array: Any, writes: int) -> Any:
+    """Return the signature and the code of a fetch of the cache line of an element, which may not be there."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = place_of(context, builder, array, args[0], args[1])
         pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        write, near, data = (ir.Constant(number, value) for value in (1, 3, 1))
+        write, near, data = (ir.Constant(number, value) for value in (writes, 3, 1))
         builder.call(function, [builder.bitcast(place, pointer), write, near, data])
         return context.get_dummy_value()
 
     return types.void(array, types.intp), codegen
+
+
+@primitive
+def fetch(typingctx: Any, array: Any, at: Any) -> Any:
+    """Fetch the cache line of an element that will be read soon, without waiting; there may be no such element."""
+    return _fetching(array, 0)
+
+
+@primitive
+def fetch_to_write(typingctx: Any, array: Any, at: Any) -> Any:
+    """Fetch the cache line of an element that will be written soon, for this processor alone; as `fetch`."""
+    return _fetching(array, 1)
 
 
 @primitive

@@ -141,7 +141,7 @@ class Taps:
 
 
 LARGEST_TABLE = 2**27
-"""Weights that a table may hold: 1 GiB, and a few times that while it is made."""
+"""Weights that a table may hold: 1 GiB, and about ten times that while it is made."""
 
 
 def _check_table(windows: int, longest: int) -> None:

@@ -205,7 +205,7 @@ class Reach:
 def smallest_tap(place: Ints, stride: int, dilation: int) -> Ints:
     """Return the smallest tap ``k`` of each place for which ``place - k * dilation`` is a multiple of `stride`.
 
-    Where no number is, the result means nothing.
+    Where there is no such tap, the result means nothing.
 
     Examples
     --------
