@@ -52,12 +52,11 @@ def write_row(LANES, out, at, row, width, lead, streams):  # noqa: N803
     """
     if streams:
         ahead = min(-(lead + at) & (LANES - 1), width)
+        end = width - (width - ahead) % LANES
         copy(out, at, row, 0, ahead)
-        j = ahead
-        while j + LANES <= width:
+        for j in range(ahead, end, LANES):
             stream(out, at + j, load(LANES, row, j))
-            j += LANES
-        copy(out, at + j, row, j, width - j)
+        copy(out, at + end, row, end, width - end)
     else:
         copy(out, at, row, 0, width)
 

@@ -53,14 +53,12 @@ def select_pixels(LANES, FILL, row, columns, number, inner, fill, goal):  # noqa
 
 
 @inlined
-def fill_row(LANES, FILL, width, fill, goal):  # noqa: N803
+def fill_row(LANES, width, fill, goal):  # noqa: N803
     """Fill a row; the parameters are those of `select_neighbours`."""
-    if FILL:
-        value = splat(LANES, fill)
-        for j in range(0, width - LANES + 1, LANES):
-            store(goal, j, value)
-        j = width - width % LANES
-        store_first(goal, j, value, width - j)
+    value, end = splat(LANES, fill), width - width % LANES
+    for j in range(0, end, LANES):
+        store(goal, j, value)
+    store_first(goal, end, value, width - end)
 
 
 @inlined
@@ -141,8 +139,8 @@ def select_kernel(SIZE: int, COLUMNS: int, PIXELS: int, REGISTERS: int, FILL: in
                 formed = pointer(data, source * width_in)
             elif source != held:
                 formed = pointer(out, to) if direct else row
-                if source < 0:
-                    fill_row(LANES, FILL, width, fill, formed)
+                if FILL and source < 0:
+                    fill_row(LANES, width, fill, formed)
                 elif PIXELS:
                     samples = pointer(data, source * width_in)
                     select_pixels(LANES, FILL, samples, columns, number, inner, fill, formed)
