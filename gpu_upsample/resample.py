@@ -177,11 +177,14 @@ def resize(
     cubic_coeff : float
         Coefficient of the cubic filter: -0.5 (Pillow, TensorFlow) or -0.75 (torch, OpenCV). Methods other than
         ``"cubic"`` ignore it.
-    border : {"clamp", "renormalize", "constant", "extrapolate"}
-        What lies beyond the array: the nearest sample; nothing, with the weights inside scaled to a sum of 1;
-        `fill_value`; or the straight line through the last two samples, which then count beside the border, too, with
-        a weight of 0: an infinity among them gives NaN. Method ``"nearest"`` takes the nearest sample with all but
-        ``"constant"``.
+    border : {"clamp", "symmetric", "reflect", "renormalize", "constant", "extrapolate"}
+        What lies beyond the array: the nearest sample (``"clamp"``); the array's mirror image, with the last sample
+        repeated (``"symmetric"``, as MATLAB's ``imresize`` does) or not (``"reflect"``), as `numpy.pad` calls them;
+        nothing, with the weights inside scaled to a sum of 1 (``"renormalize"``); `fill_value` (``"constant"``); or the
+        straight line through the last two samples (``"extrapolate"``). ``"reflect"``, ``"extrapolate"``, and
+        ``"symmetric"`` with a `box` that reaches outside, may count samples beside the border with a weight of 0: an
+        infinity among them gives NaN. Method ``"nearest"`` takes the nearest sample with ``"renormalize"`` and
+        ``"extrapolate"``, too.
     fill_value : float, optional
         The constant of ``border="constant"``; other borders ignore it. With every border, it must be a number that the
         dtype holds, and 0 for complex dtypes.
@@ -211,6 +214,8 @@ def resize(
            [0.122, 0.388]])
     >>> resize(np.array([1.0, 2.0]), 4, border="extrapolate")
     array([0.75, 1.25, 1.75, 2.25])
+    >>> resize(np.array([1, 2, 3]), 7, border="reflect", box=[(-2, 5)])
+    array([3, 2, 1, 2, 3, 2, 1])
     """
     arguments = (
         fill_value, border, size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, box,

@@ -166,8 +166,17 @@ def extrapolate(window: Window, n: int) -> Window:
     return result
 
 
+def padded(mode: Any, window: Window, n: int) -> Window:
+    """What NumPy's `pad` puts beside the samples."""
+    reach = max(max(-i, i - n + 1, 0) for i, _ in window)
+    samples = np.pad(np.arange(n), reach, mode=mode)
+    return [(int(samples[i + reach]), w) for i, w in window]
+
+
 BORDERS: dict[str, Callable[[Window, int], Window]] = {
     "clamp": clamp,
+    "symmetric": partial(padded, "symmetric"),
+    "reflect": partial(padded, "reflect"),
     "renormalize": renormalize,
     "constant": constant,
     "extrapolate": extrapolate,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import zoom
 
 from gpu_upsample.plan.coordinates import Axis, source_coordinates
 from gpu_upsample.plan.resample import Sampling, axis_map
@@ -99,7 +100,8 @@ def test_any_taps(drawn: tuple[int, dict[str, Any]]) -> None:
     scale, (box,) = arguments.pop("scale", None), arguments.pop("box", (None,))
     arguments.pop("size", None)
     taps = axis_map(Axis(n, len(expected.weight), scale, box), Sampling(**arguments))
-    assert_tables_agree(taps, expected, arguments["border"])
+    leaves = box is not None and (box[0] < 0 or box[1] > n)
+    assert_tables_agree(taps, expected, arguments["border"] in (*WIDENED, *(["symmetric"] if leaves else [])))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -111,10 +113,14 @@ def test_taps_of_every_size(method: str) -> None:
         rule, border, antialias = choices[number * 7 % len(choices)]
         expected = references.axis_map(n_in, n_out, method, rule, antialias, border)
         taps = axis_map(Axis(n_in, n_out), Sampling(method, rule, antialias, border))
-        assert_tables_agree(taps, expected, border)
+        assert_tables_agree(taps, expected, border in WIDENED)
 
 
-def assert_tables_agree(taps: Taps | Any, expected: references.AxisMap, border: str) -> None:
+# Windows with these borders reach further in than their neighbours, which are widened to keep the ends in order.
+WIDENED = ("extrapolate", "reflect")
+
+
+def assert_tables_agree(taps: Taps | Any, expected: references.AxisMap, widened: bool) -> None:
     if not isinstance(taps, Taps):
         assert np.array_equal(taps, expected.index)
         return
@@ -123,10 +129,7 @@ def assert_tables_agree(taps: Taps | Any, expected: references.AxisMap, border: 
     assert np.abs((0 if taps.outside is None else taps.outside) - expected.outside).max() < 1e-13 * scale
     samples = np.arange(taps.n_in)
     windows = (samples >= taps.start[:, None]) & (samples < (taps.start + taps.count)[:, None])
-    # Extrapolated windows reach further in than their neighbours, which are widened to keep the ends in order.
-    assert np.array_equal(windows, expected.support) or (
-        border == "extrapolate" and np.all(windows >= expected.support)
-    )
+    assert np.array_equal(windows, expected.support) or (widened and np.all(windows >= expected.support))
 
 
 # ---- several axes ----------------------------------------------------------------------------------------------
@@ -317,6 +320,35 @@ def test_linear_reproduces_a_line(backend: Any) -> None:
     for box in [(0, 7), (-3.5, 9), (-8, -6), (20, 30)]:
         centres = box[0] + (np.arange(12) + 0.5) * (box[1] - box[0]) / 12 - 0.5
         assert np.abs(backend.resize(x, 12, border="extrapolate", box=[box]) - (2 * centres - 5)).max() < 1e-12
+
+
+@pytest.mark.parametrize("border", ["symmetric", "reflect"])
+@pytest.mark.parametrize("method", METHODS)
+def test_mirrored_samples_are_those_that_numpy_pads_with(backend: Any, method: str, border: Any) -> None:
+    """Whatever the box: the same part of an array that holds them."""
+    x = noise((3, 4))
+    for scale, (low, high) in product(
+        [(3.0, 0.7), (0.4, 2.5)], [((0, 0), (3, 4)), ((-5.5, -2), (1.25, 9)), ((4, 5), (8, 7))]
+    ):
+        boxes = tuple(zip(low, high, strict=True))
+        inside = tuple((start + 20, stop + 20) for start, stop in boxes)
+        how = {"scale": scale, "method": method, "antialias": method != "nearest"}
+        padded = np.pad(x, 20, mode=border)
+        actual = backend.resize(x, **how, border=border, box=boxes)
+        assert np.abs(actual - backend.resize(padded, **how, box=inside)).max() < 1e-13
+
+
+@pytest.mark.parametrize(
+    ("border", "mode"),
+    [("clamp", "nearest"), ("symmetric", "reflect"), ("reflect", "mirror"), ("constant", "grid-constant")],
+)
+def test_borders_of_scipy(backend: Any, border: Any, mode: str) -> None:
+    """scipy.ndimage's `zoom` measures between pixel edges with `grid_mode=True`, and has other names for borders."""
+    x = noise((5, 7))
+    for scale in (3.0, 2.0, 1.6):
+        expected = zoom(x, scale, order=1, mode=mode, grid_mode=True, cval=2.5)
+        actual = backend.resize(x, expected.shape, border=border, fill_value=2.5)
+        assert np.abs(actual - expected).max() < 1e-13
 
 
 def test_enlarging_by_a_whole_number_repeats_nearest_samples(backend: Any) -> None:

@@ -44,7 +44,7 @@ def calls(draw):
         "axes": tuple(1 + axis for axis in axes),
         "method": method,
         "antialias": method != "nearest" and draw(st.booleans()),
-        "border": draw(st.sampled_from(["clamp", "constant", "renormalize", "extrapolate"])),
+        "border": draw(st.sampled_from(["clamp", "symmetric", "reflect", "constant", "renormalize", "extrapolate"])),
     }
     if method != "area":
         options["coordinates"] = draw(st.sampled_from(["half_pixel", "align_corners", "asymmetric"]))

@@ -17,7 +17,7 @@ from gpu_upsample.cuda.filter_spec import FilterSpec
 from gpu_upsample.cuda.kernels import THREADS
 from gpu_upsample.cuda.select_kernels import SelectSpec
 from gpu_upsample.plan.resample import plan_resize
-from tests import twin, twin_memory
+from tests import references, twin, twin_memory
 from tests.cases import CASES
 from tests.devices import Twin
 
@@ -195,7 +195,7 @@ def test_gradients_of_long_rows(device, method, dtype):
     )
 
 
-BORDERS = [("constant", 3.0), ("constant", np.nan), ("renormalize", 0), ("extrapolate", 0), ("clamp", 0)]
+BORDERS = [("constant", 3.0), *((border, 0) for border in references.BORDERS)]
 
 
 @pytest.mark.parametrize(("border", "fill"), BORDERS)

@@ -15,7 +15,7 @@ from gpu_upsample.plan.coordinates import COORDINATES, Axis, settled, source_coo
 from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars
 from gpu_upsample.plan.filters import FILTERS, named_filter
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
-from gpu_upsample.plan.taps import BORDERS, Taps, filter_taps, overlap_taps, pooling_taps, selected_taps
+from gpu_upsample.plan.taps import BORDERS, STANDS_FOR, Taps, filter_taps, overlap_taps, pooling_taps, selected_taps
 
 ROUNDINGS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "round_prefer_floor": lambda c: np.ceil(c - 0.5),
@@ -49,7 +49,7 @@ def _nearest(axis: Axis, how: Sampling) -> Index:
     index = rounded(coordinate, how.nearest_rounding).astype(np.int64)
     if how.border == "constant":
         return np.where((index < 0) | (index >= axis.n_in), -1, index)
-    return np.clip(index, 0, axis.n_in - 1)
+    return STANDS_FOR.get(how.border, STANDS_FOR["clamp"])(index, axis.n_in)
 
 
 def _torch_index(axis: Axis, offset: float) -> Index:

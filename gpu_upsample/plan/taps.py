@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,8 +204,34 @@ class _Window:
     outside: Floats | None = None
 
 
-def _clamp(w: _Window, n: int) -> _Window:
-    return replace(w, index=np.clip(w.index, 0, n - 1))
+def _nearest(index: Ints, n: int) -> Ints:
+    return np.clip(index, 0, n - 1)
+
+
+def _symmetric(index: Ints, n: int) -> Ints:
+    place = index % (2 * n)
+    return np.where(place < n, place, 2 * n - 1 - place)
+
+
+def _reflected(index: Ints, n: int) -> Ints:
+    period = max(2 * n - 2, 1)
+    place = index % period
+    return np.where(place < n, place, period - place)
+
+
+STANDS_FOR: dict[str, Callable[[Ints, int], Ints]] = {
+    "clamp": _nearest,
+    "symmetric": _symmetric,
+    "reflect": _reflected,
+}
+"""Rule name -> the sample inside the axis for which any other one stands."""
+
+
+def _replaced(place: Callable[[Ints, int], Ints], w: _Window, n: int) -> _Window:
+    return replace(w, index=place(w.index, n))
+
+
+_clamp = partial(_replaced, _nearest)
 
 
 def _renormalize(w: _Window, n: int) -> _Window:
@@ -238,7 +264,7 @@ def _extrapolate(w: _Window, n: int) -> _Window:
 
 
 BORDERS: dict[str, Callable[[_Window, int], _Window]] = {
-    "clamp": _clamp,
+    **{name: partial(_replaced, place) for name, place in STANDS_FOR.items()},
     "renormalize": _renormalize,
     "constant": _constant,
     "extrapolate": _extrapolate,
