@@ -105,6 +105,20 @@ def our_jax(x: Image, size: Size, *, method: str) -> Image:
     return np.asarray(jax.image.resize(x.astype(np.float32), (*size, 3), method))
 
 
+def scipy(x: Image, size: Size, *, order: int) -> Image:
+    """Return SciPy's result."""
+    from scipy.ndimage import zoom
+
+    return np.asarray(zoom(x, (size[0] / x.shape[0], size[1] / x.shape[1], 1), order=order))
+
+
+def our_scipy(x: Image, size: Size, *, order: int) -> Image:
+    """Return what stands for it."""
+    from gpu_upsample.compat import scipy
+
+    return np.asarray(scipy.ndimage.zoom(x, (size[0] / x.shape[0], size[1] / x.shape[1], 1), order=order))
+
+
 # ---- two tasks --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Dialect:
@@ -169,6 +183,11 @@ SHRINK = (
         "not widened unless antialias=1; floating point, never rounded",
         onnx, our_onnx, mode="linear",
     ),
+    _dialect(
+        "SciPy", "scipy", "scipy: ndimage.zoom(x, factors, order=1)",
+        "not widened; the outermost samples stay where they are, unless grid_mode=True; rounded once",
+        scipy, our_scipy, order=1,
+    ),
 )  # fmt: skip
 ENLARGE = (
     _dialect(
@@ -196,6 +215,11 @@ ENLARGE = (
         "ONNX", "onnx", 'onnx: resize(X, sizes=size, mode="cubic")',
         "coefficient -0.75; the border pixel is repeated; floating point",
         onnx, our_onnx, mode="cubic",
+    ),
+    _dialect(
+        "SciPy", "scipy", "scipy: ndimage.zoom(x, factors)",
+        "a cubic spline, sharper than any coefficient; the outermost samples stay where they are; rounded once",
+        scipy, our_scipy, order=3,
     ),
 )  # fmt: skip
 
@@ -311,7 +335,7 @@ TAIL = """\
 | torch, floating point | `compat.torch`, `gu.interpolate` | up to rounding; `compat.torch` is differentiable |
 | OpenCV | `compat.opencv` | bit for bit for nearest, exact linear, and area by whole factors; other integers within 1 |
 | ONNX | `compat.onnx` | up to rounding: Resize, MaxPool, MaxUnpool, ConvTranspose, DepthToSpace, SpaceToDepth, Col2Im |
-| JAX, TensorFlow, Keras, Paddle | `compat.jax`, `.tensorflow`, `.keras`, `.paddle` | up to rounding |
+| JAX, TensorFlow, Keras, Paddle, SciPy | `compat.jax`, `.tensorflow`, `.keras`, `.paddle`, `.scipy` | up to rounding |
 
 The tests compare each module with its library on thousands of random calls. TensorFlow and Paddle are too large to
 install for that; the tests compare with results of theirs, recorded by the scripts in `tests/data`.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-for library in ("cv2", "jax", "onnx", "PIL", "torch"):
+for library in ("cv2", "jax", "onnx", "PIL", "scipy", "torch"):
     pytest.importorskip(library)
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

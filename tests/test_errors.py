@@ -285,6 +285,7 @@ HUGE_RESULTS: dict[str, tuple[Any, str]] = {
     "opencv": (lambda: gu.compat.opencv.resize(FLAT, (LONG, LONG)), f"({LONG}, {LONG})"),
     "paddle": (lambda: gu.compat.paddle.interpolate(SMALL, (LONG, LONG), mode="bilinear"), f"(1, 1, {LONG}, {LONG})"),
     "pillow": (lambda: gu.compat.pillow.resize(FLAT, (LONG, LONG)), f"({LONG}, {LONG})"),
+    "scipy": (lambda: gu.compat.scipy.ndimage.zoom(FLAT, LONG, order=1), f"({3 * LONG}, {4 * LONG})"),
     "tensorflow": (lambda: gu.compat.tensorflow.image.resize(SMALL, (LONG, LONG)), f"(1, {LONG}, {LONG}, 4)"),
     "torch_uint8": (
         lambda: gu.compat.torch_uint8.interpolate(SMALL.astype(np.uint8), (LONG, LONG), mode="bilinear"),

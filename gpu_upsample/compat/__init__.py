@@ -16,9 +16,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpu_upsample.compat import jax, keras, onnx, opencv, paddle, pillow, tensorflow, torch, torch_uint8
+    from gpu_upsample.compat import jax, keras, onnx, opencv, paddle, pillow, scipy, tensorflow, torch, torch_uint8
 
-__all__ = ["jax", "keras", "onnx", "opencv", "paddle", "pillow", "tensorflow", "torch", "torch_uint8"]
+__all__ = ["jax", "keras", "onnx", "opencv", "paddle", "pillow", "scipy", "tensorflow", "torch", "torch_uint8"]
 
 
 def __getattr__(name: str) -> Any:

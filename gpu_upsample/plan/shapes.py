@@ -155,6 +155,20 @@ def check_lengths(name: str, spatial: Sequence[int]) -> None:
         raise ValueError(f"the spatial axes of {name} must have 1 to {LONGEST_AXIS} samples, got {tuple(spatial)}")
 
 
+def check_resized(n_in: Sequence[int], sizes: tuple[int, ...], asked: str) -> None:
+    """Refuse axes that are empty or too long, before they are resized or after; `asked` is what gave the `sizes`."""
+    for n, m in zip(n_in, sizes, strict=True):
+        if n < 1:
+            raise ValueError(f"a resized axis must not be empty; got input sizes {tuple(n_in)}")
+        if not 1 <= m <= LONGEST_AXIS:
+            raise ValueError(
+                f"{asked} gives output sizes {sizes} for input sizes {tuple(n_in)}; "
+                f"each must lie between 1 and {LONGEST_AXIS}"
+            )
+        if n > LONGEST_AXIS:
+            raise ValueError(f"a resized axis may have at most {LONGEST_AXIS} samples, got {n}")
+
+
 def output_sizes(
     n_in: Sequence[int], size: Any, scale: Any, scale_name: str, lengths: Sequence[float] | None = None
 ) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
@@ -177,17 +191,7 @@ def output_sizes(
         products = (n * factor for n, factor in zip(lengths or n_in, factors, strict=True))
         sizes = tuple(math.floor(min(product, 2.0**63)) for product in products)  # infinity has no floor
         scales = factors
-    for n, m in zip(n_in, sizes, strict=True):
-        if n < 1:
-            raise ValueError(f"a resized axis must not be empty; got input sizes {tuple(n_in)}")
-        if not 1 <= m <= LONGEST_AXIS:
-            asked = f"size={size!r}" if size is not None else f"{scale_name}={scale!r}"
-            raise ValueError(
-                f"{asked} gives output sizes {sizes} for input sizes {tuple(n_in)}; "
-                f"each must lie between 1 and {LONGEST_AXIS}"
-            )
-        if n > LONGEST_AXIS:
-            raise ValueError(f"a resized axis may have at most {LONGEST_AXIS} samples, got {n}")
+    check_resized(n_in, sizes, f"size={size!r}" if size is not None else f"{scale_name}={scale!r}")
     return sizes, scales
 
 
