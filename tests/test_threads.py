@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -60,6 +61,28 @@ def test_an_error_in_any_thread_reaches_the_caller_when_no_thread_is_at_work_any
         run_in_parts(work, 2400, 1 << 30, 1)
     assert sorted([*done, 600]) == sorted(begun)
     assert len(begun) < 9  # no other part was begun
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="threads get no signals here")
+def test_an_interruption_waits_until_no_thread_is_at_work_any_more(use_threads: Any) -> None:
+    """Or they would write into arrays that the caller uses for something else by then."""
+    use_threads(2)
+    begun, done = threading.Event(), threading.Event()
+
+    def work(first: int, last: int) -> None:
+        if threading.current_thread() is threading.main_thread():
+            begun.wait(60)
+            return
+        begun.set()
+        for _ in range(3):
+            sleep(0.02)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # type: ignore[arg-type]
+        sleep(0.05)
+        done.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_in_parts(work, 2400, 1 << 30, 1)
+    assert done.is_set()
 
 
 def test_less_work_is_done_by_fewer_threads_in_fewer_parts(monkeypatch: pytest.MonkeyPatch) -> None:

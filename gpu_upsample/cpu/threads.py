@@ -40,7 +40,7 @@ class _Work:
     def __init__(self, do: Callable[[int, int], None], parts: Iterable[tuple[int, int]], helpers: int) -> None:
         self._do, self._parts = do, deque(parts)
         self._helpers, self._places = helpers, deque(range(helpers))
-        self._reports: Mailbox[BaseException | None] = Mailbox()
+        self._ended, self._bell = deque[BaseException | None](), Mailbox[None]()
 
     def take(self) -> None:
         """Do parts as long as there are any: whoever is held up leaves them to the others."""
@@ -70,21 +70,30 @@ class _Work:
         try:
             self.take()
         except BaseException as error:  # noqa: BLE001 (the caller raises it)
-            self._reports.put(error)
+            self._ended.append(error)
         else:
-            self._reports.put(None)
+            self._ended.append(None)
+        self._bell.put(None)
 
     def end(self) -> None:
         """Wait until nobody is at work any more, and raise what those that help have raised."""
         # Who has not woken up by now finds no place; the others may still be writing.
-        reports = [self._reports.get() for _ in range(self._helpers) if not self._take_place()]
+        at_work = [place for place in range(self._helpers) if not self._take_place()]
+        interruption = None
+        while len(self._ended) < len(at_work):
+            try:
+                self._bell.get()
+            except BaseException as error:  # noqa: BLE001 (by the keyboard: it is raised when nobody writes any more)
+                self._parts.clear()
+                interruption = error
         del self._do  # who wakes up later must not keep its arrays
-        errors = [error for error in reports if error]
+        errors = [error for error in (interruption, *self._ended) if error]
         if errors:
             try:
                 raise errors[0]
             finally:
-                del reports, errors  # which the error's traceback would keep, and they the error
+                self._ended.clear()
+                del errors, interruption  # which the error's traceback would keep, and they the error
 
 
 def run_in_parts(work: Callable[[int, int], None], rows: int, size: int, least: int) -> None:
