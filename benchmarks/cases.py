@@ -287,6 +287,12 @@ def _like(library: str, method: str, size: Lengths, antialias: bool, tolerance: 
     return Case(f"like {library}: {method} to {{size}}", shape, "uint8", layout, work, tolerance)
 
 
+def _zoomed(size: Lengths, *targets: Target) -> Case:
+    work = Imitation("cubic spline", size, library="SciPy")
+    shape = (*(n // 2 for n in size), 3)
+    return Case("like SciPy: cubic spline to {size}", shape, "float32", "HWC", work, 1e-6, targets)
+
+
 def _transposed(net: str, layout: str, shape: tuple[int, ...], work: ConvTranspose, **bounds: float) -> Case:
     kernel = "x".join([str(work.kernel)] * (len(layout) - 2))
     label = f"{net} conv_transpose {kernel} s{work.stride} {{channels}}"
@@ -345,5 +351,6 @@ CASES: tuple[Case, ...] = (
     _like("OpenCV", "cubic", _DOUBLED, False, 1.0),
     _like("torch", "cubic", _SMALL, True),
     _like("torch", "linear", _DOUBLED, False),
+    _zoomed((1080, 1920), at_least("SciPy", 10)),
 )
 """The table."""

@@ -124,7 +124,7 @@ def _ours_call(case: Case, x: Any) -> Job:
     return Job(lambda: gu.interpolate(x, work.size, mode=mode))
 
 
-def _ours_like(case: Case, x: Any) -> Job:
+def _ours_like(case: Case, x: Any) -> Job | None:
     return _IMITATIONS[case.work.library](case, x)
 
 
@@ -147,9 +147,21 @@ def _like_torch(case: Case, x: Any) -> Job:
     return Job(lambda: call(x, work.size, out=out, **options))
 
 
-_IMITATIONS: Mapping[str, Callable[[Case, Any], Job]] = {
+def _spline(module: str) -> Builder:
+    """Return the builder for `zoom` with a cubic spline: SciPy's, CuPy's and ours have the same signature."""
+
+    def build(case: Case, x: Any) -> Job:
+        zoom, out = import_module(module).ndimage.zoom, _like(x, case.shape_out)
+        ratios = tuple(m / n for n, m in zip(case.shape, case.shape_out, strict=True))
+        return Job(lambda: zoom(x, ratios, output=out, mode="mirror"), lambda _: out)
+
+    return build
+
+
+_IMITATIONS: Mapping[str, Callable[[Case, Any], Job | None]] = {
     "Pillow": _like_pillow,
     "OpenCV": _like_opencv,
+    "SciPy": _spline("gpu_upsample.compat.scipy"),
     "torch": _like_torch,
 }
 """Library -> builder for our function that gives its numbers."""
@@ -398,8 +410,13 @@ PEERS: tuple[Peer, ...] = (
     Peer("OpenCV", "cv2", {Resample: _opencv, Imitation: _original("OpenCV", _opencv)}),
     Peer("Pillow", "PIL", {Resample: _pillow, Imitation: _original("Pillow", _pillow)}),
     Peer("scikit-image", "skimage", {Resample: _skimage}),
-    Peer("SciPy", "scipy", {Resample: _ndimage("scipy.ndimage")}),
-    Peer("cupyx", "cupyx", {Resample: _ndimage("cupyx.scipy.ndimage")}, ("cuda",)),
+    Peer("SciPy", "scipy", {Resample: _ndimage("scipy.ndimage"), Imitation: _original("SciPy", _spline("scipy"))}),
+    Peer(
+        "cupyx",
+        "cupyx",
+        {Resample: _ndimage("cupyx.scipy.ndimage"), Imitation: _original("SciPy", _spline("cupyx.scipy"))},
+        ("cuda",),
+    ),
     Peer("naive kernel", "numba.cuda", {Resample: _naive}, ("cuda",)),
 )
 """The table."""
