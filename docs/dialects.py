@@ -218,7 +218,7 @@ ENLARGE = (
     ),
     _dialect(
         "SciPy", "scipy", "scipy: ndimage.zoom(x, factors)",
-        "a cubic spline, sharper than any coefficient; the outermost samples stay where they are; rounded once",
+        "a cubic spline through the samples; the outermost ones stay where they are; rounded once",
         scipy, our_scipy, order=3,
     ),
 )  # fmt: skip

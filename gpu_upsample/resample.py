@@ -163,8 +163,8 @@ def resize(
         channels, a volume); `scale` likewise. If `size` is one number, the only axis; if `scale` is, all axes of an
         array with one or two.
     method : str or sequence of str
-        ``"nearest"``, ``"linear"``, ``"cubic"``, ``"lanczos2"`` to ``"lanczos5"``, ``"box"``, ``"hamming"``,
-        ``"mitchell"``, ``"gaussian"`` or ``"area"``; one for all axes or one per axis.
+        ``"nearest"``, ``"linear"``, ``"cubic"``, ``"lanczos2"`` to ``"lanczos5"``, ``"spline2"`` to ``"spline5"``,
+        ``"box"``, ``"hamming"``, ``"mitchell"``, ``"gaussian"`` or ``"area"``; one for all axes or one per axis.
     antialias : bool
         If True, the filter is widened where an axis shrinks, in proportion to the reduction. ``"area"`` always covers
         what an output covers, and ignores it; with ``"nearest"``, it is an error.

@@ -39,7 +39,7 @@ Mode = Literal[
 
 Method = Literal[
     "nearest", "area", "box", "linear", "hamming", "gaussian", "cubic", "mitchell",
-    "lanczos2", "lanczos3", "lanczos4", "lanczos5",
+    "lanczos2", "lanczos3", "lanczos4", "lanczos5", "spline2", "spline3", "spline4", "spline5",
 ]  # fmt: skip
 """A method of `resize`."""
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import make_interp_spline
 
 HALF = Fraction(1, 2)
 
@@ -58,6 +59,18 @@ def gaussian(d: float) -> float:
     return math.exp(-d * d / (2 * 0.5 * 0.5))
 
 
+@lru_cache(maxsize=4)
+def cardinal_spline(order: int) -> Callable[[float], Any]:
+    """Return the spline through a single 1, on an axis whose ends are too far away to matter."""
+    samples = np.arange(-90, 91)
+    return make_interp_spline(samples, (samples == 0).astype(float), order)
+
+
+@lru_cache(maxsize=1 << 16)
+def spline(d: float, order: int) -> float:
+    return float(d == 0) if d == int(d) else float(cardinal_spline(order)(d))
+
+
 # Name -> (support, weight). Open at both ends but for the box, which is open below and closed above (Pillow).
 FILTERS: dict[str, tuple[Fraction, Callable[[float], float]]] = {
     "box": (HALF, lambda d: 1.0),
@@ -70,6 +83,10 @@ FILTERS: dict[str, tuple[Fraction, Callable[[float], float]]] = {
     "lanczos3": (Fraction(3), partial(lanczos, a=3)),
     "lanczos4": (Fraction(4), partial(lanczos, a=4)),
     "lanczos5": (Fraction(5), partial(lanczos, a=5)),
+    "spline2": (Fraction(22), partial(spline, order=2)),
+    "spline3": (Fraction(29), partial(spline, order=3)),
+    "spline4": (Fraction(37), partial(spline, order=4)),
+    "spline5": (Fraction(45), partial(spline, order=5)),
 }
 
 

@@ -12,7 +12,7 @@ pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from tests.devices import PTX, Twin
 from tests.test_twin import assert_equals_cpu, sample
 
-METHODS = ["nearest", "linear", "cubic", "lanczos2", "lanczos3", "area", "box", "hamming", "mitchell"]
+METHODS = ["nearest", "linear", "cubic", "lanczos2", "lanczos3", "area", "box", "hamming", "mitchell", "spline3"]
 RATIOS = [2, 3, 0.5, 0.25, 1.37, 0.61, 1, 1.25, 0.75]
 DTYPES = ["float32", "uint8", "float16", "int16", "uint16", "float64", "complex64"]
 

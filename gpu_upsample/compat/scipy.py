@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -16,10 +17,9 @@ import numpy as np
 
 from gpu_upsample.arrays import kind_of
 from gpu_upsample.call import apply
-from gpu_upsample.compat.splines import ORDERS, b_spline, cardinal_spline
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import FOREIGN, PARTS, STORAGE, Storage, scalars
-from gpu_upsample.plan.filters import Filter
+from gpu_upsample.plan.filters import FILTERS, Filter, b_spline
 from gpu_upsample.plan.shapes import (
     as_choice,
     as_flag,
@@ -106,7 +106,9 @@ class _Spline:
     @property
     def kernel(self) -> Filter:
         """The weight of a sample by its distance."""
-        return cardinal_spline(self.order) if self.is_exact else b_spline(self.order)
+        if self.is_exact:
+            return FILTERS[f"spline{self.order}"]
+        return Filter((self.order + 1) / 2, partial(b_spline, order=self.order))
 
 
 def _coordinates(n_in: int, n_out: int, grid_mode: bool) -> Floats:
@@ -183,8 +185,8 @@ def _plan_zoom(
         as_flag("prefilter", prefilter),
         as_flag("grid_mode", grid_mode),
     )
-    if how.order not in ORDERS:
-        raise ValueError(f"order must lie between {ORDERS[0]} and {ORDERS[-1]}, got {order!r}")
+    if not 0 <= how.order <= 5:
+        raise ValueError(f"order must lie between 0 and 5, got {order!r}")
     if how.order and "bool" in (dtype, result):
         raise TypeError(f"input of dtype bool needs order=0, got order={order!r}")
     zooms = tuple(as_number("zoom", factor) for factor in per_axis("zoom", factors, len(shape)))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from math import comb, factorial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,49 @@ def _gaussian(d: Weights) -> Weights:
     return np.where(np.abs(d) < 1.5, np.exp(-2 * d * d), 0.0)
 
 
+# ---- splines ------------------------------------------------------------------------------------------------
+# A spline is a sum of B-splines, one at each sample. Their coefficients are what a recursive filter makes of the
+# samples, which others compute first. Here the weights of the samples themselves are tabulated: what the same filter
+# makes of those of the coefficients ("cardinal splines"; Unser, "Splines: a perfect fit for signal and image
+# processing", IEEE Signal Processing Magazine 16, 1999). They fall by a factor from sample to sample, so few count.
+def b_spline(d: Weights, order: int) -> Weights:
+    """Return the B-spline of an order from 1 on: a weight that blurs, within ``(order + 1) / 2``.
+
+    Examples
+    --------
+    >>> b_spline(np.array([0.0, 1.0, 2.0]), 3) * 6
+    array([4., 1., 0.])
+    """
+    # A sum of powers over the knots that a place is behind, from the near end on, where these are few.
+    behind = (order + 1) / 2 - np.abs(d)
+    value = np.zeros_like(behind)
+    for knot in range(order // 2 + 1):
+        value += (-1) ** knot * comb(order + 1, knot) * np.maximum(behind - knot, 0) ** order
+    return value / factorial(order)
+
+
+_REACHES = {2: 22, 3: 29, 4: 37, 5: 45}
+"""Order of a spline -> how far its samples have weights of 2**-54 and more, which is where sums in float64 end."""
+
+
+@cache
+def _coefficients(order: int) -> Weights:
+    """Return the coefficients of the spline that is 1 at one sample and 0 at all others, from that sample on."""
+    length, half = 4 * _REACHES[order], order // 2  # a circle that is too long for its ends to meet
+    values = np.zeros(length)
+    values[np.arange(-half, half + 1)] = b_spline(np.arange(-half, half + 1.0), order)
+    return np.fft.ifft(1 / np.fft.fft(values)).real[: length // 2]
+
+
+def _cardinal_spline(d: Weights, order: int) -> Weights:
+    coefficients, nearest = _coefficients(order), np.rint(d)
+    value = np.zeros_like(d)
+    for shift in range(-(order // 2) - 1, order // 2 + 2):
+        knot = nearest + shift
+        value += coefficients[np.abs(knot).astype(np.int64)] * b_spline(d - knot, order)
+    return np.where(d == nearest, np.where(nearest == 0, 1.0, 0.0), value)  # exact at the samples
+
+
 FILTERS: dict[str, Filter] = {
     "box": Filter(0.5, np.ones_like, closed=True),
     "linear": Filter(1.0, _triangle),
@@ -80,6 +124,7 @@ FILTERS: dict[str, Filter] = {
     "lanczos3": Filter(3.0, partial(_lanczos, a=3)),
     "lanczos4": Filter(4.0, partial(_lanczos, a=4)),
     "lanczos5": Filter(5.0, partial(_lanczos, a=5)),
+    **{f"spline{order}": Filter(reach, partial(_cardinal_spline, order=order)) for order, reach in _REACHES.items()},
 }
 """Filter name -> filter. `cubic` stands here with its usual coefficient; see `named_filter`."""
 
