@@ -64,9 +64,13 @@ def test_an_error_in_any_thread_reaches_the_caller_when_no_thread_is_at_work_any
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="threads get no signals here")
-def test_an_interruption_waits_until_no_thread_is_at_work_any_more(use_threads: Any) -> None:
+def test_an_interruption_waits_until_no_thread_is_at_work_any_more(
+    use_threads: Any, request: pytest.FixtureRequest
+) -> None:
     """Or they would write into arrays that the caller uses for something else by then."""
     use_threads(2)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a process of several may ignore
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     begun, done = threading.Event(), threading.Event()
 
     def work(first: int, last: int) -> None:
