@@ -170,6 +170,21 @@ def test_the_constant(dtype: str, cval: float) -> None:
             assert error(ours.zoom(x, **how), ndimage.zoom(x, **how), x) < 1e-7
 
 
+def test_what_is_not_a_number_around() -> None:
+    x = noise((30,))
+    for order in (0, 1, 3):
+        how = {"zoom": 2, "order": order, "cval": np.nan, "grid_mode": True}
+        got, expected = ours.zoom(x, **how), ndimage.zoom(x, **how)
+        assert np.array_equal(np.isnan(got), np.isnan(expected))
+        assert np.isnan(got).tolist() == [True, *[False] * 58, True]
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-13)
+
+
+def test_there_must_be_an_axis() -> None:
+    with pytest.raises(ValueError, match=r"input must have at least one axis; got a 0-d array"):
+        ours.zoom(np.zeros(()), 2)
+
+
 def test_a_mirrored_spline_passes_through_its_samples() -> None:
     """On a short axis, SciPy's does not."""
     x = noise((3,))
@@ -207,6 +222,7 @@ def test_on_a_gpu(device: Any, dtype: str) -> None:
         ({"zoom": 0.01}, ValueError, ["zoom=0.01", "(0,)", "between 1 and"]),
         ({"zoom": -1}, ValueError, ["zoom=-1", "between 1 and"]),
         ({"zoom": 2, "cval": "x"}, TypeError, ["cval", "'x'"]),
+        ({"zoom": 2, "cval": np.nan, "output": "uint8"}, ValueError, ["cval", "nan", "uint8"]),
         ({"zoom": 2, "grid_mode": 1}, TypeError, ["grid_mode", "1"]),
         ({"zoom": 2, "output": np.empty(3)}, ValueError, ["output", "(12,)", "(3,)"]),
         ({"zoom": 2, "output": "bool"}, TypeError, ["bool", "order=0"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from math import prod
+from math import isfinite, prod
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ from gpu_upsample.plan.shapes import (
     as_flag,
     as_integer,
     as_number,
+    as_real,
     check_addressable,
     check_resized,
     per_axis,
@@ -152,14 +153,16 @@ def _storage(dtype: str) -> Storage:
 
 def _constant(value: Any, dtype: str, order: int) -> float:
     """Return what surrounds the array, for a selection as the dtype holds it."""
-    constant = as_number("cval", value)
+    constant = as_real("cval", value)
     if dtype in PARTS and constant:
         raise ValueError(f"cval must be 0 for {dtype}, got {value!r}")
-    if order or dtype in PARTS:
-        return constant
-    scalar = STORAGE[dtype]
+    scalar, _ = scalars(dtype)
     if "float" in scalar.name:
-        return scalar.rounded(constant)
+        return constant if order else scalar.rounded(constant)
+    if not isfinite(constant):
+        raise ValueError(f"cval must be finite for {dtype}, got {value!r}")
+    if order:
+        return constant
     low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     nearest = int(abs(constant) + 0.5) * (1 if constant > 0 else -1)  # ties away from zero, as sums are
     return min(max(nearest, low), high)
@@ -179,6 +182,8 @@ def _plan_zoom(
     """Plan `zoom` for an array whose result is of the dtype `result`; the other arguments are its own."""
     if scalars(dtype)[1] != scalars(result)[1]:
         raise TypeError(f"output must be complex if input is, and only then; got {result} for {dtype}")
+    if not shape:
+        raise ValueError("input must have at least one axis; got a 0-d array")
     how = _Spline(
         as_integer("order", order),
         _MODES[as_choice("mode", mode, _MODES)],
@@ -249,7 +254,7 @@ def zoom(
         that lies beyond the outermost samples is `cval`, and the spline continues as in ``"mirror"``. SciPy's
         ``"wrap"`` and ``"grid-wrap"`` are not there.
     cval : float
-        What surrounds the array; 0 if it is complex.
+        What surrounds the array: 0 if the result is complex, finite if it is of integers.
     prefilter : bool
         If False, `input` holds the coefficients of the spline and not the samples that it passes through: the result
         of an `order` above 1 is blurred, unless ``scipy.ndimage.spline_filter`` has made the input.
@@ -282,7 +287,9 @@ def zoom(
     it does not. SciPy 1.17 forgets `grid_mode` for complex numbers. And an infinity or a NaN spoils whole lines in
     SciPy, but only some dozens of samples to each side here.
 
-    float16 and bfloat16, which SciPy does not have, are summed in float32. Like SciPy, this does not antialias.
+    float16 and bfloat16, which SciPy does not have, are summed in float32. Like SciPy, this does not antialias. Each
+    output along an axis has a table of its weights, of some dozens from order 2 on: an axis of more than one or two
+    million outputs is refused.
 
     Examples
     --------
