@@ -481,3 +481,10 @@ def test_unknown_name() -> None:
 def test_a_table_that_no_memory_holds_is_refused(options):
     with pytest.raises(ValueError, match=r"box.*table may hold"):
         gu.resize(np.zeros(10), **options)
+
+
+@pytest.mark.parametrize("border", ["symmetric", "reflect"])
+def test_a_table_of_mirrored_samples_that_no_memory_holds_is_refused(border):
+    """The windows reach from the mirror image to the array, since their ends must not decrease."""
+    with pytest.raises(ValueError, match=r"20000 windows of up to \d+ samples; a table may hold"):
+        gu.resize(np.zeros(200_000), 20_000, box=[(-2e5, 2e5)], border=border)

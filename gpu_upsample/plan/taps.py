@@ -185,7 +185,9 @@ def window_taps(index: Ints, weight: Reals, used: NDArray[np.bool_], n: int) -> 
     stop = np.maximum.accumulate(stop)
     start = np.minimum.accumulate(np.where(empty, stop, start)[::-1])[::-1]
     count = np.where(empty, 0, stop - start)
-    table = np.zeros((len(index), int(np.max(count, initial=1))))
+    longest = int(np.max(count, initial=1))
+    _check_table(len(index), longest)
+    table = np.zeros((len(index), longest))
     place = index - start[:, None] + np.arange(len(index))[:, None] * table.shape[1]  # in the flat table
     np.add.at(table.reshape(-1), place[used], weight[used])
     # The sum over nothing is -0.0: a constant of 0 makes it +0.0.
