@@ -101,8 +101,8 @@ class Case:
 ALIGNED = {"align_corners": True}
 SMOOTH = {"antialias": True}
 
-# The other splines differ from this one in their weights alone.
-FILTERS = [name for name in references.FILTERS if "spline" not in name or name == "spline3"]
+# Splines differ from other long windows in their weights alone, which `test_formulas` and `test_compat_scipy` check.
+FILTERS = [name for name in references.FILTERS if "spline" not in name]
 
 CASES: tuple[Case, ...] = (
     Case("interpolate", "nearest"),

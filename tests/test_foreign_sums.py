@@ -9,7 +9,7 @@ import pytest
 
 from gpu_upsample.call import apply
 from gpu_upsample.plan.cache import cached
-from gpu_upsample.plan.dtypes import FOREIGN, STORAGE
+from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.steps import FilterStep, Output, Plan, Sums, plan_steps
 from gpu_upsample.plan.taps import Taps
 from tests.cases import noise
@@ -22,7 +22,6 @@ CALLS = {
     "int16": Sums(FOREIGN["int16 fixed"], FOREIGN["int64 fixed"], FOREIGN["int16 fixed"], exact=True),
     "float32": Sums(FOREIGN["float32 double"], FOREIGN["float32 double"], FOREIGN["float32 double"], exact=True),
     "int32": Sums(FOREIGN["int32 double"], FOREIGN["int32 double"], FOREIGN["int32 double"], exact=True),
-    "uint8 double": Sums(FOREIGN["uint8 double"], STORAGE["float64"], FOREIGN["uint8 double"]),
     "uint32 double": Sums(FOREIGN["uint32 double"], FOREIGN["uint32 double"], FOREIGN["uint32 double"], exact=True),
     "uint16 double": Sums(FOREIGN["uint16 double"], FOREIGN["uint16 double"], FOREIGN["uint16 double"], exact=True),
 }
