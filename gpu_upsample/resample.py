@@ -184,7 +184,7 @@ def resize(
         straight line through the last two samples (``"extrapolate"``). ``"reflect"``, ``"extrapolate"``, and
         ``"symmetric"`` with a `box` that reaches outside, may count samples beside the border with a weight of 0: an
         infinity among them gives NaN. Of a mirrored array, windows reach as far in as a `box` reaches out, so that one
-        far outside takes longer. Method ``"nearest"`` takes the nearest sample with ``"renormalize"`` and
+        far outside takes time and memory. Method ``"nearest"`` takes the nearest sample with ``"renormalize"`` and
         ``"extrapolate"``, too.
     fill_value : float, optional
         The constant of ``border="constant"``; other borders ignore it. With every border, it must be a number that the

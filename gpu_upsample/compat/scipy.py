@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from math import isfinite, prod
+from math import ceil, isfinite, prod
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ from gpu_upsample.plan.shapes import (
     per_axis,
 )
 from gpu_upsample.plan.steps import FilterStep, Index, Plan, Sums, plan_steps
-from gpu_upsample.plan.taps import STANDS_FOR, Floats, Ints, Taps, offsets, window_taps
+from gpu_upsample.plan.taps import LARGEST_TABLE, STANDS_FOR, Floats, Ints, Taps, offsets, window_taps
 from gpu_upsample.typing import Backend, Numbers
 
 __all__ = ["ndimage", "zoom"]
@@ -120,28 +120,44 @@ def _coordinates(n_in: int, n_out: int, grid_mode: bool) -> Floats:
     return output * ((n_in - 1) / (n_out - 1) if n_out > 1 else 1.0)
 
 
+@dataclass(frozen=True)
+class _Line:
+    """What becomes of one axis: its map, and which result of it each output is, -1 for the constant."""
+
+    mapping: Taps | Index
+    place: Index | None = None
+
+
 def _nearest(coordinate: Floats, n_in: int, beyond: Any) -> Index:
     index = np.clip(np.floor(coordinate + 0.5).astype(np.int64), 0, n_in - 1)
     return np.where(beyond, -1, index)
 
 
-def _summed(coordinate: Floats, n_in: int, beyond: Any, how: _Spline) -> Taps:
+def _summed(coordinate: Floats, n_in: int, how: _Spline) -> Taps:
     reach, centre = how.kernel.support, coordinate[:, None]
     first, stop = np.floor(coordinate - reach).astype(np.int64) + 1, np.ceil(coordinate + reach).astype(np.int64)
     index = first[:, None] + offsets(stop - first)
     weight = np.where(index < stop[:, None], how.kernel.function(index - centre), 0.0)
     place = how.mode.place(index, n_in, how.is_exact)
     inside = (place >= 0) & (index < stop[:, None])
-    used = inside & np.logical_not(beyond)[:, None]
-    taps = window_taps(place, weight, used, n_in)
-    around = np.where(beyond, 1.0, np.where(inside, 0.0, weight).sum(axis=1))
+    taps = window_taps(place, weight, inside, n_in)
+    around = np.where(inside, 0.0, weight).sum(axis=1)
     return replace(taps, outside=around) if around.any() else taps
 
 
-def _axis_map(n_in: int, n_out: int, how: _Spline) -> Taps | Index:
+def _line(n_in: int, n_out: int, how: _Spline) -> _Line:
     coordinate = _coordinates(n_in, n_out, how.grid_mode)
     beyond = (coordinate < 0) | (coordinate > n_in - 1) if how.mode.is_cut else np.zeros(n_out, bool)
-    return _summed(coordinate, n_in, beyond, how) if how.order else _nearest(coordinate, n_in, beyond)
+    if not how.order:
+        return _Line(_nearest(coordinate, n_in, beyond))
+    if not beyond.any():
+        return _Line(_summed(coordinate, n_in, how))
+    # What lies beyond is put in place behind all sums: a sum of the constant need not be the constant.
+    chosen = np.flatnonzero(~beyond)
+    place = np.full(n_out, -1)
+    place[chosen] = np.arange(len(chosen))
+    where = coordinate[chosen] if len(chosen) else np.zeros(1)  # an array must not be empty
+    return _Line(_summed(where, n_in, how), place)
 
 
 # ---- plan ---------------------------------------------------------------------------------------------------
@@ -151,17 +167,17 @@ def _storage(dtype: str) -> Storage:
     return FOREIGN.get(f"{scalar.name} double", scalar)
 
 
-def _constant(value: Any, dtype: str, order: int) -> float:
-    """Return what surrounds the array, for a selection as the dtype holds it."""
+def _constant(value: Any, dtype: str, is_whole: bool) -> float:
+    """Return what surrounds the array; where it `is_whole`, no part of a sum, as the dtype holds it."""
     constant = as_real("cval", value)
     if dtype in PARTS and constant:
         raise ValueError(f"cval must be 0 for {dtype}, got {value!r}")
     scalar, _ = scalars(dtype)
     if "float" in scalar.name:
-        return constant if order else scalar.rounded(constant)
+        return scalar.rounded(constant) if is_whole else constant
     if not isfinite(constant):
         raise ValueError(f"cval must be finite for {dtype}, got {value!r}")
-    if order:
+    if not is_whole:
         return constant
     low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     nearest = int(abs(constant) + 0.5) * (1 if constant > 0 else -1)  # ties away from zero, as sums are
@@ -193,23 +209,34 @@ def _plan_zoom(
     if not 0 <= how.order <= 5:
         raise ValueError(f"order must lie between 0 and 5, got {order!r}")
     if how.order and "bool" in (dtype, result):
-        raise TypeError(f"input of dtype bool needs order=0, got order={order!r}")
+        raise TypeError(f"input and output of dtype bool need order=0, got order={order!r}")
     zooms = tuple(as_number("zoom", factor) for factor in per_axis("zoom", factors, len(shape)))
-    size = tuple(round(n * factor) for n, factor in zip(shape, zooms, strict=True))
+    # What is too large for a float has no integer.
+    size = tuple(round(min(max(n * factor, -(2.0**63)), 2.0**63)) for n, factor in zip(shape, zooms, strict=True))
     check_resized(shape, size, f"zoom={factors!r}")
     check_addressable(size, result)
-    fill = _constant(cval, result, how.order)
-    maps = {
-        axis: _axis_map(n, m, how)
+    longest = ceil(2 * how.kernel.support) if how.order else 1
+    if max(size) * longest > LARGEST_TABLE:
+        raise ValueError(
+            f"zoom={factors!r} gives output sizes {size}, each a table of {longest} weights for every output along an "
+            f"axis; a table may hold {LARGEST_TABLE} weights"
+        )
+    fill = _constant(cval, result, how.order == 0 or how.mode.is_cut)
+    lines = {
+        axis: _line(n, m, how)
         for axis, (n, m) in enumerate(zip(shape, size, strict=True))
         if n != m or not (how.is_exact or how.order < 2)  # what blurs leaves no axis as it is
     }
     source, own = _storage(dtype), _storage(result)
-    plan = plan_steps(shape, result, maps, fill, Sums(source, STORAGE[own.accumulator], own))
-    if dtype == result or (plan.steps and isinstance(plan.steps[0], FilterStep)):
-        return plan
-    convert = FilterStep((prod(shape[:-1]), 1, prod(shape[-1:]) * scalars(dtype)[1], 1), None, None, source, own)
-    return Plan(plan.outputs, (convert, *plan.steps))
+    sums = Sums(source, STORAGE[own.accumulator], own)
+    sampled = plan_steps(shape, result, {axis: line.mapping for axis, line in lines.items()}, fill, sums)
+    places: dict[int, Taps | Index] = {axis: line.place for axis, line in lines.items() if line.place is not None}
+    placed = plan_steps(sampled.outputs[0].shape, result, places, fill)
+    steps = sampled.steps + placed.steps
+    if dtype != result and not (steps and isinstance(steps[0], FilterStep)):
+        folded = prod(shape[:-1]), 1, shape[-1] * scalars(dtype)[1], 1
+        steps = (FilterStep(folded, None, None, source, own), *steps)
+    return Plan(placed.outputs, steps)
 
 
 _cached_zoom = cached(_plan_zoom)
@@ -273,19 +300,21 @@ def zoom(
     Raises
     ------
     ValueError
-        If an axis is empty or would be, `order` or `mode` is not known, or `output` has the wrong shape.
+        If an axis is empty or would be, or is too long for its table; if `zoom`, `order`, `mode` or `cval` is not
+        accepted, or `output` has the wrong shape.
     TypeError
-        If an array has an unsupported type or dtype.
+        If an array has an unsupported type or dtype, or an argument has a wrong type.
     BackendUnavailableError
         If the backend cannot run on this machine.
 
     Notes
     -----
-    Results of float64 agree with SciPy's to about 14 digits, others accordingly; those of ``order=0`` bit for bit.
-    There are three exceptions. With ``mode="reflect"``, SciPy begins its recursive filter with a value that is inexact
-    on axes of less than about a dozen samples, so that its spline misses the samples that it should pass through; here
-    it does not. SciPy 1.17 forgets `grid_mode` for complex numbers. And an infinity or a NaN spoils whole lines in
-    SciPy, but only some dozens of samples to each side here.
+    Results of float64 agree with SciPy's to about 13 digits, others accordingly; those of ``order=0`` are the same
+    samples. The exceptions: With ``mode="reflect"`` and ``"grid-mirror"``, SciPy begins its recursive filter with a
+    value that is inexact on axes of less than 10 (order 2) to 20 samples (order 5), so that its spline misses the
+    samples that it should pass through; here it does not. SciPy 1.17 forgets `grid_mode` for complex numbers. An
+    infinity or a NaN spoils whole lines in SciPy, but only some dozens of samples to each side here. And what SciPy
+    casts without rounding or saturation, as it does where all factors are 1, is rounded and saturates here.
 
     float16 and bfloat16, which SciPy does not have, are summed in float32. Like SciPy, this does not antialias. Each
     output along an axis has a table of its weights, of some dozens from order 2 on: an axis of more than one or two

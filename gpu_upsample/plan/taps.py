@@ -233,9 +233,6 @@ def _replaced(place: Callable[[Ints, int], Ints], w: _Window, n: int) -> _Window
     return replace(w, index=place(w.index, n))
 
 
-_clamp = partial(_replaced, _nearest)
-
-
 def _renormalize(w: _Window, n: int) -> _Window:
     inside = w.used & (w.index >= 0) & (w.index < n)
     cut = (inside != w.used).any(axis=1, keepdims=True)
@@ -254,7 +251,7 @@ def _constant(w: _Window, n: int) -> _Window:
 def _extrapolate(w: _Window, n: int) -> _Window:
     # x[-j] continues the line through the first two samples: x[0] + j * (x[0] - x[1]); likewise at the end.
     if n == 1:
-        return _clamp(w, n)
+        return _replaced(_nearest, w, n)
     edge = np.clip(w.index, 0, n - 1)
     beyond = np.abs(w.index - edge)
     inner = np.where(w.index < 0, 1, n - 2)
