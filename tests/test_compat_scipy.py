@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 from scipy.interpolate import BSpline
 
@@ -151,7 +152,8 @@ def test_another_dtype_of_the_result(dtype: str, result: str) -> None:
     x = noise((28, 9), dtype) if dtype != "float64" else noise((28, 9)) * 100
     for order in (0, 1, 3):
         expected = ndimage.zoom(x, (1.5, 1), np.dtype(result), order=order)
-        for output in (result, np.dtype(result), np.dtype(result).type, np.empty(expected.shape, result)):
+        array = np.empty(expected.shape, result)
+        for output in (result, np.dtype(result), np.dtype(result).type, getattr(torch, result), array):
             got = ours.zoom(x, (1.5, 1), output, order=order)
             assert error(got, expected, x) < 1e-7
             assert got is output or not isinstance(output, np.ndarray)
@@ -237,6 +239,7 @@ def test_on_a_gpu(device: Any, dtype: str) -> None:
         ({"zoom": 2, "output": "complex128"}, TypeError, ["output", "complex128", "float64"]),
         ({"zoom": 2, "output": "datetime64"}, TypeError, ["datetime64"]),
         ({"zoom": 2, "output": "double precision"}, TypeError, ["output", "double precision"]),
+        ({"zoom": 2, "output": torch.bfloat16}, TypeError, ["output", "bfloat16"]),
     ],
 )
 def test_errors(arguments: dict[str, Any], error: type[Exception], words: list[str]) -> None:

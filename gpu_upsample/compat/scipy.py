@@ -243,10 +243,12 @@ _cached_zoom = cached(_plan_zoom)
 
 
 def _dtype_name(output: Any) -> str:
+    """Return NumPy's name of a dtype of NumPy or torch."""
+    own = output if isinstance(output, str | type | np.dtype) else str(output).removeprefix("torch.")
     try:
-        name: str = np.dtype(output).name
+        name: str = np.dtype(own).name
     except TypeError:
-        raise TypeError(f"output must be an array or a dtype, got {output!r}") from None
+        raise TypeError(f"output must be an array or a dtype that NumPy has, got {output!r}") from None
     return name
 
 
@@ -331,7 +333,7 @@ def zoom(
     kind, out = kind_of("input", input), None
     if output is None:
         result = kind.dtype
-    elif isinstance(output, str | type | np.dtype):
+    elif isinstance(output, str | type | np.dtype) or type(output).__name__ == "dtype":  # the last one is torch's
         result = _dtype_name(output)
     else:
         result, out = kind_of("output", output, is_out=True).dtype, output

@@ -78,9 +78,9 @@ class _Work:
     def end(self) -> None:
         """Wait until nobody is at work any more, and raise what those that help have raised."""
         # Who has not woken up by now finds no place; the others may still be writing.
-        at_work = [place for place in range(self._helpers) if not self._take_place()]
+        at_work = sum(not self._take_place() for _ in range(self._helpers))
         interruption = None
-        while len(self._ended) < len(at_work):
+        while len(self._ended) < at_work:
             try:
                 self._bell.get()
             except BaseException as error:  # noqa: BLE001 (by the keyboard: it is raised when nobody writes any more)

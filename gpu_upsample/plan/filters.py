@@ -75,20 +75,38 @@ def _gaussian(d: Weights) -> Weights:
 # samples, which others compute first. Here the weights of the samples themselves are tabulated: what the same filter
 # makes of those of the coefficients ("cardinal splines"; Unser, "Splines: a perfect fit for signal and image
 # processing", IEEE Signal Processing Magazine 16, 1999). They fall by a factor from sample to sample, so few count.
+@cache
+def _pieces(order: int) -> Weights:
+    """Return the polynomials of a B-spline between its knots, shape (order + 1, order + 1): a row for each, by power."""
+    table = np.zeros((order + 1, order + 1))
+    for piece, power in np.ndindex(table.shape):
+        # A sum of powers over the knots that a place is behind, in exact integers.
+        knots = ((-1) ** k * comb(order + 1, k) * (piece - k) ** (order - power) for k in range(piece + 1))
+        table[piece, power] = comb(order, power) * sum(knots) / factorial(order)
+    return table
+
+
+def _by_pieces(distance: Weights, table: Weights) -> Weights:
+    """Evaluate polynomials of a length of 1 that follow one another from 0 on; the last one serves all beyond."""
+    begin = np.floor(distance)
+    piece, t = np.minimum(begin, len(table) - 1).astype(np.int64), distance - begin
+    value = table[piece, -1]
+    for power in reversed(range(table.shape[1] - 1)):
+        value *= t
+        value += table[piece, power]
+    return value
+
+
 def b_spline(d: Weights, order: int) -> Weights:
-    """Return the B-spline of an order from 1 on: a weight that blurs, within ``(order + 1) / 2``.
+    """Return the B-spline of an order: a weight that blurs, within ``(order + 1) / 2``.
 
     Examples
     --------
     >>> b_spline(np.array([0.0, 1.0, 2.0]), 3) * 6
     array([4., 1., 0.])
     """
-    # A sum of powers over the knots that a place is behind, from the near end on, where these are few.
-    behind = (order + 1) / 2 - np.abs(d)
-    value = np.zeros_like(behind)
-    for knot in range(order // 2 + 1):
-        value += (-1) ** knot * comb(order + 1, knot) * np.maximum(behind - knot, 0) ** order
-    return value / factorial(order)
+    beyond = np.zeros((1, order + 1))
+    return _by_pieces((order + 1) / 2 + np.abs(d), np.vstack([_pieces(order), beyond]))
 
 
 _REACHES = {2: 22, 3: 29, 4: 37, 5: 45}
@@ -96,21 +114,23 @@ _REACHES = {2: 22, 3: 29, 4: 37, 5: 45}
 
 
 @cache
-def _coefficients(order: int) -> Weights:
-    """Return the coefficients of the spline that is 1 at one sample and 0 at all others, from that sample on."""
+def _cardinal_pieces(order: int) -> Weights:
+    """Return the polynomials of the spline that is 1 at one sample and 0 at all others, from that sample on.
+
+    Those of an even order begin in the middle between two samples, the first half a sample before.
+    """
     length, half = 4 * _REACHES[order], order // 2  # a circle that is too long for its ends to meet
     values = np.zeros(length)
     values[np.arange(-half, half + 1)] = b_spline(np.arange(-half, half + 1.0), order)
-    return np.fft.ifft(1 / np.fft.fft(values)).real[: length // 2]
+    coefficients = np.fft.ifft(1 / np.fft.fft(values)).real
+    knot = np.arange(_REACHES[order] + 1)[:, None] + (order + 1) // 2 - np.arange(order + 1)
+    return (coefficients[np.abs(knot)][..., None] * _pieces(order)).sum(axis=1)
 
 
 def _cardinal_spline(d: Weights, order: int) -> Weights:
-    coefficients, nearest = _coefficients(order), np.rint(d)
-    value = np.zeros_like(d)
-    for shift in range(-(order // 2) - 1, order // 2 + 2):
-        knot = nearest + shift
-        value += coefficients[np.abs(knot).astype(np.int64)] * b_spline(d - knot, order)
-    return np.where(d == nearest, np.where(nearest == 0, 1.0, 0.0), value)  # exact at the samples
+    distance = np.abs(d)
+    value = _by_pieces(distance + (0 if order % 2 else 0.5), _cardinal_pieces(order))
+    return np.where(d == np.rint(d), np.where(d == 0, 1.0, 0.0), value)  # exact at the samples
 
 
 FILTERS: dict[str, Filter] = {

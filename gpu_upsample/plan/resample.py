@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,16 @@ from gpu_upsample.plan.coordinates import COORDINATES, Axis, settled, source_coo
 from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars
 from gpu_upsample.plan.filters import FILTERS, named_filter
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
-from gpu_upsample.plan.taps import BORDERS, STANDS_FOR, Taps, filter_taps, overlap_taps, pooling_taps, selected_taps
+from gpu_upsample.plan.taps import (
+    BORDERS,
+    STANDS_FOR,
+    Taps,
+    check_table,
+    filter_taps,
+    overlap_taps,
+    pooling_taps,
+    selected_taps,
+)
 
 ROUNDINGS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "round_prefer_floor": lambda c: np.ceil(c - 0.5),
@@ -62,9 +72,11 @@ def _torch_index(axis: Axis, offset: float) -> Index:
 
 
 def _filtered(axis: Axis, how: Sampling) -> Taps:
+    kernel = named_filter(how.method, how.cubic_coeff)
+    check_table(axis.n_out, ceil(2 * kernel.support) - 1)  # no window is shorter; how long they are, coordinates tell
     coordinate, step = source_coordinates(how.coordinates, axis)
     stretch = max(1.0, step) if how.antialias else 1.0
-    return filter_taps(coordinate, stretch, named_filter(how.method, how.cubic_coeff), axis.n_in, how.border)
+    return filter_taps(coordinate, stretch, kernel, axis.n_in, how.border)
 
 
 METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {

@@ -97,7 +97,7 @@ class Taps:
         start = np.minimum(start, np.minimum.accumulate(start[::-1])[::-1])
         stop = np.maximum(np.maximum.accumulate(stop), start)
         longest = int(np.max(stop - start, initial=1))
-        _check_table(self.n_in, longest)
+        check_table(self.n_in, longest)
         weight = np.zeros((self.n_in, longest))
         weight[columns, rows - start[columns]] = self.weight[rows, k]
         # The sum over an empty window is -0.0: a constant of 0 makes it +0.0.
@@ -144,11 +144,11 @@ LARGEST_TABLE = 2**27
 """Weights that a table may hold: 1 GiB, and about ten times that while it is made."""
 
 
-def _check_table(windows: int, longest: int) -> None:
+def check_table(windows: int, longest: int) -> None:
     """Refuse a table that would not fit into memory."""
     if longest * windows > LARGEST_TABLE:
         raise ValueError(
-            f"size, scale and box ask for {windows} windows of up to {longest} samples; a table may hold "
+            f"size, scale factor and box ask for {windows} windows of up to {longest} samples; a table may hold "
             f"{LARGEST_TABLE} weights. Resize in two steps, or part by part"
         )
 
@@ -156,7 +156,7 @@ def _check_table(windows: int, longest: int) -> None:
 def offsets(count: Ints) -> Ints:
     """Return the offsets of the taps of the longest window, or say that the table would not fit into memory."""
     longest = int(np.max(count))
-    _check_table(len(count), longest)
+    check_table(len(count), longest)
     return np.arange(longest)
 
 
@@ -186,7 +186,7 @@ def window_taps(index: Ints, weight: Reals, used: NDArray[np.bool_], n: int) -> 
     start = np.minimum.accumulate(np.where(empty, stop, start)[::-1])[::-1]
     count = np.where(empty, 0, stop - start)
     longest = int(np.max(count, initial=1))
-    _check_table(len(index), longest)
+    check_table(len(index), longest)
     table = np.zeros((len(index), longest))
     place = index - start[:, None] + np.arange(len(index))[:, None] * table.shape[1]  # in the flat table
     np.add.at(table.reshape(-1), place[used], weight[used])
