@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -56,7 +58,7 @@ class Blocks:
         """The offsets as kernels take them: bytes, if registers hold all scalars."""
         return self.offset.astype(np.uint8 if self.registers else np.uint32)
 
-    def cost(self, taps: int, length: int, kind: Ints) -> float:
+    def cost(self, taps: int, length: int, kind: NDArray[np.uint64]) -> float:
         """Return about how many instructions a row takes.
 
         Parameters
@@ -65,7 +67,7 @@ class Blocks:
             Samples of a window.
         length : int
             How many of them are picked from registers that are loaded once, all or one.
-        kind : ndarray of int64, shape (columns,)
+        kind : ndarray of uint64, shape (columns,)
             A number that columns of the same weights share.
         """
         lanes = self.offset.shape[1]
@@ -99,17 +101,21 @@ def blocks_of(
         How many samples of a window are picked from registers that are loaded once, all or one.
     """
     some = start[:_SAMPLED_COLUMNS]
-    taps, kind = 1, np.zeros(len(some), np.int64)
+    taps, kind = 1, np.zeros(len(some), np.uint64)
     if weight is not None:
-        taps, kind = weight.shape[1], np.unique(weight[: len(some)], axis=0, return_inverse=True)[1].reshape(-1)
+        taps, kind = weight.shape[1], _fingerprints(weight[: len(some)])
     reach = (length - 1) * inner
     # Whole columns waste lanes, but their samples lie less far apart, and at many ratios all such vectors are alike.
     strides = dict.fromkeys((lanes, *range(lanes - lanes % inner, lanes // 2, -inner)[:_MAX_STRIDES]))
-
-    def cost(stride: int) -> float:
-        return _blocks(some, inner, lanes, held, reach, stride).cost(taps, length, kind)
-
-    return _blocks(start, inner, lanes, held, reach, min(strides, key=cost))
+    best, lowest = lanes, inf
+    for stride in strides:
+        # What vectors of one register take at least; the shorter the stride, the more there are.
+        if -(-len(some) * inner // stride) * (taps * (2 + 2 / length) + 3) >= lowest:
+            break
+        cost = _blocks(some, inner, lanes, held, reach, stride).cost(taps, length, kind)
+        if cost < lowest:
+            best, lowest = stride, cost
+    return _blocks(start, inner, lanes, held, reach, best)
 
 
 def _blocks(start: Ints, inner: int, lanes: int, held: int, reach: int, stride: int) -> Blocks:
@@ -156,9 +162,19 @@ def distinct(*parts: NDArray[Any]) -> tuple[Ints, list[NDArray[Any]]]:
     blocks = len(parts[0])
     words = [np.ascontiguousarray(part).reshape(blocks, -1).view(np.uint64) for part in parts]
     joined = np.concatenate(words, axis=1)
-    factors = np.random.default_rng(0).integers(1 << 63, size=joined.shape[1], dtype=np.uint64) | np.uint64(1)
-    _, first, which = np.unique(joined @ factors, return_index=True, return_inverse=True)
-    # `np.unique` on whole rows is slower. Two forms may have one sum.
+    _, first, which = np.unique(_fingerprints(joined), return_index=True, return_inverse=True)
+    # `np.unique` on whole rows is slower. Two forms may have one fingerprint.
     if not np.array_equal(joined[first][which], joined):
         first = which = np.arange(blocks)
     return which.astype(np.int64), [np.ascontiguousarray(part[first]).ravel() for part in parts]
+
+
+def _fingerprints(rows: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return a number for each row of words of 8 bytes; those of rows that differ are equal by accident alone."""
+    return np.ascontiguousarray(rows).view(np.uint64) @ _factors(rows.shape[1])
+
+
+@cache
+def _factors(number: int) -> NDArray[np.uint64]:
+    """Return so many odd numbers at random, the same each time."""
+    return np.random.default_rng(0).integers(1 << 63, size=number, dtype=np.uint64) | np.uint64(1)

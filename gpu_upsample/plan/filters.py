@@ -77,7 +77,7 @@ def _gaussian(d: Weights) -> Weights:
 # processing", IEEE Signal Processing Magazine 16, 1999). They fall by a factor from sample to sample, so few count.
 @cache
 def _pieces(order: int) -> Weights:
-    """Return the polynomials of a B-spline between its knots, shape (order + 1, order + 1): a row for each, by power."""
+    """Return the polynomials of a B-spline from knot to knot, one in each row: the factor of each power."""
     table = np.zeros((order + 1, order + 1))
     for piece, power in np.ndindex(table.shape):
         # A sum of powers over the knots that a place is behind, in exact integers.
@@ -90,7 +90,7 @@ def _by_pieces(distance: Weights, table: Weights) -> Weights:
     """Evaluate polynomials of a length of 1 that follow one another from 0 on; the last one serves all beyond."""
     begin = np.floor(distance)
     piece, t = np.minimum(begin, len(table) - 1).astype(np.int64), distance - begin
-    value = table[piece, -1]
+    value: Weights = table[piece, -1]
     for power in reversed(range(table.shape[1] - 1)):
         value *= t
         value += table[piece, power]
@@ -124,7 +124,8 @@ def _cardinal_pieces(order: int) -> Weights:
     values[np.arange(-half, half + 1)] = b_spline(np.arange(-half, half + 1.0), order)
     coefficients = np.fft.ifft(1 / np.fft.fft(values)).real
     knot = np.arange(_REACHES[order] + 1)[:, None] + (order + 1) // 2 - np.arange(order + 1)
-    return (coefficients[np.abs(knot)][..., None] * _pieces(order)).sum(axis=1)
+    pieces: Weights = (coefficients[np.abs(knot)][..., None] * _pieces(order)).sum(axis=1)
+    return pieces
 
 
 def _cardinal_spline(d: Weights, order: int) -> Weights:

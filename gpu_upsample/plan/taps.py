@@ -96,9 +96,7 @@ class Taps:
         # An input that no output reads gets an empty window, put where its neighbours keep the order.
         start = np.minimum(start, np.minimum.accumulate(start[::-1])[::-1])
         stop = np.maximum(np.maximum.accumulate(stop), start)
-        longest = int(np.max(stop - start, initial=1))
-        check_table(self.n_in, longest)
-        weight = np.zeros((self.n_in, longest))
+        weight = np.zeros((self.n_in, _longest(stop - start)))
         weight[columns, rows - start[columns]] = self.weight[rows, k]
         # The sum over an empty window is -0.0: a constant of 0 makes it +0.0.
         outside = (start == stop).astype(np.float64) if (start == stop).any() else None
@@ -153,11 +151,16 @@ def check_table(windows: int, longest: int) -> None:
         )
 
 
-def offsets(count: Ints) -> Ints:
-    """Return the offsets of the taps of the longest window, or say that the table would not fit into memory."""
-    longest = int(np.max(count))
+def _longest(count: Ints) -> int:
+    """Return the length of the longest window, or say that a table of them would not fit into memory."""
+    longest = int(np.max(count, initial=1))
     check_table(len(count), longest)
-    return np.arange(longest)
+    return longest
+
+
+def offsets(count: Ints) -> Ints:
+    """Return the offsets of the samples of the longest window."""
+    return np.arange(_longest(count))
 
 
 def window_taps(index: Ints, weight: Reals, used: NDArray[np.bool_], n: int) -> Taps:
@@ -185,9 +188,7 @@ def window_taps(index: Ints, weight: Reals, used: NDArray[np.bool_], n: int) -> 
     stop = np.maximum.accumulate(stop)
     start = np.minimum.accumulate(np.where(empty, stop, start)[::-1])[::-1]
     count = np.where(empty, 0, stop - start)
-    longest = int(np.max(count, initial=1))
-    check_table(len(index), longest)
-    table = np.zeros((len(index), longest))
+    table = np.zeros((len(index), _longest(count)))
     place = index - start[:, None] + np.arange(len(index))[:, None] * table.shape[1]  # in the flat table
     np.add.at(table.reshape(-1), place[used], weight[used])
     # The sum over nothing is -0.0: a constant of 0 makes it +0.0.
@@ -204,6 +205,10 @@ class _Window:
     weight: Floats
     used: NDArray[np.bool_]
     outside: Floats | None = None
+
+    def __getitem__(self, windows: Ints) -> _Window:
+        """Return some of the windows."""
+        return _Window(self.index[windows], self.weight[windows], self.used[windows])
 
 
 def _nearest(index: Ints, n: int) -> Ints:
@@ -308,29 +313,48 @@ def filter_taps(coordinate: Floats, stretch: float, kernel: Filter, n: int, bord
     """
     low, high = _rims(coordinate, kernel.support * stretch)
     first = np.floor(low).astype(np.int64) + 1
-    last = np.floor(high).astype(np.int64)
-    if not kernel.closed:  # a sample at the very end of the support has weight zero: not a tap
-        last = np.ceil(high).astype(np.int64) - 1
-    index = first[:, None] + offsets(last + 1 - first)
-    used = index <= last[:, None]
+    # A sample at the very end of the support has weight zero, and is no tap, if the filter is not closed.
+    stop = np.floor(high).astype(np.int64) + 1 if kernel.closed else np.ceil(high).astype(np.int64)
+    index = first[:, None] + offsets(stop - first)
+    used = index < stop[:, None]
     weight = np.where(used, kernel.function((index - coordinate[:, None]) / stretch), 0.0)
     weight /= weight.sum(axis=1, keepdims=True)
-    return _bordered(first, last + 1, _Window(index, weight, used), n, border)
+    return _bordered(first, stop, _Window(index, weight, used), n, border)
 
 
-def _rims(coordinate: Floats, reach: float) -> tuple[Floats, Floats]:
+def _rims(coordinate: Floats, reach: float) -> Floats:
     """Return both ends of the filter's support; one that misses a sample by rounding alone lies on it.
 
     Otherwise a sample at the rim of a box filter would count in two windows, or in none.
     """
-    size = np.abs(coordinate) + reach
-    return settled(coordinate - reach, size), settled(coordinate + reach, size)
+    ends = np.stack([coordinate - reach, coordinate + reach])
+    return settled(ends, np.abs(coordinate) + reach)
 
 
 def _bordered(start: Ints, stop: Ints, w: _Window, n: int, border: str) -> Taps:
-    """Apply the border rule, if any window leaves the axis."""
-    if start.min() >= 0 and stop.max() <= n:
-        return Taps(n, start, stop - start, w.weight, np.zeros(len(start)) if border == "constant" else None)
+    """Apply the border rule to the windows that leave the axis: some of the first and some of the last ones."""
+    head = int(np.searchsorted(start, 0))
+    tail = max(head, int(np.searchsorted(stop, n, side="right")))
+    count = stop - start
+    outside = np.zeros(len(start)) if border == "constant" else None
+    if head == 0 and tail == len(start):
+        return Taps(n, start, count, w.weight, outside)
+    leaving = np.concatenate([np.arange(head), np.arange(tail, len(start))])
+    moved = _moved(w[leaving], n, border)
+    start[leaving], count[leaving] = moved.start, moved.count
+    if (np.diff(start) < 0).any() or (np.diff(start + count) < 0).any():
+        return _moved(w, n, border)  # a window that a border reached further in has to be longer, then
+    weight = np.zeros((len(start), _longest(count)))
+    weight[leaving, : moved.width] = moved.weight
+    width = min(weight.shape[1], w.weight.shape[1])
+    weight[head:tail, :width] += w.weight[head:tail, :width]  # never -0.0
+    if outside is not None:
+        outside[leaving] = moved.outside
+    return Taps(n, start, count, weight, outside)
+
+
+def _moved(w: _Window, n: int, border: str) -> Taps:
+    """Return the taps of some windows by a border rule."""
     moved = BORDERS[border](w, n)
     return replace(window_taps(moved.index, moved.weight, moved.used, n), outside=moved.outside)
 
