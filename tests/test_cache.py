@@ -104,8 +104,8 @@ def test_arguments_of_one_text_are_not_mistaken_for_each_other(plan: Any) -> Non
 
 # ---- how much is kept -------------------------------------------------------------------------------------------
 def test_large_results_are_kept_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_HEAVY", 100)
-    monkeypatch.setattr(cache, "_MOST", 1000)
+    monkeypatch.setattr(cache, "_SMALL", 400)
+    monkeypatch.setattr(cache, "_LARGE", 1000)
     made: list[int] = []
 
     @remembered(4)

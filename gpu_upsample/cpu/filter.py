@@ -34,16 +34,19 @@ _ITSELF = selected_taps(np.zeros(1, np.int64), 1)
 
 
 # ---- tables -------------------------------------------------------------------------------------------------
+# They are those of an axis, not of a step: arrays of ever other shapes often have some of their lengths in common.
 def _outside(taps: Taps, dtype: np.dtype[Any]) -> Any:
     return np.zeros(taps.n_out, dtype) if taps.outside is None else taps.outside.astype(dtype)
 
 
+@kept
 def _windows(taps: Taps, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     """Return the tables of the windows themselves, as copies: to Numba a read-only array is of another type."""
     start, count = np.array(taps.start), np.array(taps.count)
     return start, count, taps.weight.astype(dtype, order="C").ravel(), _outside(taps, dtype)
 
 
+@kept
 def _alike(taps: Taps) -> Any:
     """Return for each window how many there are from it on that begin and end where it does, up to TOGETHER."""
     changes = np.flatnonzero((np.diff(taps.start) != 0) | (np.diff(taps.count) != 0)) + 1
@@ -88,28 +91,24 @@ class _ColumnSums(NamedTuple):
 
 
 def _column_sums(step: FilterStep) -> _ColumnSums:
-    columns, inner = step.columns, step.shape[3]
-    accumulator, lanes = np.dtype(step.result.accumulator), lanes_of(kind_of(step.result.name))
-    if columns is not None and inner < lanes:
-        blocks, length = _picked(step, columns, lanes)
-        tables = _forms(columns, blocks, accumulator)
-        return _ColumnSums(tables, 0, blocks.registers, length if length > 1 else 0, blocks.stride)
-    start, *others = _windows(columns or _ITSELF, accumulator)
-    pixels = 0 if columns is None else 4 if inner >= 4 * lanes else 1
+    inner, accumulator = step.shape[3], np.dtype(step.result.accumulator)
+    lanes, held = lanes_of(kind_of(step.result.name)), BYTES // np.dtype(step.source.carrier).itemsize
+    if step.columns is not None and inner < lanes:
+        return _sums_of_vectors(step.columns, inner, lanes, held, accumulator)
+    start, *others = _windows(step.columns or _ITSELF, accumulator)
+    pixels = 0 if step.columns is None else 4 if inner >= 4 * lanes else 1
     return _ColumnSums((start * inner, _NONE, _NONE, *others), pixels, 0, 0, inner)
 
 
-def _picked(step: FilterStep, columns: Taps, lanes: int) -> tuple[Blocks, int]:
-    """Return the vectors of a row, and how many samples of a window are picked from registers that are loaded once.
-
-    These are all, or else 1.
-    """
-    held = BYTES // np.dtype(step.source.carrier).itemsize
-    for length in (columns.width, 1) if columns.width in _UNROLLED else (1,):
-        blocks = blocks_of(columns.start, step.shape[3], lanes, held, columns.weight, length)
+@kept
+def _sums_of_vectors(taps: Taps, inner: int, lanes: int, held: int, accumulator: np.dtype[Any]) -> _ColumnSums:
+    """Return how sums along a row are formed in vectors of neighbouring columns; `held` samples are a register."""
+    for length in (taps.width, 1) if taps.width in _UNROLLED else (1,):
+        blocks = blocks_of(taps.start, inner, lanes, held, taps.weight, length)
         if blocks.registers:
             break
-    return blocks, length
+    joint = length if length > 1 else 0
+    return _ColumnSums(_forms(taps, blocks, accumulator), 0, blocks.registers, joint, blocks.stride)
 
 
 def _whole_vectors(number: int, lanes: int) -> int:
@@ -130,8 +129,14 @@ def _in_short_integers(step: FilterStep) -> FilterStep:
 def _with_short_products(step: FilterStep) -> FilterStep:
     """Return a step on truncated products with sums of 16 bits, if no sum is too large."""
     maps = [taps for taps in (step.rows, step.columns) if taps is not None]
-    fits = all(np.abs(taps.weight).sum(axis=1).max(initial=0) < 1 << 15 for taps in maps)
+    fits = all(_largest_sum(taps) < 1 << 15 for taps in maps)
     return replace(step, source=FOREIGN["int16 short"], result=FOREIGN["uint8 short"]) if fits else step
+
+
+@kept
+def _largest_sum(taps: Taps) -> float:
+    """Return the largest sum of the magnitudes of a window's weights."""
+    return float(np.abs(taps.weight).sum(axis=1).max(initial=0))
 
 
 def _with_short_means(step: FilterStep) -> FilterStep:
@@ -141,17 +146,29 @@ def _with_short_means(step: FilterStep) -> FilterStep:
     if not maps or not all(_is_mean(taps, bits) for taps in maps):
         return step
     lanes, inner = lanes_of(kind_of(SHORT.name)), step.shape[3]
-    if step.columns is not None and inner < lanes and blocks_of(step.columns.start, inner, lanes, BYTES).registers == 0:
-        return step  # twice as many samples side by side lie too far apart
-    rows, columns = (taps and replace(taps, weight=taps.weight * bits) for taps in (step.rows, step.columns))
+    if step.columns is not None and inner < lanes and not _lies_near(step.columns, inner, lanes):
+        return step
+    rows, columns = (taps and _multiplied(taps, bits) for taps in (step.rows, step.columns))
     return replace(step, rows=rows, columns=columns, source=SHORT, result=SHORT)
 
 
+@kept
 def _is_mean(taps: Taps, parts: int) -> bool:
     """Return whether all weights are so many parts of one, none is negative, and none sum up to more than one."""
     scaled = taps.weight * parts
     whole = np.array_equal(scaled, np.floor(scaled)) and bool((scaled >= 0).all())
     return whole and taps.outside is None and bool((scaled.sum(axis=1) <= parts).all())
+
+
+@kept
+def _lies_near(taps: Taps, inner: int, lanes: int) -> bool:
+    """Return whether registers hold the samples of twice as many lanes side by side."""
+    return blocks_of(taps.start, inner, lanes, BYTES).registers > 0
+
+
+@kept
+def _multiplied(taps: Taps, factor: int) -> Taps:
+    return replace(taps, weight=taps.weight * factor)
 
 
 # ---- jobs ---------------------------------------------------------------------------------------------------

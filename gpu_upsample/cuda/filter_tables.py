@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,36 +17,54 @@ from gpu_upsample.plan.steps import FilterStep
 from gpu_upsample.plan.taps import Taps
 
 
-@kept
 def filter_tables(step: FilterStep, device: int, span: Span) -> memory.Tables:
-    """Return the tables of a step on a device, for threads of that span along the columns."""
+    """Return the tables of a step on a device, for threads of that span along the columns.
+
+    They are those of its axes: arrays of ever other shapes often have some of their lengths in common.
+    """
     real = step.result.accumulator
-    nothing = np.zeros(1, np.uint32)
-    rows: tuple[Any, ...] = (nothing, nothing, np.zeros(1, real), np.zeros(1, real))
+    rows = columns = _no_tables(device, 2, real)
+    lines = _no_tables(device, 1, real)
     if step.rows is not None:
-        taps, (form, depth) = step.rows, rows_form(step.rows)
-        reach, weight = nothing, taps.weight
-        if form == "ring":
-            weight = _right_aligned(taps, depth)
-        if form == "sums":
-            reached = taps.T
-            reach = np.append(reached.start, taps.n_out).astype(np.uint32)  # an empty window may begin at the end
-            # A kernel passes over NaN, unless it may add whatever is there.
-            padded = filter_spec(step, 1, False).pads_rows or "int" in real
-            weight = _records(reached, depth, -0.0 if padded else np.nan)
-        rows = (_pairs(taps.start, taps.start + taps.count), reach, weight.astype(real), _outside(taps, real))
-    columns: tuple[Any, ...] = (nothing, nothing, np.zeros(1, real), np.zeros(1, real))
+        # A kernel passes over NaN, unless it may add whatever is there.
+        padded = filter_spec(step, 1, False).pads_rows or "int" in real
+        rows = _row_tables(step.rows, device, real, padded)
     if step.columns is not None:
-        taps = step.columns
-        columns = (
-            taps.start.astype(np.uint32), taps.count.astype(np.uint32), _column_weights(step, taps, span).astype(real),
-            _outside(taps, real),
-        )  # fmt: skip
-    lines: tuple[Any, ...] = (nothing, np.zeros(1, real), np.zeros(1, real))
+        columns = _column_tables(step.columns, device, real, span, _is_walked(step))
     if isinstance(step, VolumeStep):
-        taps = step.lines
-        lines = (_pairs(taps.start, taps.start + taps.count), taps.weight.astype(real), _outside(taps, real))
-    return memory.upload(tuple(np.ascontiguousarray(table) for table in (*rows, *columns, *lines)))
+        lines = _line_tables(step.lines, device, real)
+    return memory.Tables((*rows.arrays, *columns.arrays, *lines.arrays))
+
+
+@lru_cache
+def _no_tables(device: int, integers: int, real: str) -> memory.Tables:
+    """Return what stands for the tables of an axis that stays as it is, or is not there: so many of integers."""
+    return memory.upload((*[np.zeros(1, np.uint32)] * integers, np.zeros(1, real), np.zeros(1, real)))
+
+
+@kept
+def _row_tables(taps: Taps, device: int, real: str, padded: bool) -> memory.Tables:
+    (form, depth), reach, weight = rows_form(taps), np.zeros(1, np.uint32), taps.weight
+    if form == "ring":
+        weight = _right_aligned(taps, depth)
+    if form == "sums":
+        reached = taps.T
+        reach = np.append(reached.start, taps.n_out).astype(np.uint32)  # an empty window may begin at the end
+        weight = _records(reached, depth, -0.0 if padded else np.nan)
+    bounds = _pairs(taps.start, taps.start + taps.count)
+    return memory.upload((bounds, reach, weight.astype(real), _outside(taps, real)))
+
+
+@kept
+def _column_tables(taps: Taps, device: int, real: str, span: Span, walked: bool) -> memory.Tables:
+    weight = _column_weights(taps, span, walked).astype(real)
+    return memory.upload((taps.start.astype(np.uint32), taps.count.astype(np.uint32), weight, _outside(taps, real)))
+
+
+@kept
+def _line_tables(taps: Taps, device: int, real: str) -> memory.Tables:
+    bounds = _pairs(taps.start, taps.start + taps.count)
+    return memory.upload((bounds, taps.weight.astype(real), _outside(taps, real)))
 
 
 def column_pitch(step: FilterStep) -> int:
@@ -63,7 +82,7 @@ def _is_walked(step: FilterStep) -> bool:
     return columns_of(step, 1).form == "walk"
 
 
-def _column_weights(step: FilterStep, taps: Taps, span: Span) -> Any:
+def _column_weights(taps: Taps, span: Span, walked: bool) -> Any:
     """Return the table of the weights of the columns.
 
     A row for each column, of whole groups. But where windows are walked along, the first groups of all columns come
@@ -77,7 +96,7 @@ def _column_weights(step: FilterStep, taps: Taps, span: Span) -> Any:
         inside, place = (k >= 0) & (k < taps.count[pixel, None]), np.clip(k, 0, taps.width - 1)
         weight[pixel] = np.where(inside, np.take_along_axis(weight[pixel], place, axis=1), -0.0)
         return np.concatenate([weight[span.first : span.first + span.phases], weight])
-    return weight.reshape(taps.n_out, -1, GROUP).swapaxes(0, 1) if _is_walked(step) else weight
+    return weight.reshape(taps.n_out, -1, GROUP).swapaxes(0, 1) if walked else weight
 
 
 def _records(reached: Taps, depth: int, padding: float) -> Any:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# A result with 1 MiB of arrays or more goes to a second cache, limited to 128 MiB in all.
-_HEAVY, _MOST = 1 << 20, 1 << 27
+# Bytes of all arrays that a memory may hold: those of small results, and of large ones.
+_SMALL, _LARGE = 1 << 28, 1 << 27
 
 
 # ---- the arguments of a call --------------------------------------------------------------------------------
@@ -108,8 +108,8 @@ class _Heavy(Exception):  # noqa: N818 - no error: the way past a memory that co
 def remembered(entries: int) -> Callable[[F], F]:
     """Let a function of hashable arguments remember its last results.
 
-    Of those with less than `_HEAVY` bytes of arrays, so many `entries`; of the others, the very last one, and more as
-    long as they have no more than `_MOST` bytes in all.
+    Of the small ones, whose arrays have less than their share of `_SMALL` bytes, so many `entries`; of the large ones,
+    the very last, and more as long as they have no more than `_LARGE` bytes in all.
     """
 
     def decorated(function: F) -> F:
@@ -123,11 +123,11 @@ def remembered(entries: int) -> Callable[[F], F]:
                     large.move_to_end(key)
                     raise _Heavy(large[key])
             value = function(*key)
-            if nbytes_of(value) < _HEAVY:
+            if nbytes_of(value) < _SMALL // entries:
                 return value
             with lock:
                 large[key] = value
-                while len(large) > 1 and sum(map(nbytes_of, large.values())) > _MOST:
+                while len(large) > 1 and sum(map(nbytes_of, large.values())) > _LARGE:
                     large.popitem(last=False)
             raise _Heavy(value)
 

@@ -93,7 +93,7 @@ _TORCH_METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {
 }
 
 
-@remembered(256)
+@remembered(1024)  # those of many images: ever other shapes have some of their lengths in common
 def axis_map(axis: Axis, how: Sampling) -> Taps | Index:
     """Return the taps of one axis, or the index that each output selects."""
     mapped = (METHODS | _TORCH_METHODS)[how.method](axis, how)
