@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import gpu_upsample as gu
-from benchmarks import device, first_call, flatness, report, threads
+from benchmarks import device, first_call, flatness, new_shapes, report, threads
 from benchmarks.cases import CASES
 from benchmarks.compare import compare
 from benchmarks.figures import Figure
@@ -20,8 +20,8 @@ from benchmarks.timing import EFFORTS, QUICK
 
 RESULTS = Path(__file__).parent / "results"
 FIGURES: Mapping[str, tuple[Figure, ...]] = {
-    "cpu": (*flatness.FIGURES, *threads.FIGURES, *first_call.FIGURES["cpu"]),
-    "cuda": (*device.FIGURES, *first_call.FIGURES["cuda"]),
+    "cpu": (*flatness.FIGURES, *threads.FIGURES, *new_shapes.FIGURES["cpu"], *first_call.FIGURES["cpu"]),
+    "cuda": (*device.FIGURES, *new_shapes.FIGURES["cuda"], *first_call.FIGURES["cuda"]),
 }
 """Backend -> what is measured beside the table of cases."""
 

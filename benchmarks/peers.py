@@ -121,7 +121,8 @@ def _ours_backward(case: Case, grad: Any) -> Job:
 def _ours_call(case: Case, x: Any) -> Job:
     work = case.work
     mode = _MODES[work.method, len(work.size)]
-    return Job(lambda: gu.interpolate(x, work.size, mode=mode))
+    options = {"antialias": work.antialias, "data_format": _data_format(case)}
+    return Job(lambda: gu.interpolate(x, work.size, mode=mode, **options))
 
 
 def _ours_like(case: Case, x: Any) -> Job | None:
@@ -248,7 +249,9 @@ def _torch_backward(case: Case, grad: Any) -> Job:
 def _torch_call(case: Case, x: Any) -> Job:
     work, source = case.work, _tensor(case, x)
     call, mode = import_module("torch").nn.functional.interpolate, _MODES[work.method, len(work.size)]
-    return Job(lambda: call(source, work.size, mode=mode), lambda result: _array(case, result))
+    return Job(
+        lambda: call(source, work.size, mode=mode, antialias=work.antialias), lambda result: _array(case, result)
+    )
 
 
 def _array(case: Case, tensor: Any) -> Any:

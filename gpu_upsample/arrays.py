@@ -102,6 +102,7 @@ def _library(module: str) -> str:
     return module.partition(".")[0]
 
 
+@lru_cache(maxsize=64)
 def _name(dtype: np.dtype[Any]) -> str:
     return str(dtype.newbyteorder("="))
 

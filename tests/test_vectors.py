@@ -12,7 +12,6 @@ from numba import njit
 
 import gpu_upsample as gu
 from gpu_upsample import cpu
-from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu import filter as filters
 from gpu_upsample.cpu import job
 from gpu_upsample.cpu.bands import Bands, joined
@@ -191,9 +190,8 @@ def test_how_the_samples_of_a_vector_are_picked(dtype, shape, options, expected)
     """From as few registers as hold them, whole windows if that can be, and alike in all vectors at some ratios."""
     (step,) = plan_resize(shape, dtype, 0, "clamp", None, options["scale"], (0, 1), options["method"], *DEFAULTS).steps
     step = filters._in_short_integers(step)
-    lanes = filters.lanes_of(kind_of(step.result.name))
-    blocks, length = filters._picked(step, step.columns, lanes)
-    assert (blocks.registers, length, blocks.stride) == expected
+    sums = filters._column_sums(step)
+    assert (sums.registers, max(sums.joint, 1), sums.stride) == expected
 
 
 @pytest.mark.parametrize(

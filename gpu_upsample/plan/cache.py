@@ -75,6 +75,38 @@ def written(arguments: tuple[Any, ...]) -> bytes:
 
 
 # ---- what is remembered -------------------------------------------------------------------------------------
+def _clearable(function: Any, cache_clear: Callable[[], None]) -> Any:
+    """Give a function the means to forget its results that ``functools.lru_cache`` gives."""
+    function.cache_clear = cache_clear
+    return function
+
+
+def kept(function: F) -> F:
+    """Remember the results of a function of a step, or of another part of a plan, as long as that is there."""
+    name = f"{function.__module__}.{function.__qualname__}"
+
+    @wraps(function)
+    def recalled(owner: Any, *rest: Any) -> Any:
+        try:
+            return owner.__dict__[name][rest]
+        except KeyError:
+            results = owner.__dict__.setdefault(name, {})
+            results[rest] = result = function(owner, *rest)
+            return result
+
+    def cache_clear() -> None:
+        nonlocal name
+        name += "'"  # nobody asks for what is kept under the name of before
+
+    made: F = _clearable(recalled, cache_clear)
+    return made
+
+
+@kept
+def _nbytes_of_fields(value: Any) -> int:
+    return sum(nbytes_of(getattr(value, field.name)) for field in fields(value))
+
+
 def nbytes_of(value: Any) -> int:
     """Return the bytes of all arrays in a plan, or in a part of one.
 
@@ -83,19 +115,13 @@ def nbytes_of(value: Any) -> int:
     >>> nbytes_of((np.zeros(3), [1.0], np.zeros((2, 2), np.int8)))
     28
     """
-    kind = type(value)
-    if kind in _PLAIN:
+    if _is_plain(value):
         return 0
     if isinstance(value, np.ndarray):
         return value.nbytes
-    parts = value if isinstance(value, tuple) else [getattr(value, name) for name in _fields(kind)]  # type: ignore[arg-type]
-    return sum(map(nbytes_of, parts))
-
-
-@lru_cache
-def _fields(kind: type) -> tuple[str, ...]:
-    """Return the names of the fields of a class, none if it is no dataclass."""
-    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+    if isinstance(value, tuple):
+        return sum(map(nbytes_of, value))
+    return _nbytes_of_fields(value) if is_dataclass(value) else 0
 
 
 class _Heavy(Exception):  # noqa: N818 - no error: the way past a memory that counts results
@@ -146,33 +172,6 @@ def remembered(entries: int) -> Callable[[F], F]:
         return made
 
     return decorated
-
-
-def kept(function: F) -> F:
-    """Remember the results of a function of a step, or of another part of a plan, as long as that is there."""
-    name = f"{function.__module__}.{function.__qualname__}"
-
-    @wraps(function)
-    def recalled(owner: Any, *rest: Any) -> Any:
-        try:
-            return owner.__dict__[name][rest]
-        except KeyError:
-            results = owner.__dict__.setdefault(name, {})
-            results[rest] = result = function(owner, *rest)
-            return result
-
-    def cache_clear() -> None:
-        nonlocal name
-        name += "'"  # nobody asks for what is kept under the name of before
-
-    made: F = _clearable(recalled, cache_clear)
-    return made
-
-
-def _clearable(function: Any, cache_clear: Callable[[], None]) -> Any:
-    """Give a function the means to forget its results that ``functools.lru_cache`` gives."""
-    function.cache_clear = cache_clear
-    return function
 
 
 # ---- plans --------------------------------------------------------------------------------------------------
