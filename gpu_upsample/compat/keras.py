@@ -275,7 +275,7 @@ def _activation(value: Any) -> Callable[[Any], Any] | None:
     raise kind(f"activation must be one of {listed}, a function of an array, or None; got {value!r}")
 
 
-class _ConvTranspose(Learned):
+class ConvTranspose(Learned):
     """Transposed convolution with Keras' arguments, in any rank."""
 
     rank: ClassVar[int]
@@ -402,7 +402,7 @@ class _ConvTranspose(Learned):
         return f"{type(self).__name__}({text})"
 
 
-class Conv1DTranspose(_ConvTranspose):
+class Conv1DTranspose(ConvTranspose):
     """Transposed convolution of sequences; arguments and attributes are those of `Conv2DTranspose`.
 
     Examples
@@ -416,7 +416,7 @@ class Conv1DTranspose(_ConvTranspose):
     rank = 1
 
 
-class Conv2DTranspose(_ConvTranspose):
+class Conv2DTranspose(ConvTranspose):
     """Transposed convolution of images.
 
     Parameters
@@ -466,7 +466,7 @@ class Conv2DTranspose(_ConvTranspose):
     rank = 2
 
 
-class Conv3DTranspose(_ConvTranspose):
+class Conv3DTranspose(ConvTranspose):
     """Transposed convolution of volumes; arguments and attributes are those of `Conv2DTranspose`.
 
     As in Keras, `data_format` precedes `output_padding` here.

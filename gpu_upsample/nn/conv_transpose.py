@@ -78,7 +78,7 @@ class Learned:
         return copies[place]
 
 
-class _ConvTranspose(Learned):
+class ConvTranspose(Learned):
     """Transposed convolution with its parameters, in any rank."""
 
     rank: ClassVar[int]
@@ -198,7 +198,7 @@ class _ConvTranspose(Learned):
         return f"{type(self).__name__}({text})"
 
 
-class ConvTranspose1d(_ConvTranspose):
+class ConvTranspose1d(ConvTranspose):
     """Transposed convolution in 1-D; parameters and attributes are those of `ConvTranspose2d`.
 
     Examples
@@ -212,7 +212,7 @@ class ConvTranspose1d(_ConvTranspose):
     rank = 1
 
 
-class ConvTranspose2d(_ConvTranspose):
+class ConvTranspose2d(ConvTranspose):
     """Transposed convolution of images.
 
     Parameters
@@ -253,7 +253,7 @@ class ConvTranspose2d(_ConvTranspose):
     rank = 2
 
 
-class ConvTranspose3d(_ConvTranspose):
+class ConvTranspose3d(ConvTranspose):
     """Transposed convolution of volumes; parameters and attributes are those of `ConvTranspose2d`."""
 
     rank = 3

@@ -14,8 +14,8 @@ from gpu_upsample.typing import Array, Backend, Integers
 
 
 @dataclass(frozen=True, repr=False)
-class _MaxPool(Layer):
-    """The arguments of max pooling in any rank."""
+class MaxPool(Layer):
+    """Max pooling in any rank."""
 
     rank: ClassVar[int]
     kernel_size: Integers
@@ -55,7 +55,7 @@ class _MaxPool(Layer):
         )
 
 
-class MaxPool1d(_MaxPool):
+class MaxPool1d(MaxPool):
     """Take the largest sample of every window along one axis.
 
     Parameters
@@ -73,7 +73,7 @@ class MaxPool1d(_MaxPool):
     rank = 1
 
 
-class MaxPool2d(_MaxPool):
+class MaxPool2d(MaxPool):
     """Take the largest sample of every window of images.
 
     Parameters
@@ -90,7 +90,7 @@ class MaxPool2d(_MaxPool):
     rank = 2
 
 
-class MaxPool3d(_MaxPool):
+class MaxPool3d(MaxPool):
     """Take the largest sample of every window of volumes.
 
     Parameters
@@ -103,8 +103,8 @@ class MaxPool3d(_MaxPool):
 
 
 @dataclass(frozen=True, repr=False)
-class _MaxUnpool(Layer):
-    """The arguments of max unpooling in any rank."""
+class MaxUnpool(Layer):
+    """Max unpooling in any rank."""
 
     rank: ClassVar[int]
     kernel_size: Integers
@@ -145,7 +145,7 @@ class _MaxUnpool(Layer):
         return result
 
 
-class MaxUnpool1d(_MaxUnpool):
+class MaxUnpool1d(MaxUnpool):
     """Put the maxima of `MaxPool1d` back in their places.
 
     Parameters
@@ -157,7 +157,7 @@ class MaxUnpool1d(_MaxUnpool):
     rank = 1
 
 
-class MaxUnpool2d(_MaxUnpool):
+class MaxUnpool2d(MaxUnpool):
     """Put the maxima of `MaxPool2d` back in their places.
 
     Parameters
@@ -174,7 +174,7 @@ class MaxUnpool2d(_MaxUnpool):
     rank = 2
 
 
-class MaxUnpool3d(_MaxUnpool):
+class MaxUnpool3d(MaxUnpool):
     """Put the maxima of `MaxPool3d` back in their places.
 
     Parameters
