@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -17,30 +17,40 @@ from benchmarks.figures import Figure, Measured
 from benchmarks.peers import OURS, PEERS, Peer
 from benchmarks.timing import FULL, QUICK, host_seconds, interleaved
 
-_CASE = Case(
-    "interpolate(): linear antialias to {size}", (1, 1000, 1000, 3), "uint8", "NHWC", Call("linear", (224, 224), True)
-)
-_LENGTHS = range(200, 520, 8)
-"""More shapes than plans are remembered, but fewer lengths than tables."""
+Sizes = list[tuple[int, int]]
+
+_LARGEST = 1400
+_CASE = Case("", (1, _LARGEST, _LARGEST, 3), "uint8", "NHWC", Call("linear", (224, 224), True))
+_NAME = "interpolate(): linear antialias to 224x224 uint8 NHWC of ever new"
 
 
-def _next_call(peer: Peer, x: Any, shapes: list[tuple[int, ...]]) -> Callable[[], Any]:
-    """Return a function that resizes a photo of the next shape each time, one after the other."""
+def _mixed(sizes: Iterable[tuple[int, int]]) -> Sizes:
+    mixed = list(sizes)
+    Random(0).shuffle(mixed)
+    return mixed
+
+
+# More shapes than plans are remembered. Of the first, the lengths are; of the second, these are too many, too.
+_SHAPES = _mixed(product(range(200, 520, 8), repeat=2))
+_LENGTHS = _mixed(zip(range(200, 800), range(800, _LARGEST), strict=True))
+
+
+def _next_call(peer: Peer, x: Any, sizes: Sizes) -> Callable[[], Any]:
+    """Return a function that resizes a photo of the next size each time, one after the other."""
     flat, build = x.reshape(-1), peer.builders[Call]
+    shapes = [(1, *size, 3) for size in sizes]
     jobs = [build(replace(_CASE, shape=shape), flat[: prod(shape)].reshape(shape)) for shape in shapes]
     calls = cycle([job.run for job in jobs if job is not None])
     return lambda: next(calls)()
 
 
-def _against(peer: Peer, place: str, quick: bool) -> Measured:
+def _against(peer: Peer, place: str, sizes: Sizes, quick: bool) -> Measured:
     """Return a peer's time in parts of ours, and both in microseconds."""
     (x,) = make_inputs(_CASE, place)
-    lengths = _LENGTHS[:2] if quick else _LENGTHS
-    shapes = [(1, *both, 3) for both in product(lengths, lengths)]
-    Random(0).shuffle(shapes)
-    calls = {contestant.name: _next_call(contestant, x, shapes) for contestant in (OURS, peer)}
+    sizes = sizes[:2] if quick else sizes
+    calls = {contestant.name: _next_call(contestant, x, sizes) for contestant in (OURS, peer)}
     for call in calls.values():
-        for _ in shapes:
+        for _ in sizes:
             call()
     times = interleaved(calls, host_seconds, QUICK if quick else FULL)
     micro = {f"{name}, µs": 1e6 * timing.median for name, timing in times.items()}
@@ -48,11 +58,11 @@ def _against(peer: Peer, place: str, quick: bool) -> Measured:
 
 
 def _figures(place: str) -> tuple[Figure, ...]:
-    name = f"{_CASE.name.removesuffix(' 1x1000x1000x3')} of ever new shapes"
     return tuple(
-        Figure(name, f"times as fast as {peer.name}", partial(_against, peer, place), least=0.5)
+        Figure(f"{_NAME} {kind}", f"times as fast as {peer.name}", partial(_against, peer, place, sizes), least=least)
         for peer in PEERS
         if peer.name == "torch" and find_spec(peer.module) is not None
+        for kind, sizes, least in (("shapes", _SHAPES, 0.5), ("lengths", _LENGTHS, 0.25))
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from gpu_upsample.compat import opencv_axes as axes
 from gpu_upsample.compat.opencv_axes import Axis, Windows
+from gpu_upsample.plan.axes import axis_map
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE, scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, as_number, check_addressable
 from gpu_upsample.plan.steps import FilterStep, Index, Output, Plan, SelectStep, Sums, plan_steps
@@ -80,7 +81,7 @@ def _plan_sums(shape: Shape, dtype: str, given: Axes, interpolation: int) -> Pla
             interpolation = INTER_AREA
     if _uses_ipp(shape, dtype, given, interpolation):
         taps, _, _ = _IPP[interpolation]
-        return plan_steps(shape, dtype, {number: taps(axis) for number, axis in enumerate(given)})
+        return plan_steps(shape, dtype, {number: axis_map(taps, axis) for number, axis in enumerate(given)})
     if interpolation == INTER_LINEAR and _is_halved(given):
         interpolation = INTER_AREA
     if interpolation == INTER_AREA and all(axis.step >= 1 for axis in given):
@@ -101,35 +102,41 @@ def _fixed(dtype: str) -> Sums:
     return Sums(own, FOREIGN[f"{own.accumulator} fixed"], own, exact=True)
 
 
-def _scaled(taps: Taps, factor: float) -> Taps:
+def _exact(axis: Axis, bits: int, factor: float) -> Taps:
+    taps = axes.exact(axis, bits)
     return replace(taps, weight=taps.weight * factor)
 
 
 def _plan_exact(shape: Shape, dtype: str, given: Axes) -> Plan:
     """LINEAR_EXACT: as many bits behind the binary point as the integers have, but 16 for int8."""
     if dtype == "int32":  # 64-bit products in float64
-        maps = {number: _scaled(axes.exact(axis, 32), 2.0**-32) for number, axis in enumerate(given)}
+        maps = {number: axis_map(_exact, axis, 32, 2.0**-32) for number, axis in enumerate(given)}
         own = FOREIGN["int32 double"]
         return plan_steps(shape, dtype, maps, sums=Sums(own, FOREIGN["float64 plain"], own, exact=True))
     bits = 8 if dtype == "uint8" else 16
     sums = _fixed(dtype)
     spare = 2.0 ** (sums.result.fraction // 2 - bits)
-    maps = {number: _scaled(axes.exact(axis, bits), spare) for number, axis in enumerate(given)}
+    maps = {number: axis_map(_exact, axis, bits, spare) for number, axis in enumerate(given)}
     return plan_steps(shape, dtype, maps, sums=sums)
 
 
 def _plan_area(shape: Shape, dtype: str, given: Axes) -> Plan:
-    return plan_steps(shape, dtype, {n: axes.area(axis) for n, axis in enumerate(given)}, sums=_plain(dtype))
+    return plan_steps(shape, dtype, {n: axis_map(axes.area, axis) for n, axis in enumerate(given)}, sums=_plain(dtype))
+
+
+def _means(axis: Axis, unit: float) -> Taps:
+    sums = axes.blocks(axis)
+    return replace(sums, weight=sums.weight * unit / sums.count[:, None])
 
 
 def _plan_blocks(shape: Shape, dtype: str, given: Axes) -> Plan:
     """AREA by whole numbers: exact sums, then one product; the means of four integers are rounded half up."""
-    sums = [axes.blocks(axis) for axis in given]
     if _is_halved(given) and shape[2] in (1, 3, 4) and "int" in dtype:
         fixed = _fixed(dtype)
         unit = 2.0 ** (fixed.result.fraction // 2)
-        maps = {n: replace(taps, weight=taps.weight * unit / taps.count[:, None]) for n, taps in enumerate(sums)}
+        maps = {n: axis_map(_means, axis, unit) for n, axis in enumerate(given)}
         return plan_steps(shape, dtype, maps, sums=fixed)
+    sums = [axis_map(axes.blocks, axis) for axis in given]
     own = STORAGE[dtype]
     real = STORAGE[own.accumulator]
     plan = plan_steps(shape, dtype, dict(enumerate(sums)), sums=Sums(own, real, real))
@@ -159,31 +166,47 @@ _WINDOWS: dict[int, Callable[[Axis], Windows]] = {
 """Interpolation -> its windows in OpenCV's own kernels."""
 
 
+def _windows(axis: Axis, interpolation: int, is_byte: bool, is_held: bool) -> Windows:
+    found = _WINDOWS[interpolation](axis)
+    if is_held:
+        found = axes.held(found)
+    return found.whole(11) if is_byte else found
+
+
+def _taps(axis: Axis, interpolation: int, is_byte: bool, is_held: bool) -> Taps:
+    return _windows(axis, interpolation, is_byte, is_held).taps(axis.n_in)
+
+
 def _plan_own(shape: Shape, dtype: str, given: Axes, interpolation: int) -> Plan:
-    rows, columns = (_WINDOWS[interpolation](axis) for axis in given)
-    two = interpolation in (INTER_LINEAR, INTER_AREA)
-    if two:
-        columns = axes.held(columns)
-    if dtype == "uint8":
-        rows, columns = rows.whole(11), columns.whole(11)
-        if two:
-            return _plan_truncated(shape, rows, columns.taps(shape[1]))
-    maps = {0: rows.taps(shape[0]), 1: columns.taps(shape[1])}
-    return plan_steps(shape, dtype, maps, sums=_fixed(dtype) if dtype == "uint8" else _plain(dtype))
+    (above, beside), two, is_byte = given, interpolation in (INTER_LINEAR, INTER_AREA), dtype == "uint8"
+    columns = axis_map(_taps, beside, interpolation, is_byte, two)
+    if two and is_byte:
+        return _plan_truncated(shape, axis_map(_pairs, above, interpolation), columns)
+    maps = {0: axis_map(_taps, above, interpolation, is_byte, False), 1: columns}
+    return plan_steps(shape, dtype, maps, sums=_fixed(dtype) if is_byte else _plain(dtype))
 
 
-def _plan_truncated(shape: Shape, rows: Windows, columns: Taps) -> Plan:
+def _padded(height: int) -> Taps:
+    """Return the taps that repeat the first and the last row of a column."""
+    return selected_taps(np.arange(-1, height + 1).clip(0, height - 1), height)
+
+
+def _pairs(axis: Axis, interpolation: int) -> Taps:
+    """Return the windows of two rows of a column whose first and last row are repeated."""
+    rows = _windows(axis, interpolation, is_byte=True, is_held=False)
+    first, second = rows.index.T
+    start = np.where((first == second) & (first == 0), 0, first + 1)
+    return Taps(axis.n_in + 2, start, np.full(len(start), 2), rows.weight.astype(np.float64))
+
+
+def _plan_truncated(shape: Shape, pairs: Taps, columns: Taps) -> Plan:
     """Bilinear uint8: each of the two products of a column keeps only its high 16 bits before they are added.
 
     A window beyond the end of a column takes the last sample twice, in two products: the array in between has one row
     more at either end.
     """
     height, width, channels = shape
-    padded = np.arange(-1, height + 1).clip(0, height - 1)
-    above = selected_taps(padded, height)
-    first, second = rows.index.T
-    start = np.where((first == second) & (first == 0), 0, first + 1)
-    pairs = Taps(height + 2, start, np.full(len(start), 2), rows.weight.astype(np.float64))
+    above = axis_map(_padded, height)
     byte, sixteenth, truncated = (FOREIGN[name] for name in ("uint8 fixed", "int16 sixteenth", "uint8 truncated"))
     steps = (
         FilterStep((1, height, width, channels), above, columns, byte, sixteenth),

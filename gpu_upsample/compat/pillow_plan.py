@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_upsample.plan.axes import axis_map
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE
 from gpu_upsample.plan.filters import Filter
 from gpu_upsample.plan.shapes import check_addressable
@@ -127,6 +129,7 @@ def widened_taps(n_in: int, centre: NDArray[np.floating[Any]], step: float, kern
     return Taps(n_in, start, count, weight / np.where(total == 0, 1.0, total)[:, None])
 
 
+@kept
 def fixed_point(taps: Taps, fraction: int) -> Taps:
     """Return taps with whole weights, of which the last bits are the fraction; halves are rounded away from zero.
 
@@ -190,7 +193,7 @@ def plan_resize(shape: tuple[int, ...], dtype: str, size: Size, resample: int, b
             shape, dtype, {axis: axis_index(*given, running=dtype != "uint16") for axis, given in axes.items()}
         )
     taps = {
-        axis: axis_taps(n_in, edges, n, KERNELS[resample])
+        axis: axis_map(axis_taps, n_in, edges, n, KERNELS[resample])
         for axis, (n_in, edges, n) in axes.items()
         if not (n_in == n and edges[0] == 0 and edges[1] == n)
     }

@@ -7,7 +7,6 @@ coordinates in float32; the bicubic kernel takes its weights from a table of 1,0
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from gpu_upsample.call import apply
 from gpu_upsample.compat.spans import LANCZOS, plan_floats, span_taps
+from gpu_upsample.plan.axes import axis_map
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
@@ -122,10 +122,10 @@ _FILTERS: dict[str, Filter] = {
 _METHODS = ("bilinear", "lanczos3", "lanczos5", "bicubic", "gaussian", "nearest", "area", "mitchellcubic")
 
 
-def _axis_taps(method: str, antialias: bool) -> Callable[[int, int], Taps]:
+def _axis_taps(n_in: int, n_out: int, method: str, antialias: bool) -> Taps:
     if method in _KERNELS and not (antialias and method in _FILTERS):
-        return _KERNELS[method]
-    return partial(_filtered, kernel=_FILTERS[method], antialias=antialias)
+        return _KERNELS[method](n_in, n_out)
+    return _filtered(n_in, n_out, _FILTERS[method], antialias)
 
 
 # ---- plan ---------------------------------------------------------------------------------------------------
@@ -170,8 +170,8 @@ def _plan_resize(
     axes = {rows: (n_in[0], n_out[0]), columns: (n_in[1], n_out[1])}
     if method == "nearest":
         return plan_steps(shape, dtype, {axis: _nearest(*lengths) for axis, lengths in axes.items()})
-    taps = _axis_taps(method, bool(antialias))
-    return plan_floats(shape, dtype, "float32", {axis: taps(*lengths) for axis, lengths in axes.items()})
+    maps = {axis: axis_map(_axis_taps, *lengths, method, bool(antialias)) for axis, lengths in axes.items()}
+    return plan_floats(shape, dtype, "float32", maps)
 
 
 _cached_resize = cached(_plan_resize)
