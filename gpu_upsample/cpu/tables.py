@@ -75,7 +75,8 @@ class Blocks:
         # An instruction picks from two registers, two others choose between two pairs of them.
         pick = (3 * pairs - 1) / 2 + 2 * self.registers / length if self.registers else 2 * lanes
         # Where a vector's places or weights are not those of the one before, their tables are loaded.
-        changes = (np.diff(self.offset, axis=0) != 0) | (np.diff(kind[self.column], axis=0) != 0)
+        of_lanes = kind[self.column]
+        changes = (self.offset[1:] != self.offset[:-1]) | (of_lanes[1:] != of_lanes[:-1])
         loads = int(np.count_nonzero(changes.any(axis=1)))
         return len(self.base) * (taps * (pick + 1) + 3) + loads * (taps + 7)
 
