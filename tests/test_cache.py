@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
-from gpu_upsample.plan import cache
+from gpu_upsample.cpu.filter import _column_sums
 from gpu_upsample.plan.cache import cached, kept, remembered, written
 from gpu_upsample.plan.coordinates import Axis
-from gpu_upsample.plan.resample import Sampling, mapped
+from gpu_upsample.plan.resample import Sampling, mapped, plan_resize
 
 GIVEN = ((2, 3), "float32")
 
@@ -103,20 +103,18 @@ def test_arguments_of_one_text_are_not_mistaken_for_each_other(plan: Any) -> Non
 
 
 # ---- how much is kept -------------------------------------------------------------------------------------------
-def test_large_results_are_kept_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_SMALL", 400)
-    monkeypatch.setattr(cache, "_LARGE", 1000)
+def test_large_results_are_kept_by_their_bytes() -> None:
     made: list[int] = []
 
-    @remembered(4)
+    @remembered(8, 2000)
     def zeros(number: int) -> Any:
         made.append(number)
         return np.zeros(number, np.uint8)
 
     for _ in range(2):
-        for number in (1, 2, 300, 400, 200):
+        for number in (1, 2, 300, 400, 250):
             zeros(number)
-    assert made == [1, 2, 300, 400, 200]
+    assert made == [1, 2, 300, 400, 250]
     zeros(301)  # of the large ones, 300 was asked for longest ago
     zeros(400)
     zeros(300)
@@ -169,3 +167,14 @@ def test_long_axes_do_not_fill_the_memory() -> None:
 def test_every_input_counts(plan: Any) -> None:
     assert planned(plan, (7,), GIVEN, (None, None)) == [*GIVEN, None, None, 7]
     assert planned(plan, (7,), GIVEN, GIVEN) == [*GIVEN, *GIVEN, 7]
+
+
+def test_shapes_share_what_follows_from_their_lengths() -> None:
+    def tables(*shape: int) -> tuple[Any, Any]:
+        how = ("cubic", False, "half_pixel", "round_prefer_floor", -0.5, None)
+        (step,) = plan_resize(shape, "float32", 0, "clamp", (37, 41), None, (1, 2), *how).steps
+        return step.rows, _column_sums(step).tables[0]
+
+    rows, columns = tables(1, 93, 85)
+    assert tables(2, 93, 69)[0] is rows
+    assert tables(3, 77, 85)[1] is columns

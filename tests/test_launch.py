@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from numba import types
 
+import gpu_upsample as gu
 from gpu_upsample.cuda import compile as compiling
 from gpu_upsample.cuda import launch, memory
 from gpu_upsample.cuda.filter_spec import FilterSpec
@@ -161,3 +162,35 @@ def test_tables_are_there_when_they_are_uploaded(monkeypatch):
     with twin_memory.installed(None):
         memory.upload((np.arange(3, dtype=np.uint32),))
     assert waited == [True]
+
+
+def test_tables_are_uploaded_in_one_buffer(monkeypatch):
+    tables = (np.arange(3, dtype=np.uint32), np.full((2, 5), np.pi), np.ones(1, np.uint8), np.eye(3)[:, 1])
+    copied = []
+    asarray = twin_memory.CUPY.asarray
+    monkeypatch.setattr(twin_memory.CUPY, "asarray", lambda x: copied.append(x.nbytes) or asarray(x))
+    with twin_memory.installed(None):
+        uploaded = memory.upload(tables)
+        addresses = uploaded.addresses
+    assert len(copied) == 1
+    assert [address - addresses[0] for address in addresses] == [0, 256, 512, 768]
+    for table, array in zip(tables, uploaded.arrays, strict=True):
+        np.testing.assert_array_equal(np.asarray(array), table.ravel())
+
+
+def test_shapes_of_known_lengths_upload_nothing(monkeypatch):
+    uploads = []
+    upload = memory.upload
+    monkeypatch.setattr(memory, "upload", lambda arrays: uploads.append(len(arrays)) or upload(arrays))
+
+    def run(*shape):
+        uploads.clear()
+        x = twin_memory.to_twin(np.zeros(shape, np.float32))
+        gu.interpolate(x, (37, 41), mode="bilinear", antialias=True)
+        return len(uploads)
+
+    with twin_memory.installed(lambda *arguments: None):
+        assert run(1, 1, 93, 85) == 2
+        assert run(1, 1, 77, 69) == 2
+        assert run(1, 1, 93, 69) == 0
+        assert run(2, 3, 77, 85) == 0

@@ -34,7 +34,7 @@ _ITSELF = selected_taps(np.zeros(1, np.int64), 1)
 
 
 # ---- tables -------------------------------------------------------------------------------------------------
-# They are those of an axis, not of a step: arrays of ever other shapes often have some of their lengths in common.
+# They are those of an axis, not of a step: arrays of many shapes have some of their lengths in common.
 def _outside(taps: Taps, dtype: np.dtype[Any]) -> Any:
     return np.zeros(taps.n_out, dtype) if taps.outside is None else taps.outside.astype(dtype)
 

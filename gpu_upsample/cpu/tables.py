@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from math import inf
 from typing import Any
 
@@ -171,11 +171,11 @@ def distinct(*parts: NDArray[Any]) -> tuple[Ints, list[NDArray[Any]]]:
 
 
 def _fingerprints(rows: NDArray[Any]) -> NDArray[np.uint64]:
-    """Return a number for each row of words of 8 bytes; those of rows that differ are equal by accident alone."""
+    """Return a number for each row of items of 8 bytes; those of rows that differ are equal by accident alone."""
     return np.ascontiguousarray(rows).view(np.uint64) @ _factors(rows.shape[1])
 
 
-@cache
+@lru_cache(maxsize=16)
 def _factors(number: int) -> NDArray[np.uint64]:
     """Return so many odd numbers at random, the same each time."""
     return np.random.default_rng(0).integers(1 << 63, size=number, dtype=np.uint64) | np.uint64(1)

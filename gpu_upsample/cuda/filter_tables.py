@@ -20,7 +20,7 @@ from gpu_upsample.plan.taps import Taps
 def filter_tables(step: FilterStep, device: int, span: Span) -> memory.Tables:
     """Return the tables of a step on a device, for threads of that span along the columns.
 
-    They are those of its axes: arrays of ever other shapes often have some of their lengths in common.
+    They are those of its axes: arrays of many shapes have some of their lengths in common.
     """
     real = step.result.accumulator
     rows = columns = _no_tables(device, 2, real)

@@ -147,7 +147,7 @@ def _extent(x: Any) -> tuple[int, int]:
     return first + sum(r for r in reach if r < 0), first + sum(r for r in reach if r > 0) + x.itemsize
 
 
-# Bytes from the begin of a table to a place where the next one may begin, as CUDA's allocations do.
+# Tables begin at multiples of so many bytes, as CUDA's allocations do.
 _APART = 256
 
 
@@ -173,7 +173,7 @@ def upload(arrays: tuple[np.ndarray, ...]) -> Tables:
     places = [slice(begin, begin + array.nbytes) for begin, array in zip([0, *ends], arrays, strict=False)]
     packed = np.empty(ends[-1], np.uint8)
     for place, array in zip(places, arrays, strict=True):
-        packed[place] = array.reshape(-1).view(np.uint8)
+        packed[place] = array.ravel().view(np.uint8)
     cuda = cupy().cuda
     # Without CuPy's pool: freeing such memory waits for the device, so that dropping a table from a cache can
     # never take it away from a kernel that still runs on another stream.

@@ -1,4 +1,4 @@
-"""The maps of axes, made once: ever other shapes often have some of their lengths in common."""
+"""The maps of axes, made once: arrays of many shapes have some of their lengths in common."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gpu_upsample.plan.steps import Index
 from gpu_upsample.plan.taps import Taps
 
 
-@remembered(1024)
+@remembered(1024, 1 << 26)  # with what backends make of them, several times as many bytes
 def axis_map(build: Callable[..., Any], *arguments: Any) -> Any:
     """Return what a function makes of an axis: its taps, or the index that each output selects.
 

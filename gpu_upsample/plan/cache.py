@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Bytes of all arrays that a memory may hold: those of small results, and of large ones.
-_SMALL, _LARGE = 1 << 28, 1 << 27
+_MOST = 1 << 28
+"""Bytes of all arrays that a memory may hold, by default. What backends keep with its results comes on top."""
 
 
 # ---- the arguments of a call --------------------------------------------------------------------------------
@@ -131,11 +131,11 @@ class _Heavy(Exception):  # noqa: N818 - no error: the way past a memory that co
         self.value = value
 
 
-def remembered(entries: int) -> Callable[[F], F]:
+def remembered(entries: int, most: int = _MOST) -> Callable[[F], F]:
     """Let a function of hashable arguments remember its last results.
 
-    Of the small ones, whose arrays have less than their share of `_SMALL` bytes, so many `entries`; of the large ones,
-    the very last, and more as long as they have no more than `_LARGE` bytes in all.
+    Of the small ones, whose arrays have less than their share of `most` bytes, so many `entries`; of the large ones,
+    the very last, and others as long as all of them have no more than half of `most`.
     """
 
     def decorated(function: F) -> F:
@@ -149,11 +149,11 @@ def remembered(entries: int) -> Callable[[F], F]:
                     large.move_to_end(key)
                     raise _Heavy(large[key])
             value = function(*key)
-            if nbytes_of(value) < _SMALL // entries:
+            if nbytes_of(value) < most // entries:
                 return value
             with lock:
                 large[key] = value
-                while len(large) > 1 and sum(map(nbytes_of, large.values())) > _LARGE:
+                while len(large) > 1 and sum(map(nbytes_of, large.values())) > most // 2:
                     large.popitem(last=False)
             raise _Heavy(value)
 

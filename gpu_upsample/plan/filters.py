@@ -87,7 +87,7 @@ def _pieces(order: int) -> Weights:
 
 
 def _by_pieces(distance: Weights, table: Weights) -> Weights:
-    """Evaluate polynomials of a length of 1 that follow one another from 0 on; the last one serves all beyond."""
+    """Evaluate a piecewise polynomial, whose knots are 0, 1, 2 and so on; the last piece serves all beyond."""
     begin = np.floor(distance)
     piece, t = np.minimum(begin, len(table) - 1).astype(np.int64), distance - begin
     value: Weights = table[piece, -1]

@@ -73,7 +73,7 @@ def _torch_index(axis: Axis, offset: float) -> Index:
 
 def _filtered(axis: Axis, how: Sampling) -> Taps:
     kernel = named_filter(how.method, how.cubic_coeff)
-    check_table(axis.n_out, ceil(2 * kernel.support) - 1)  # no window is shorter; how long they are, coordinates tell
+    check_table(axis.n_out, max(1, ceil(2 * kernel.support) - 1))  # the coordinates tell how long they are
     coordinate, step = source_coordinates(how.coordinates, axis)
     stretch = max(1.0, step) if how.antialias else 1.0
     return filter_taps(coordinate, stretch, kernel, axis.n_in, how.border)

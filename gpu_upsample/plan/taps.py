@@ -142,19 +142,19 @@ LARGEST_TABLE = 2**27
 """Weights that a table may hold: 1 GiB, and about ten times that while it is made."""
 
 
-def check_table(windows: int, longest: int) -> None:
-    """Refuse a table that would not fit into memory."""
-    if longest * windows > LARGEST_TABLE:
+def check_table(windows: int, samples: int, bound: str = "at least") -> None:
+    """Refuse a table that would not fit into memory: of windows of `samples` samples, at least or up to that."""
+    if samples * windows > LARGEST_TABLE:
         raise ValueError(
-            f"size, scale factor and box ask for {windows} windows of up to {longest} samples; a table may hold "
-            f"{LARGEST_TABLE} weights. Resize in two steps, or part by part"
+            f"size (or scale, scale_factor) and box ask for {windows} windows of {bound} {samples} samples; "
+            f"a table may hold {LARGEST_TABLE} weights. Resize in two steps, or part by part"
         )
 
 
 def _longest(count: Ints) -> int:
     """Return the length of the longest window, or say that a table of them would not fit into memory."""
     longest = int(np.max(count, initial=1))
-    check_table(len(count), longest)
+    check_table(len(count), longest, "up to")
     return longest
 
 
@@ -332,22 +332,21 @@ def _rims(coordinate: Floats, reach: float) -> Floats:
 
 
 def _bordered(start: Ints, stop: Ints, w: _Window, n: int, border: str) -> Taps:
-    """Apply the border rule to the windows that leave the axis: some of the first and some of the last ones."""
-    head = int(np.searchsorted(start, 0))
-    tail = max(head, int(np.searchsorted(stop, n, side="right")))
-    count = stop - start
+    """Apply the border rule to the windows that leave the axis: a few, most often."""
+    leaves, count = (start < 0) | (stop > n), stop - start
+    leaving = np.flatnonzero(leaves)
     outside = np.zeros(len(start)) if border == "constant" else None
-    if head == 0 and tail == len(start):
+    if not len(leaving):
         return Taps(n, start, count, w.weight, outside)
-    leaving = np.concatenate([np.arange(head), np.arange(tail, len(start))])
     moved = _moved(w[leaving], n, border)
     start[leaving], count[leaving] = moved.start, moved.count
     if (np.diff(start) < 0).any() or (np.diff(start + count) < 0).any():
-        return _moved(w, n, border)  # a window that a border reached further in has to be longer, then
+        return _moved(w, n, border)  # out of order: some of the other windows must be longer, too
     weight = np.zeros((len(start), _longest(count)))
     weight[leaving, : moved.width] = moved.weight
     width = min(weight.shape[1], w.weight.shape[1])
-    weight[head:tail, :width] += w.weight[head:tail, :width]  # never -0.0
+    stays = ~leaves
+    weight[stays, :width] = w.weight[stays, :width] + 0.0  # never -0.0
     if outside is not None:
         outside[leaving] = moved.outside
     return Taps(n, start, count, weight, outside)
@@ -370,6 +369,7 @@ def overlap_taps(axis: Axis, border: str) -> Taps:
     array([[0.66666667, 0.33333333, 0.        ],
            [0.        , 0.33333333, 0.66666667]])
     """
+    check_table(axis.n_out, 1)
     p, q = axis.ratio
     begin = axis.box[0] if axis.box else 0.0
     edge = np.asarray(begin + np.arange(axis.n_out + 1) * p / q, np.float64)
@@ -394,6 +394,7 @@ def pooling_taps(n_in: int, n_out: int) -> Taps:
     array([[0.5, 0.5, 0. ],
            [0. , 0.5, 0.5]])
     """
+    check_table(n_out, 1)
     o = np.arange(n_out)
     start = o * n_in // n_out
     count = -(-(o + 1) * n_in // n_out) - start
