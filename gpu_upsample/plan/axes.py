@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import Any
 
+import numpy as np
+
 from gpu_upsample.plan.cache import remembered
-from gpu_upsample.plan.steps import Index
-from gpu_upsample.plan.taps import Taps
 
 
 @remembered(1024, 1 << 26)  # with what backends make of them, several times as many bytes
 def axis_map(build: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function makes of an axis: its taps, or the index that each output selects.
+    """Return what a function makes of an axis: its taps, the index that each output selects, or what holds these.
 
     Function and arguments must be hashable, and equal ones must make the same. The arrays are read-only, since they are
     shared.
@@ -23,8 +24,15 @@ def axis_map(build: Callable[..., Any], *arguments: Any) -> Any:
     >>> axis_map(pooling_taps, 3, 2) is axis_map(pooling_taps, 3, 2)
     True
     """
-    mapping: Taps | Index = build(*arguments)
-    arrays = (mapping.start, mapping.count, mapping.weight) if isinstance(mapping, Taps) else (mapping,)
-    for array in arrays:
-        array.flags.writeable = False
+    mapping = build(*arguments)
+    _freeze(mapping)
     return mapping
+
+
+def _freeze(value: Any) -> None:
+    """Make the arrays of a map read-only."""
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False
+    elif is_dataclass(value):
+        for field in fields(value):
+            _freeze(getattr(value, field.name))
