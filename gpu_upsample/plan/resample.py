@@ -86,16 +86,18 @@ METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {
 }
 """Method name of `resize` -> the map of one axis."""
 
-_TORCH_METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {
+_ALL_METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {
+    **METHODS,
     "torch_nearest": lambda axis, how: _torch_index(axis, 0.0),
     "torch_nearest_exact": lambda axis, how: _torch_index(axis, 0.5),
     "adaptive_area": lambda axis, how: pooling_taps(axis.n_in, axis.n_out),
 }
+"""The same, and what torch's `interpolate` means by some of its modes."""
 
 
 def mapped(axis: Axis, how: Sampling) -> Taps | Index:
     """Return the taps of one axis, or the index that each output selects."""
-    found: Taps | Index = axis_map((METHODS | _TORCH_METHODS)[how.method], axis, how)
+    found: Taps | Index = axis_map(_ALL_METHODS[how.method], axis, how)
     return found
 
 
