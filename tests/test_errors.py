@@ -12,7 +12,8 @@ import pytest
 
 import gpu_upsample as gu
 from gpu_upsample import dispatch
-from gpu_upsample.plan import shapes
+from gpu_upsample.compat import jax, keras, onnx, opencv, paddle, pillow, tensorflow
+from gpu_upsample.plan import shapes, taps
 
 IMAGE = np.zeros((1, 2, 4, 6))
 NAN, INFINITY = float("nan"), float("inf")
@@ -491,3 +492,28 @@ def test_a_table_of_mirrored_samples_that_no_memory_holds_is_refused(border):
         gu.resize(np.zeros(2_000_000), 20_000, box=few, border=border)
     with pytest.raises(ValueError, match=r"10000 windows of up to \d+ samples; a table may hold"):
         gu.resize(np.zeros(200_000), 20_000, box=[(-2e5, 2e5)], border=border)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, n: gu.resize(x, n, axes=0, method="linear"),
+        lambda x, n: gu.resize(x, n, axes=0, method="box"),
+        lambda x, n: gu.resize(x, n, axes=0, method="area"),
+        lambda x, n: gu.interpolate(x[None, None], (n, 2), mode="area"),
+        lambda x, n: jax.resize(x, (n, 2), "linear"),
+        lambda x, n: jax.scale_and_translate(x, (n, 2), (0,), [1000], [0], "linear"),
+        lambda x, n: onnx.resize(x, sizes=(n, 2), mode="linear"),
+        lambda x, n: opencv.resize(x, (2, n)),
+        lambda x, n: paddle.interpolate(x[None, None], (n, 2), mode="bilinear"),
+        lambda x, n: paddle.interpolate(x[None, None], (n, 2), mode="bicubic"),
+        lambda x, n: pillow.resize(x, (2, n), pillow.BILINEAR),
+        lambda x, n: tensorflow.image.resize(x[..., None], (n, 2)),
+        lambda x, n: keras.layers.UpSampling2D((n // 2, 1), interpolation="bilinear")(x[None, ..., None]),
+    ],
+)
+def test_a_length_whose_table_no_memory_holds_is_refused_before_coordinates(call, monkeypatch):
+    """By the least that a window has; coordinates would tell how long it is, and need as much memory themselves."""
+    monkeypatch.setattr(taps, "LARGEST_TABLE", 2000)
+    with pytest.raises(ValueError, match=r"2002 windows of at least 1 samples; a table may hold"):
+        call(np.ones((2, 2), np.uint8), 2002)

@@ -27,7 +27,7 @@ from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_number, as_shape, check_addressable, normalized_axes
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
-from gpu_upsample.plan.taps import Reals, Taps, offsets, window_taps
+from gpu_upsample.plan.taps import Reals, Taps, check_table, offsets, window_taps
 from gpu_upsample.typing import Backend, Integers, Numbers, Shape
 
 __all__ = ["ResizeMethod", "image", "resize", "scale_and_translate"]
@@ -215,7 +215,12 @@ def resize_maps(
 
 
 def _resized(n_in: int, n_out: int, method: ResizeMethod, antialias: bool, real: Any) -> Taps:
-    return _MAPS[method](_Warp(n_in, n_out, real(1 / (n_out / n_in)), real(0), antialias))
+    return _map(_Warp(n_in, n_out, real(1 / (n_out / n_in)), real(0), antialias), method)
+
+
+def _map(warp: _Warp, method: ResizeMethod) -> Taps:
+    check_table(warp.n_out, 1)
+    return _MAPS[method](warp)
 
 
 def _plan_resize(shape_in: tuple[int, ...], dtype: str, shape: Any, method: Any, antialias: Any) -> Plan:
@@ -260,7 +265,7 @@ def _plan_scale_and_translate(
             )
         step = 1 / real(factor)
         warps[axis] = _Warp(shape_in[axis], shape_out[axis], step, real(distance) * step, bool(antialias))
-    return plan_floats(shape_in, dtype, result, {axis: _MAPS[kind](warp) for axis, warp in warps.items()})
+    return plan_floats(shape_in, dtype, result, {axis: _map(warp, kind) for axis, warp in warps.items()})
 
 
 def _numbers(name: str, value: Any, count: int) -> tuple[float, ...]:

@@ -18,7 +18,7 @@ from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import named_filter
 from gpu_upsample.plan.resample import ROUNDINGS, rounded
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
-from gpu_upsample.plan.taps import Floats, Taps, filter_taps
+from gpu_upsample.plan.taps import Floats, Taps, check_table, filter_taps
 
 Roi = tuple[float, float]
 _WHOLE = (0.0, 1.0)
@@ -104,6 +104,8 @@ MODES: dict[str, Callable[[Axis, _Sampling, Floats, Any], _Line]] = {
 
 
 def _line(axis: Axis, how: _Sampling, roi: Roi) -> _Line:
+    if how.mode != "nearest":
+        check_table(axis.n_out, 1)
     coordinate = COORDINATE_MODES[how.coordinates](axis, roi)
     beyond = (coordinate < 0) | (coordinate > axis.n_in - 1) if how.coordinates == CROP else np.zeros(axis.n_out, bool)
     return MODES[how.mode](axis, how, coordinate, beyond)

@@ -20,7 +20,7 @@ from gpu_upsample.plan.axes import axis_map
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE, scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, as_number, check_addressable
 from gpu_upsample.plan.steps import FilterStep, Index, Output, Plan, SelectStep, Sums, plan_steps
-from gpu_upsample.plan.taps import Taps, selected_taps
+from gpu_upsample.plan.taps import Taps, check_table, selected_taps
 
 INTER_NEAREST = 0
 INTER_LINEAR = 1
@@ -72,6 +72,8 @@ def _is_halved(given: Axes) -> bool:
 
 
 def _plan_sums(shape: Shape, dtype: str, given: Axes, interpolation: int) -> Plan:
+    for axis in given:
+        check_table(axis.n_out, 1)
     if interpolation == INTER_LINEAR_EXACT:
         if "float" in dtype:
             interpolation = INTER_LINEAR

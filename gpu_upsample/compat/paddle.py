@@ -21,7 +21,7 @@ from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.filters import keys_cubic
 from gpu_upsample.plan.shapes import as_choice, check_addressable, nearest_names, output_sizes
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
-from gpu_upsample.plan.taps import Taps, pooling_taps, window_taps
+from gpu_upsample.plan.taps import Taps, check_table, pooling_taps, window_taps
 from gpu_upsample.typing import Array, Backend, Integers, Numbers
 
 __all__ = ["Upsample", "interpolate", "nn"]
@@ -65,6 +65,7 @@ def _nearest(axis: _Axis) -> Index:
 
 
 def _linear(axis: _Axis) -> Taps:
+    check_table(axis.n_out, 1)
     shifted = axis.align_mode == 0 and not axis.align_corners
     position = np.clip(axis.coordinates(shifted), 0, None)
     index = np.minimum(np.floor(position).astype(np.int64), axis.n_in - 1)
@@ -74,6 +75,7 @@ def _linear(axis: _Axis) -> Taps:
 
 
 def _cubic(axis: _Axis) -> Taps:
+    check_table(axis.n_out, 1)
     position = axis.coordinates(shifted=not axis.align_corners)
     index = np.floor(position)[:, None] + np.arange(-1.0, 3)
     weight = keys_cubic(index - position[:, None], -0.75)

@@ -20,7 +20,7 @@ from gpu_upsample.plan.dtypes import FOREIGN, STORAGE
 from gpu_upsample.plan.filters import Filter
 from gpu_upsample.plan.shapes import check_addressable
 from gpu_upsample.plan.steps import FilterStep, Index, Output, Plan, SelectStep, Sums, plan_steps
-from gpu_upsample.plan.taps import Floats, Ints, Taps, offsets
+from gpu_upsample.plan.taps import Floats, Ints, Taps, check_table, offsets
 
 DTYPES = {"uint8": "uint8 fixed", "uint16": "uint16 double", "int32": "int32 double", "float32": "float32 double"}
 """dtype -> the storage of the sums of Pillow's modes L and all of 8 bits, I;16, I and F."""
@@ -107,6 +107,7 @@ def axis_taps(n_in: int, edges: tuple[np.float32, np.float32], n_out: int, kerne
            [0.25, 0.75],
            [0.  , 1.  ]])
     """
+    check_table(n_out, 1)
     step = float(edges[1] - edges[0]) / n_out
     return widened_taps(n_in, float(edges[0]) + (np.arange(n_out) + 0.5) * step, step, kernel)
 

@@ -21,7 +21,7 @@ from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer, check_addressable
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
-from gpu_upsample.plan.taps import Taps, offsets, window_taps
+from gpu_upsample.plan.taps import Taps, check_table, offsets, window_taps
 from gpu_upsample.typing import Backend, Shape
 
 __all__ = ["ResizeMethod", "image", "resize"]
@@ -123,6 +123,7 @@ _METHODS = ("bilinear", "lanczos3", "lanczos5", "bicubic", "gaussian", "nearest"
 
 
 def _axis_taps(n_in: int, n_out: int, method: str, antialias: bool) -> Taps:
+    check_table(n_out, 1)
     if method in _KERNELS and not (antialias and method in _FILTERS):
         return _KERNELS[method](n_in, n_out)
     return _filtered(n_in, n_out, _FILTERS[method], antialias)
