@@ -13,7 +13,7 @@ import gpu_upsample as gu
 from gpu_upsample.cpu.filter import _column_sums
 from gpu_upsample.plan.cache import cached, kept, remembered, written
 from gpu_upsample.plan.coordinates import Axis
-from gpu_upsample.plan.resample import Sampling, mapped, plan_resize
+from gpu_upsample.plan.resample import Sampling, axis_map, plan_resize
 
 GIVEN = ((2, 3), "float32")
 
@@ -158,7 +158,7 @@ def test_long_axes_do_not_fill_the_memory() -> None:
     found = []
     for n in range(1_000_000, 1_000_016):
         gu.resize(np.zeros(n, np.float32), n + 1)
-        found.append(ref(mapped(Axis(n, n + 1, None, None), Sampling("linear"))))
+        found.append(ref(axis_map(Axis(n, n + 1, None, None), Sampling("linear"))))
     kept_taps = [taps for weak in found if (taps := weak()) is not None]
     assert 1 <= len(kept_taps) <= 4  # of 32 MB each
     assert found[-1]() is kept_taps[-1]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import zoom
 
 from gpu_upsample.plan.coordinates import Axis, source_coordinates
-from gpu_upsample.plan.resample import Sampling, mapped
+from gpu_upsample.plan.resample import Sampling, axis_map
 from gpu_upsample.plan.taps import Taps
 from tests import references
 from tests.cases import CASES, Case, noise
@@ -99,7 +99,7 @@ def test_any_taps(drawn: tuple[int, dict[str, Any]]) -> None:
     expected = references.resize_maps((n,), axes=0, **arguments)[0]
     scale, (box,) = arguments.pop("scale", None), arguments.pop("box", (None,))
     arguments.pop("size", None)
-    taps = mapped(Axis(n, len(expected.weight), scale, box), Sampling(**arguments))
+    taps = axis_map(Axis(n, len(expected.weight), scale, box), Sampling(**arguments))
     leaves = box is not None and (box[0] < 0 or box[1] > n)
     assert_tables_agree(taps, expected, arguments["border"] in (*WIDENED, *(["symmetric"] if leaves else [])))
 
@@ -112,7 +112,7 @@ def test_taps_of_every_size(method: str) -> None:
     for number, (n_in, n_out) in enumerate(product(range(1, 25), range(1, 25))):
         rule, border, antialias = choices[number * 7 % len(choices)]
         expected = references.axis_map(n_in, n_out, method, rule, antialias, border)
-        taps = mapped(Axis(n_in, n_out), Sampling(method, rule, antialias, border))
+        taps = axis_map(Axis(n_in, n_out), Sampling(method, rule, antialias, border))
         assert_tables_agree(taps, expected, border in WIDENED)
 
 
@@ -387,7 +387,7 @@ def test_transposed_tables(border: str) -> None:
     """Over thousands of sizes: the transpose is a table of windows again, and its own transpose the first table."""
     for number, (n_in, n_out) in enumerate(product(range(1, 41), range(1, 41))):
         method, rule, antialias = TRANSPOSED[number * 7 % len(TRANSPOSED)]
-        taps = mapped(Axis(n_in, n_out), Sampling(method, rule, antialias, border))
+        taps = axis_map(Axis(n_in, n_out), Sampling(method, rule, antialias, border))
         assert isinstance(taps, Taps)
         matrix = taps.matrix()
         assert np.array_equal(taps.T.matrix(), matrix.T)
@@ -428,7 +428,7 @@ def brute_force_overlap(taps: Taps) -> int:
 )
 def test_adjoint(n_in: int, n_out: int, method: str, antialias: bool, border: str) -> None:
     """<A x, g> = <x, A^T g>, with the sums formed as a kernel forms them."""
-    taps = mapped(Axis(n_in, n_out), Sampling(method, "half_pixel", antialias and method != "area", border))
+    taps = axis_map(Axis(n_in, n_out), Sampling(method, "half_pixel", antialias and method != "area", border))
     assert isinstance(taps, Taps)
     x, g = noise((n_in,)), noise((n_out,), seed=1)
     assert abs(gathered(taps, x) @ g - x @ gathered(taps.T, g)) <= 1e-12 * (1 + np.abs(x).sum() * np.abs(g).sum())
@@ -440,7 +440,7 @@ def gathered(taps: Taps, x: Any) -> Any:
 
 
 def test_slices_of_tables() -> None:
-    taps = mapped(Axis(9, 20), Sampling("lanczos3", border="constant"))
+    taps = axis_map(Axis(9, 20), Sampling("lanczos3", border="constant"))
     assert isinstance(taps, Taps)
     part = taps[5:11]
     assert np.array_equal(part.matrix(), taps.matrix()[5:11])

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gpu_upsample.call import apply
 from gpu_upsample.compat.spans import LANCZOS, plan_floats, span_taps
-from gpu_upsample.plan.axes import axis_map
+from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
@@ -211,7 +211,7 @@ def resize_maps(
     resized = {axis: (n, m) for axis, (n, m) in enumerate(zip(shape_in, shape_out, strict=True)) if n != m}
     if method is ResizeMethod.NEAREST:
         return {axis: _nearest(n, m) for axis, (n, m) in resized.items()}
-    return {axis: axis_map(_resized, n, m, method, antialias, real) for axis, (n, m) in resized.items()}
+    return {axis: once_per_axis(_resized, n, m, method, antialias, real) for axis, (n, m) in resized.items()}
 
 
 def _resized(n_in: int, n_out: int, method: ResizeMethod, antialias: bool, real: Any) -> Taps:

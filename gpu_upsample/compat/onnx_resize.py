@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.plan import shapes
-from gpu_upsample.plan.axes import axis_map
+from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.coordinates import Axis, settled, source_coordinates
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import named_filter
@@ -242,7 +242,9 @@ def plan_onnx_resize(
     _check_lengths(geometry, asked)
     shapes.check_addressable(shape, dtype, {a: axis.n_out for a, axis in zip(chosen, geometry, strict=True)})
     fill = _extrapolated(extrapolation_value, dtype) if how.coordinates == CROP else 0.0
-    lines = {a: axis_map(_line, g, how, r) for a, g, r in zip(chosen, geometry, rois, strict=True) if not _stays(g, r)}
+    lines = {
+        a: once_per_axis(_line, g, how, r) for a, g, r in zip(chosen, geometry, rois, strict=True) if not _stays(g, r)
+    }
     sampled = plan_steps(shape, dtype, {a: line.mapping for a, line in lines.items()}, fill)
     places: dict[int, Taps | Index] = {a: line.place for a, line in lines.items() if line.place is not None}
     placed = plan_steps(sampled.outputs[0].shape, dtype, places, fill)

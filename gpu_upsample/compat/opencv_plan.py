@@ -16,7 +16,7 @@ import numpy as np
 
 from gpu_upsample.compat import opencv_axes as axes
 from gpu_upsample.compat.opencv_axes import Axis, Windows
-from gpu_upsample.plan.axes import axis_map
+from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE, scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, as_number, check_addressable
 from gpu_upsample.plan.steps import FilterStep, Index, Output, Plan, SelectStep, Sums, plan_steps
@@ -83,7 +83,7 @@ def _plan_sums(shape: Shape, dtype: str, given: Axes, interpolation: int) -> Pla
             interpolation = INTER_AREA
     if _uses_ipp(shape, dtype, given, interpolation):
         taps, _, _ = _IPP[interpolation]
-        return plan_steps(shape, dtype, {number: axis_map(taps, axis) for number, axis in enumerate(given)})
+        return plan_steps(shape, dtype, {number: once_per_axis(taps, axis) for number, axis in enumerate(given)})
     if interpolation == INTER_LINEAR and _is_halved(given):
         interpolation = INTER_AREA
     if interpolation == INTER_AREA and all(axis.step >= 1 for axis in given):
@@ -112,18 +112,20 @@ def _exact(axis: Axis, bits: int, factor: float) -> Taps:
 def _plan_exact(shape: Shape, dtype: str, given: Axes) -> Plan:
     """LINEAR_EXACT: as many bits behind the binary point as the integers have, but 16 for int8."""
     if dtype == "int32":  # 64-bit products in float64
-        maps = {number: axis_map(_exact, axis, 32, 2.0**-32) for number, axis in enumerate(given)}
+        maps = {number: once_per_axis(_exact, axis, 32, 2.0**-32) for number, axis in enumerate(given)}
         own = FOREIGN["int32 double"]
         return plan_steps(shape, dtype, maps, sums=Sums(own, FOREIGN["float64 plain"], own, exact=True))
     bits = 8 if dtype == "uint8" else 16
     sums = _fixed(dtype)
     spare = 2.0 ** (sums.result.fraction // 2 - bits)
-    maps = {number: axis_map(_exact, axis, bits, spare) for number, axis in enumerate(given)}
+    maps = {number: once_per_axis(_exact, axis, bits, spare) for number, axis in enumerate(given)}
     return plan_steps(shape, dtype, maps, sums=sums)
 
 
 def _plan_area(shape: Shape, dtype: str, given: Axes) -> Plan:
-    return plan_steps(shape, dtype, {n: axis_map(axes.area, axis) for n, axis in enumerate(given)}, sums=_plain(dtype))
+    return plan_steps(
+        shape, dtype, {n: once_per_axis(axes.area, axis) for n, axis in enumerate(given)}, sums=_plain(dtype)
+    )
 
 
 def _means(axis: Axis, unit: float) -> Taps:
@@ -136,9 +138,9 @@ def _plan_blocks(shape: Shape, dtype: str, given: Axes) -> Plan:
     if _is_halved(given) and shape[2] in (1, 3, 4) and "int" in dtype:
         fixed = _fixed(dtype)
         unit = 2.0 ** (fixed.result.fraction // 2)
-        maps = {n: axis_map(_means, axis, unit) for n, axis in enumerate(given)}
+        maps = {n: once_per_axis(_means, axis, unit) for n, axis in enumerate(given)}
         return plan_steps(shape, dtype, maps, sums=fixed)
-    sums = [axis_map(axes.blocks, axis) for axis in given]
+    sums = [once_per_axis(axes.blocks, axis) for axis in given]
     own = STORAGE[dtype]
     real = STORAGE[own.accumulator]
     plan = plan_steps(shape, dtype, dict(enumerate(sums)), sums=Sums(own, real, real))
@@ -181,10 +183,10 @@ def _taps(axis: Axis, interpolation: int, is_byte: bool, is_held: bool) -> Taps:
 
 def _plan_own(shape: Shape, dtype: str, given: Axes, interpolation: int) -> Plan:
     (above, beside), two, is_byte = given, interpolation in (INTER_LINEAR, INTER_AREA), dtype == "uint8"
-    columns = axis_map(_taps, beside, interpolation, is_byte, two)
+    columns = once_per_axis(_taps, beside, interpolation, is_byte, two)
     if two and is_byte:
-        return _plan_truncated(shape, axis_map(_pairs, above, interpolation), columns)
-    maps = {0: axis_map(_taps, above, interpolation, is_byte, False), 1: columns}
+        return _plan_truncated(shape, once_per_axis(_pairs, above, interpolation), columns)
+    maps = {0: once_per_axis(_taps, above, interpolation, is_byte, False), 1: columns}
     return plan_steps(shape, dtype, maps, sums=_fixed(dtype) if is_byte else _plain(dtype))
 
 
@@ -208,7 +210,7 @@ def _plan_truncated(shape: Shape, pairs: Taps, columns: Taps) -> Plan:
     more at either end.
     """
     height, width, channels = shape
-    above = axis_map(_padded, height)
+    above = once_per_axis(_padded, height)
     byte, sixteenth, truncated = (FOREIGN[name] for name in ("uint8 fixed", "int16 sixteenth", "uint8 truncated"))
     steps = (
         FilterStep((1, height, width, channels), above, columns, byte, sixteenth),

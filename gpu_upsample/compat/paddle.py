@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_upsample.call import apply
-from gpu_upsample.plan.axes import axis_map
+from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.filters import keys_cubic
@@ -156,7 +156,7 @@ def _plan_interpolate(
     if recompute_scale_factor:
         scales = (None,) * len(axes)
     maps = {
-        axis: axis_map(_MODES[mode].map, _Axis(n, m, scale, align_corners, align_mode, len(axes)))
+        axis: once_per_axis(_MODES[mode].map, _Axis(n, m, scale, align_corners, align_mode, len(axes)))
         for axis, n, m, scale in zip(axes, n_in, sizes, scales, strict=True)
     }
     return plan_steps(shape, dtype, maps)

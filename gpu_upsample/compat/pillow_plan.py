@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_upsample.plan.axes import axis_map
+from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.dtypes import FOREIGN, STORAGE
 from gpu_upsample.plan.filters import Filter
@@ -194,7 +194,7 @@ def plan_resize(shape: tuple[int, ...], dtype: str, size: Size, resample: int, b
             shape, dtype, {axis: axis_index(*given, running=dtype != "uint16") for axis, given in axes.items()}
         )
     taps = {
-        axis: axis_map(axis_taps, n_in, edges, n, KERNELS[resample])
+        axis: once_per_axis(axis_taps, n_in, edges, n, KERNELS[resample])
         for axis, (n_in, edges, n) in axes.items()
         if not (n_in == n and edges[0] == 0 and edges[1] == n)
     }

@@ -17,7 +17,7 @@ import numpy as np
 
 from gpu_upsample.arrays import kind_of
 from gpu_upsample.call import apply
-from gpu_upsample.plan.axes import axis_map
+from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import FOREIGN, PARTS, STORAGE, Storage, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, b_spline
@@ -224,7 +224,7 @@ def _plan_zoom(
         )
     fill = _constant(cval, result, how.order == 0 or how.mode.is_cut)
     lines = {
-        axis: axis_map(_line, n, m, how)
+        axis: once_per_axis(_line, n, m, how)
         for axis, (n, m) in enumerate(zip(shape, size, strict=True))
         if n != m or not (how.is_exact or how.order < 2)  # what blurs leaves no axis as it is
     }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gpu_upsample.call import apply
 from gpu_upsample.compat.spans import LANCZOS, plan_floats, span_taps
-from gpu_upsample.plan.axes import axis_map
+from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
@@ -171,7 +171,7 @@ def _plan_resize(
     axes = {rows: (n_in[0], n_out[0]), columns: (n_in[1], n_out[1])}
     if method == "nearest":
         return plan_steps(shape, dtype, {axis: _nearest(*lengths) for axis, lengths in axes.items()})
-    maps = {axis: axis_map(_axis_taps, *lengths, method, bool(antialias)) for axis, lengths in axes.items()}
+    maps = {axis: once_per_axis(_axis_taps, *lengths, method, bool(antialias)) for axis, lengths in axes.items()}
     return plan_floats(shape, dtype, "float32", maps)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from gpu_upsample.call import apply
 from gpu_upsample.compat.pillow_plan import KERNELS, widened_taps
 from gpu_upsample.plan import resample, shapes
-from gpu_upsample.plan.axes import axis_map
+from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.filters import FILTERS, Filter, named_filter
@@ -111,7 +111,7 @@ def plan_interpolate(
     for axis, n, m, scale in zip(axes, n_in, sizes, scales, strict=True):
         if n != m:
             step = _step(n, m, None if recompute_scale_factor else scale, corners)
-            maps[axis] = axis_map(taps, n, m, step, corners, kernel)
+            maps[axis] = once_per_axis(taps, n, m, step, corners, kernel)
     return plan_steps(shape, dtype, maps, sums=Sums(_STORAGE, _STORAGE, _STORAGE, exact=True))
 
 

@@ -12,7 +12,7 @@ from gpu_upsample.plan.cache import remembered
 
 
 @remembered(1024, 1 << 26)  # with what backends make of them, several times as many bytes
-def axis_map(build: Callable[..., Any], *arguments: Any) -> Any:
+def once_per_axis(build: Callable[..., Any], *arguments: Any) -> Any:
     """Return what a function makes of an axis: its taps, the index that each output selects, or what holds these.
 
     Function and arguments must be hashable, and equal ones must make the same. The arrays are read-only, since they are
@@ -21,7 +21,7 @@ def axis_map(build: Callable[..., Any], *arguments: Any) -> Any:
     Examples
     --------
     >>> from gpu_upsample.plan.taps import pooling_taps
-    >>> axis_map(pooling_taps, 3, 2) is axis_map(pooling_taps, 3, 2)
+    >>> once_per_axis(pooling_taps, 3, 2) is once_per_axis(pooling_taps, 3, 2)
     True
     """
     mapping = build(*arguments)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_upsample.plan import shapes
-from gpu_upsample.plan.axes import axis_map
+from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.coordinates import COORDINATES, Axis, settled, source_coordinates
 from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars
 from gpu_upsample.plan.filters import FILTERS, named_filter
@@ -95,9 +95,9 @@ _ALL_METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {
 """The same, and what torch's `interpolate` means by some of its modes."""
 
 
-def mapped(axis: Axis, how: Sampling) -> Taps | Index:
+def axis_map(axis: Axis, how: Sampling) -> Taps | Index:
     """Return the taps of one axis, or the index that each output selects."""
-    found: Taps | Index = axis_map(_ALL_METHODS[how.method], axis, how)
+    found: Taps | Index = once_per_axis(_ALL_METHODS[how.method], axis, how)
     return found
 
 
@@ -212,7 +212,7 @@ def _interpolate_maps(
     if recomputed:
         scales = (None,) * len(axes)
     how = _sampling(mode, aligned, widened)
-    return {a: mapped(Axis(n, m, s), how) for a, n, m, s in zip(axes, n_in, sizes, scales, strict=True)}
+    return {a: axis_map(Axis(n, m, s), how) for a, n, m, s in zip(axes, n_in, sizes, scales, strict=True)}
 
 
 def plan_interpolate(shape: tuple[int, ...], dtype: str, *arguments: Any) -> Plan:
@@ -275,7 +275,7 @@ def _resize_maps(
     if coordinates in ("align_corners", "half_pixel_corners") and min(lengths) < 1:
         raise ValueError(f"box must span at least one pixel with coordinates={coordinates!r}; got {box!r}")
     geometry = zip(n_in, sizes, scales, boxes, strict=True)
-    return {a: mapped(Axis(*g), how) for a, g, how in zip(axes, geometry, samplings, strict=True)}
+    return {a: axis_map(Axis(*g), how) for a, g, how in zip(axes, geometry, samplings, strict=True)}
 
 
 def plan_resize(shape: tuple[int, ...], dtype: str, fill_value: Any, border: Any, *arguments: Any) -> Plan:
