@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpu_upsample.arrays import Kind, kind_of
+from gpu_upsample.arrays import Kind, Layout, kind_of, own_kind
 from gpu_upsample.dispatch import chosen_backend, load
 from gpu_upsample.plan.cache import Planner, remembered, written
 
 if TYPE_CHECKING:
     from gpu_upsample.plan.steps import Plan
+
+
+_Call = tuple[Planner, bytes, str, tuple[str, ...]]
+"""What a call asks for: its planner, written arguments and backend, and the names of its arrays."""
 
 
 def apply(
@@ -49,16 +52,14 @@ def apply(
         One array if the plan has one output.
     """
     goals = () if out is None else out if isinstance(out, tuple) else (out,)
-    route = _route(
-        planner,
-        written(arguments),
-        chosen_backend(backend),
-        (*inputs, out_name),
-        tuple(map(kind_of, inputs, inputs.values())),
-        None if out is None else tuple([kind_of(out_name, goal, is_out=True) for goal in goals]),
-        isinstance(out, tuple),
-    )
-    return route.run(tuple(inputs.values()), goals, out)
+    call = planner, written(arguments), chosen_backend(backend), (*inputs, out_name)
+    arrays = tuple(inputs.values())
+    kinds = tuple(map(kind_of, inputs, arrays))
+    kinds_out = None if out is None else tuple([kind_of(out_name, goal, is_out=True) for goal in goals])
+    route = _route(*call, kinds, kinds_out, isinstance(out, tuple))
+    if kinds[0].layout is None:
+        return _through_own(call, route, arrays, goals, out)
+    return route.run(arrays, goals, out)
 
 
 @remembered(512)
@@ -78,7 +79,24 @@ def _route(
     if goals is not None:
         _check_goals(names, first, plan, goals, several)
     home = "cuda" if first.on_device else "cpu"
-    return Route(names, plan, home, home if choice == "auto" else choice, kinds)
+    return Route(names, plan, home, home if choice == "auto" else choice, kinds, goals or ())
+
+
+def _through_own(call: _Call, route: Route, arrays: tuple[Any, ...], goals: tuple[Any, ...], out: Any) -> Any:
+    """Take arrays of a library that no backend works on through a backend's own, over the same memory."""
+    home, first, plan = load(route.home), route.kinds[0], route.plan
+    if not goals and first.make is not None and route.engine == route.home:
+        goals = tuple(map(partial(first.make, arrays[0]), plan.shapes, plan.dtypes))
+        out = goals if len(goals) > 1 else goals[0]
+    own = tuple([home.as_array(kind.take(array)) for kind, array in zip(route.kinds, arrays, strict=True)])
+    own_goals = tuple([home.as_array(first.take(goal)) for goal in goals])
+    kinds = tuple(map(own_kind, own, [kind.dtype for kind in route.kinds]))
+    kinds_out = tuple(map(own_kind, own_goals, plan.dtypes)) if goals else None
+    results = _route(*call, kinds, kinds_out, len(goals) > 1).run(own, own_goals, out)
+    if goals:
+        return out
+    given = tuple(map(first.give_back, results if len(plan.outputs) > 1 else (results,), plan.dtypes))
+    return given if len(given) > 1 else given[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +111,8 @@ class Route:
         What is computed.
     home, engine : str
         The backend where the arrays lie, and the one that runs the steps.
-    kinds : tuple of Kind
-        Those of the inputs.
+    kinds, goals : tuple of Kind
+        Those of the inputs, and of the arrays where the results go.
     """
 
     names: tuple[str, ...]
@@ -102,6 +120,7 @@ class Route:
     home: str
     engine: str
     kinds: tuple[Kind, ...]
+    goals: tuple[Kind, ...]
 
     @cached_property
     def dtypes(self) -> tuple[str, ...]:
@@ -114,52 +133,49 @@ class Route:
         return tuple(dtype == self.dtypes[0] for dtype in self.plan.dtypes)
 
     @cached_property
-    def is_foreign(self) -> bool:
-        """Whether the arrays are none that the backends themselves work on."""
-        return self.kinds[0].library not in ("numpy", "cupy")
+    def layouts(self) -> tuple[Layout, ...]:
+        """How the inputs lie, and the arrays where the results go."""
+        return tuple(kind.layout for kind in self.kinds + self.goals if kind.layout is not None)
+
+    @cached_property
+    def whole(self) -> tuple[bool, ...]:
+        """Whether each of the inputs lies in memory as a whole where the steps run; what was moved there does."""
+        is_moved = self.engine != self.home
+        return tuple(is_moved or layout.whole for layout in self.layouts[: len(self.kinds)])
+
+    @cached_property
+    def in_place(self) -> bool:
+        """Whether the last step writes where the results go."""
+        places = self.layouts[len(self.kinds) :]
+        return bool(places) and self.engine == self.home and all(layout.whole for layout in places)
 
     def run(self, arrays: tuple[Any, ...], goals: tuple[Any, ...], out: Any) -> Any:
         """Compute the results, into `goals` if there are any, which `out` holds, and return them."""
-        home, first = load(self.home), self.kinds[0]
-        chosen = bool(goals)
-        if self.is_foreign:
-            if first.make is not None and not chosen and self.engine == self.home:
-                goals = tuple(map(partial(first.make, arrays[0]), self.plan.shapes, self.plan.dtypes))
-                out = goals if len(goals) > 1 else goals[0]
-            arrays = tuple(home.as_array(kind.take(array)) for kind, array in zip(self.kinds, arrays, strict=True))
-            goals = tuple(home.as_array(first.take(goal)) for goal in goals)
-        with home.placed(arrays + goals):
-            whole = all(goal.flags.c_contiguous and goal.dtype.isnative for goal in goals)
-            if chosen:
+        home = load(self.home)
+        with home.placed(arrays + goals, self.layouts):
+            if goals:
                 self._check_memory(home, arrays, goals)
-                if not whole and any(map(_overlaps_itself, goals)):
-                    raise ValueError(f"{self.names[-1]} must not overlap itself in memory")
-            if self.engine != self.home:
-                results = self._run_elsewhere(arrays)
-            elif goals and whole:
+            if self.in_place:
                 self._execute(home, arrays, goals)
                 return out
-            else:
-                results = self._run_here(home, arrays)
-            if goals:
-                for result, goal in zip(results, goals, strict=True):
-                    home.copy(result, goal)
-                return out
-            given = tuple(map(first.give_back, results, self.plan.dtypes))
-            return given if len(given) > 1 else given[0]
+            results = (self._run_here if self.engine == self.home else self._run_elsewhere)(arrays)
+            for result, goal in zip(results, goals, strict=False):
+                home.copy(result, goal)
+        return out if goals else results if len(results) > 1 else results[0]
 
-    def _run_here(self, engine: Any, arrays: Sequence[Any]) -> Sequence[Any]:
+    def _run_here(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
         """Return new arrays with the results."""
-        results = [*map(engine.empty, self.plan.shapes, self._result_dtypes(arrays))]
+        engine = load(self.engine)
+        results = tuple(map(engine.empty, self.plan.shapes, self._result_dtypes(arrays)))
         self._execute(engine, arrays, results)
         return results
 
-    def _run_elsewhere(self, arrays: tuple[Any, ...]) -> Sequence[Any]:
+    def _run_elsewhere(self, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
         """Copy the inputs to where the other backend works, and the results from there."""
         on_device = self.kinds[0].on_device
-        results = self._run_here(load(self.engine), [_moved(array, on_device) for array in arrays])
-        moved, dtypes = [_moved(result, not on_device) for result in results], self._result_dtypes(arrays)
-        return [result.view(_native(dtype)) for result, dtype in zip(moved, dtypes, strict=True)]
+        results = self._run_here([_moved(array, on_device) for array in arrays])
+        dtypes = map(_native, self._result_dtypes(arrays))
+        return tuple(_moved(result, not on_device).view(dtype) for result, dtype in zip(results, dtypes, strict=True))
 
     def _result_dtypes(self, arrays: Sequence[Any]) -> list[Any]:
         """Return the dtypes of the results: where it is that of the first array, as this array has it."""
@@ -168,15 +184,14 @@ class Route:
 
     def _check_memory(self, home: Any, arrays: tuple[Any, ...], goals: tuple[Any, ...]) -> None:
         """Refuse outputs that cannot be written, or share memory with an input or each other."""
-        out_name = self.names[-1]
-        for goal in goals:
+        out_name, layouts, every = self.names[-1], self.layouts, arrays + goals
+        for at, goal in enumerate(goals, len(arrays)):
             if self.home == "cpu" and not goal.flags.writeable:
                 raise ValueError(f"{out_name} must be writable, got a read-only array")
-            for place, array in enumerate(arrays):
-                if home.overlap(array, goal):
-                    raise ValueError(f"{out_name} must not overlap {self.names[place]} in memory")
-        if len(goals) > 1 and any(home.overlap(*pair) for pair in combinations(goals, 2)):
-            raise ValueError(f"{out_name} must not overlap another {out_name} in memory")
+            for place in range(at):
+                if home.overlap(every[place], layouts[place], goal, layouts[at]):
+                    other = self.names[place] if place < len(arrays) else f"another {out_name}"
+                    raise ValueError(f"{out_name} must not overlap {other} in memory")
 
     def _execute(self, engine: Any, arrays: Any, results: Any) -> None:
         """Run the steps: the first takes all inputs, each further one what the one before made."""
@@ -186,7 +201,7 @@ class Route:
         if not plan.steps:
             engine.copy(arrays[0], results[0])
             return
-        current = [*map(engine.words, arrays, self.dtypes)]
+        current = [*map(engine.words, arrays, self.dtypes, self.whole)]
         *steps, last = engine.joined(plan)
         for step in steps:
             between = [engine.scratch(step.shape_out, step.result)]
@@ -217,16 +232,8 @@ def _check_goals(names: tuple[str, ...], first: Kind, plan: Plan, goals: tuple[K
             raise TypeError(f"{out_name} must have dtype {expected.dtype}, got {goal.dtype}")
         if goal.shape != expected.shape:
             raise ValueError(f"{out_name} must have shape {expected.shape}, got {goal.shape}")
-
-
-def _overlaps_itself(array: Any) -> bool:
-    """Say whether two items may lie at one place: whether an axis steps over less than the axes below it reach."""
-    reach = array.itemsize
-    for stride, n in sorted((abs(stride), n) for stride, n in zip(array.strides, array.shape, strict=True) if n > 1):
-        if stride < reach:
-            return bool(array.size)
-        reach += stride * (n - 1)
-    return False
+        if goal.layout is not None and not goal.layout.distinct:
+            raise ValueError(f"{out_name} must not overlap itself in memory")
 
 
 def _native(dtype: Any) -> np.dtype[Any]:

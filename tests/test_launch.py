@@ -24,7 +24,7 @@ from gpu_upsample.cuda.registry import KERNELS
 from gpu_upsample.cuda.select_kernels import SelectSpec
 from gpu_upsample.fingerprint import digest
 from gpu_upsample.plan.resample import plan_resize
-from tests import twin, twin_memory
+from tests import host_cost, twin, twin_memory
 from tests.test_twin import DEFAULTS
 
 SPEC = SelectSpec(4, True, False, 0, 0, 0, 0, 1, False, False)
@@ -45,9 +45,9 @@ def launched_by(monkeypatch, call):
         assert all(isinstance(kind, types.CPointer) or str(kind) in ("uint64", *CTYPES) for kind in declared)
         seen.append((spec, arguments, [kind.from_address(at).value for kind, at in zip(kinds, pointers, strict=True)]))
 
-    def launched(spec, device, stream, blocks, arguments):
-        seen.append((spec, arguments))
-        original(spec, device, stream, blocks, arguments)
+    def launched(spec, device, stream, blocks, addresses, arguments):
+        seen.append((spec, (*addresses, *arguments)))
+        original(spec, device, stream, blocks, addresses, arguments)
 
     original = launch.launch
     driver = SimpleNamespace(launchKernel=queue)
@@ -56,11 +56,26 @@ def launched_by(monkeypatch, call):
     monkeypatch.setattr(launch, "_loaded", lambda code, name: SimpleNamespace(ptr=7))
     launch._kernel.cache_clear()
     try:
-        with twin.installed(launched):
+        with twin.installed(None):
+            launch.launch = launched
             call()
     finally:
         launch._kernel.cache_clear()
     return seen
+
+
+def test_arguments_are_packed_when_they_are_others_than_before(monkeypatch):
+    x = [twin.to_twin(np.zeros((5, width), np.float32)) for width in (400, 404)]
+
+    def calls():
+        for array in (x[0], x[0].copy(), x[1], x[0], x[0]):
+            gu.resize(array, size=(10, 2 * array.shape[1]))
+
+    seen = launched_by(monkeypatch, calls)
+    assert len({spec for spec, _, _ in seen}) == 1
+    assert len({arguments[2:] for _, arguments, _ in seen}) == 2
+    for _, arguments, packed in seen:
+        assert packed == list(arguments)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
@@ -194,3 +209,8 @@ def test_shapes_of_known_lengths_upload_nothing(monkeypatch):
         assert run(1, 1, 77, 69) == 2
         assert run(1, 1, 93, 69) == 0
         assert run(2, 3, 77, 85) == 0
+
+
+@pytest.mark.gpu  # where CuPy is
+def test_what_a_call_costs_the_host_is_found_without_a_device():
+    assert [name for name, seconds in host_cost.costs(1, 1) if seconds > 0] == [*host_cost.CASES]

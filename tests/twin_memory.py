@@ -1,7 +1,7 @@
 """Device arrays over host memory, and a backend 'cuda' whose kernels run elsewhere.
 
 `TwinArray` offers `__cuda_array_interface__` over host memory, `CUPY` stands for CuPy, and `installed` replaces the
-lowest function of the backend, `launch.launch`, by one that takes the same arguments.
+lowest function of the backend, `launch.launch`, by one that takes a kernel's arguments as one tuple.
 """
 
 from __future__ import annotations
@@ -143,9 +143,13 @@ def typed_arguments(signature, arguments):
 
 @contextmanager
 def installed(run):
-    """Serve backend 'cuda' by `run` in the place of `launch.launch`."""
+    """Serve backend 'cuda' by `run`, of a kernel's arguments in one tuple, in the place of `launch.launch`."""
+
+    def launched(spec, device, stream, blocks, addresses, arguments):
+        run(spec, device, stream, blocks, (*addresses, *arguments))
+
     saved = launch.launch, memory.cupy, backend.require
-    launch.launch, memory.cupy, backend.require = run, lambda: CUPY, lambda: None
+    launch.launch, memory.cupy, backend.require = launched, lambda: CUPY, lambda: None
     dispatch.load.cache_clear()
     try:
         yield

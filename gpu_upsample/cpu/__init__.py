@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from gpu_upsample.arrays import Layout
 from gpu_upsample.cpu.bands import joined
 from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.plan.dtypes import Storage, scalars
@@ -56,7 +57,7 @@ def as_array(x: Any) -> Any:
     return x
 
 
-def placed(arrays: Sequence[Any]) -> AbstractContextManager[Any]:
+def placed(arrays: Sequence[Any], layouts: Sequence[Layout]) -> AbstractContextManager[Any]:
     """Return the context for work on some arrays: all of them are here."""
     return _HERE
 
@@ -72,18 +73,18 @@ def _carrier(dtype: str) -> Any:
     return np.dtype(scalars(dtype)[0].carrier)
 
 
-def words(x: Any, dtype: str) -> Any:
+def words(x: Any, dtype: str, is_whole: bool = True) -> Any:
     """Return the scalars of `x`, of a dtype of that name, as a flat array of their carrier.
 
-    Where `x` is contiguous, nothing is copied.
+    Where `x` lies in memory as a whole, nothing is copied.
     """
     if type(x) is not np.ndarray:
         x = np.asarray(x)  # a matrix, for one, would not become flat
-    kind, carrier = x.dtype, _carrier(dtype)
-    if not (x.flags.c_contiguous and kind.isnative):
-        x = np.ascontiguousarray(x, dtype=kind.newbyteorder("="))
+    carrier = _carrier(dtype)
+    if not is_whole:
+        x = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("="))
     flat = x.reshape(-1)
-    if kind is not carrier:
+    if flat.dtype is not carrier:
         flat = flat.view(carrier)
     return flat if flat.flags.writeable else _unlocked(flat)
 
@@ -113,8 +114,8 @@ def copy(x: Any, out: Any) -> None:
     np.copyto(out, x)
 
 
-def overlap(x: Any, out: Any) -> bool:
-    """Say whether the two arrays share memory."""
+def overlap(x: Any, layout: Layout, out: Any, layout_out: Layout) -> bool:
+    """Say whether two arrays share memory."""
     try:
         return bool(np.shares_memory(x, out, max_work=10_000))  # type: ignore[arg-type]
     except np.exceptions.TooHardError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ctypes import addressof, c_uint64, c_void_p
 from functools import cache
 from importlib import import_module
@@ -19,7 +20,9 @@ _FORMATS = {"uint64": "Q", "int64": "q", "float64": "d", "float32": "f4x", "int3
 """Type of a parameter -> how it is packed into eight bytes; an integer is cut to what it takes."""
 
 
-def launch(spec: Any, device: int, stream: int, blocks: int, arguments: tuple[Any, ...]) -> None:
+def launch(
+    spec: Any, device: int, stream: int, blocks: int, addresses: Sequence[int], arguments: tuple[Any, ...]
+) -> None:
     """Queue a kernel.
 
     Parameters
@@ -32,17 +35,20 @@ def launch(spec: Any, device: int, stream: int, blocks: int, arguments: tuple[An
         Handle of the stream.
     blocks : int
         Number of blocks.
+    addresses : sequence of int
+        The kernel's first arguments: where its arrays lie.
     arguments : tuple
-        The kernel's arguments: pointers and sizes as int, reals as float or NumPy scalars.
+        Its other ones: pointers and sizes as int, reals as float or NumPy scalars. The same tuple is packed once.
     """
-    _kernel(spec, device)(stream, blocks, arguments)
+    _kernel(spec, device)(stream, blocks, addresses, arguments)
 
 
 class _Room(local):
     """Where a thread packs the arguments of a kernel, and the addresses of each, as the driver takes them."""
 
     def __init__(self, parameters: int) -> None:
-        self.packed = (c_uint64 * parameters)()
+        self.arguments: tuple[Any, ...] | None = None  # those that are packed, behind addresses
+        self.packed: Any = (c_uint64 * parameters)()
         first = addressof(self.packed)
         self.addresses = (c_void_p * parameters)(*range(first, first + 8 * parameters, 8))
         self.at = addressof(self.addresses)
@@ -57,9 +63,14 @@ class _Kernel:
         self._pack = Struct("".join(map(_format, parameters))).pack_into
         self._room = _Room(len(parameters))
 
-    def __call__(self, stream: int, blocks: int, arguments: tuple[Any, ...]) -> None:
+    def __call__(self, stream: int, blocks: int, addresses: Sequence[int], arguments: tuple[Any, ...]) -> None:
         room = self._room
-        self._pack(room.packed, 0, *arguments)
+        if room.arguments is arguments:
+            room.packed[: len(addresses)] = addresses
+        else:
+            room.arguments = None
+            self._pack(room.packed, 0, *addresses, *arguments)
+            room.arguments = arguments
         self._queue(self._handle, blocks, 1, 1, THREADS, 1, 1, 0, stream, room.at, 0)
 
 

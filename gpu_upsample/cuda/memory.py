@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gpu_upsample.arrays import Layout
 from gpu_upsample.plan.dtypes import Storage, scalars
 
 
@@ -70,17 +71,16 @@ def multiprocessors(device: int) -> int:
     return int(cupy().cuda.runtime.getDeviceProperties(device)["multiProcessorCount"])
 
 
-def placed(arrays: Sequence[Any]) -> AbstractContextManager[Any]:
-    """Return the context in which the device of some arrays is the current one.
+def placed(arrays: Sequence[Any], layouts: Sequence[Layout]) -> AbstractContextManager[Any]:
+    """Return the context in which the device of some arrays, that lie as their layouts say, is the current one.
 
     Raises
     ------
     ValueError
         If they lie on different devices, or one where a GPU cannot read its items.
     """
-    for array in arrays:
-        size, apart = array.itemsize, () if array.flags.c_contiguous else array.strides
-        if array.data.ptr % size or (apart and any(stride % size for stride in apart)):
+    for array, layout in zip(arrays, layouts, strict=True):
+        if not layout.aligned or array.data.ptr % layout.itemsize:
             place = f"{array.dtype} at {array.data.ptr:#x} with strides {array.strides}"
             raise ValueError(f"all items of an array must lie at multiples of their size; got {place}")
     if device_count() == 1:
@@ -93,8 +93,8 @@ def placed(arrays: Sequence[Any]) -> AbstractContextManager[Any]:
 
 
 def from_host(x: Any) -> Any:
-    """Copy a NumPy array to the current device; bfloat16, which CuPy may not know, as its bits."""
-    native = x.astype(x.dtype.newbyteorder("="), copy=False)
+    """Copy a NumPy array to the current device, as a whole; bfloat16, which CuPy may not know, as its bits."""
+    native = np.asarray(x, x.dtype.newbyteorder("="), order="C")
     return cupy().asarray(native.view(np.uint16) if native.dtype.name == "bfloat16" else native)
 
 
@@ -108,12 +108,12 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     return held(cupy().empty(shape, dtype))
 
 
-def words(x: Any, dtype: str) -> Any:
+def words(x: Any, dtype: str, is_whole: bool = True) -> Any:
     """Return the scalars of `x`, of a dtype of that name, as a contiguous array of their carrier, of any shape.
 
     That is `x` itself if it is one: kernels take addresses, and making an array costs as much as all else.
     """
-    whole = x if x.flags.c_contiguous else held(cupy().ascontiguousarray(x))
+    whole = x if is_whole else held(cupy().ascontiguousarray(x))
     carrier = _carrier(dtype)
     return whole if whole.dtype is carrier else whole.reshape(-1).view(carrier)
 
@@ -133,18 +133,10 @@ def copy(x: Any, out: Any) -> None:
     cupy().copyto(out, x)
 
 
-def overlap(x: Any, out: Any) -> bool:
-    """Say whether the address ranges of two arrays meet."""
-    (low, high), (start, stop) = _extent(x), _extent(out)
-    return low < stop and start < high
-
-
-def _extent(x: Any) -> tuple[int, int]:
-    first = x.data.ptr
-    if x.flags.c_contiguous or x.size == 0:
-        return first, first + x.nbytes
-    reach = [(n - 1) * stride for n, stride in zip(x.shape, x.strides, strict=True)]
-    return first + sum(r for r in reach if r < 0), first + sum(r for r in reach if r > 0) + x.itemsize
+def overlap(x: Any, layout: Layout, out: Any, layout_out: Layout) -> bool:
+    """Say whether the address ranges of two arrays, that lie as their layouts say, meet."""
+    first, start = x.data.ptr, out.data.ptr
+    return bool(first + layout.begin < start + layout_out.end and start + layout_out.begin < first + layout.end)
 
 
 # Tables begin at multiples of so many bytes, as CUDA's allocations do.

@@ -47,7 +47,7 @@ class Launch:
         if self.tables is not None and stream.is_capturing():
             memory.held(self.tables)
         blocks = -(-self.threads // THREADS)
-        launch.launch(self.spec, device, stream.ptr, blocks, (*addresses, *self.arguments))
+        launch.launch(self.spec, device, stream.ptr, blocks, addresses, self.arguments)
 
 
 def runner(build: Callable[..., Launch]) -> Callable[..., None]:
