@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import ml_dtypes
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from tests import references
@@ -21,6 +23,11 @@ DTYPES = ("bool", *INTEGERS, *FLOATS, *COMPLEX)
 def dtype_of(name: str) -> np.dtype[Any]:
     """Return the NumPy dtype of that name."""
     return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+
+
+def seldom(values: Sequence[Any], often: Container[Any]) -> list[Any]:
+    """Return values of a parameter, of which only some are tried often: others are left to the thorough tests."""
+    return [value if value in often else pytest.param(value, marks=pytest.mark.thorough) for value in values]
 
 
 def noise(shape: tuple[int, ...], dtype: str = "float64", seed: int = 0) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from scipy.interpolate import BSpline
 import gpu_upsample as gu
 from gpu_upsample.compat import scipy as ours
 from gpu_upsample.plan.filters import FILTERS, b_spline
-from tests.cases import noise
+from tests.cases import noise, seldom
 from tests.tolerances import assert_same_bits
 
 pytestmark = pytest.mark.filterwarnings("ignore:It is recommended to use mode:UserWarning")
@@ -206,12 +206,10 @@ def test_what_stays_as_it_is() -> None:
     assert error(ours.zoom(x, (1.01, 2), prefilter=False, mode="mirror"), blurred, x) < 1e-14
 
 
-SELDOM = [
-    pytest.param(dtype, marks=pytest.mark.thorough) for dtype in ("int16", "int64", "float16", "float32", "float64")
-]
+DTYPES = ["uint8", "complex64", "int16", "int64", "float16", "float32", "float64"]
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "complex64", *SELDOM])
+@pytest.mark.parametrize("dtype", seldom(DTYPES, {"uint8", "complex64"}))
 def test_on_a_gpu(device: Any, dtype: str) -> None:
     """The bits of the CPU."""
     x = noise((17, 23), dtype)
