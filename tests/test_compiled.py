@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -9,9 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numba.core.caching import NullCache
 
 from gpu_upsample.cpu import compiled
+from gpu_upsample.garbage import uncollected
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -116,3 +120,37 @@ def test_a_change_of_what_kernels_are_built_from_compiles_them_anew(tmp_path: Pa
     with (package / "plan" / "taps.py").open("a") as file:  # no part of a kernel
         file.write("# a change\n")
     assert compiles() == "False"
+
+
+def test_no_garbage_is_collected_while_a_kernel_compiles() -> None:
+    def largest(array: Any) -> Any:
+        total = array[0]
+        for i in range(1, array.size):
+            total = max(total, array[i] * array[i - 1])
+        return total
+
+    looked: list[str] = []
+    kernel = compiled.compiled(largest)
+    kernel._cache = NullCache()
+    gc.callbacks.append(lambda phase, info: looked.append(phase))
+    try:
+        assert kernel(np.arange(4.0)) == 6
+        assert looked.count("start") <= 1  # when it is over
+        gc.collect()
+        assert looked
+    finally:
+        gc.callbacks.pop()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_collected_afterwards_if_it_was_before(enabled: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with uncollected():
+            with pytest.raises(ZeroDivisionError), uncollected():
+                1 / 0  # noqa: B018
+            assert not gc.isenabled()  # another thread may still compile
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -13,6 +13,7 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.runtime.nrt import rtsys
 
 from gpu_upsample.fingerprint import fingerprint
+from gpu_upsample.garbage import uncollected
 
 
 class _Files(IndexDataCacheFile):
@@ -65,6 +66,7 @@ def compiled(function: Callable[..., Any]) -> Any:
     """Return a function as a kernel that needs no GIL and divides as NumPy does."""
     kernel: Any = njit(nogil=True, error_model="numpy")(function)
     kernel._cache = _Cache(function)  # what `cache=True` sets to Numba's own
+    kernel.compile = uncollected()(kernel.compile)
     return kernel
 
 

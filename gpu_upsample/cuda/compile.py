@@ -22,6 +22,7 @@ from gpu_upsample.cuda.kernels import THREADS, min_blocks_of
 from gpu_upsample.cuda.machine import DEVICE
 from gpu_upsample.cuda.registry import KERNELS
 from gpu_upsample.fingerprint import digest, fingerprint
+from gpu_upsample.garbage import uncollected
 
 Capability = tuple[int, int]
 
@@ -29,15 +30,16 @@ Capability = tuple[int, int]
 def ptx_of(spec: Any, capability: Capability) -> str:
     """Return the PTX of a kernel for a compute capability, as (major, minor)."""
     builder, signature = KERNELS[type(spec)]
-    text, _ = numba.cuda.compile(  # type: ignore[attr-defined]
-        builder(DEVICE, spec),
-        signature(spec),
-        cc=capability,
-        device=False,
-        abi="numba",
-        output="ptx",
-        launch_bounds=(THREADS, min_blocks_of(spec)),
-    )
+    with uncollected():
+        text, _ = numba.cuda.compile(  # type: ignore[attr-defined]
+            builder(DEVICE, spec),
+            signature(spec),
+            cc=capability,
+            device=False,
+            abi="numba",
+            output="ptx",
+            launch_bounds=(THREADS, min_blocks_of(spec)),
+        )
     return str(text)
 
 
