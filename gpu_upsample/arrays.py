@@ -16,31 +16,6 @@ _ACCEPTED = "a NumPy, CuPy or Numba device array, a torch tensor, or one with __
 _DLPACK_CPU, _DLPACK_PINNED = 1, 3
 
 
-class Layout(NamedTuple):
-    """How the items of an array lie in memory, wherever the first one is.
-
-    Attributes
-    ----------
-    whole : bool
-        Whether they lie one after another, in the byte order of the machine.
-    distinct : bool
-        Whether each has a place of its own.
-    aligned : bool
-        Whether all lie at multiples of their size, if the first one does.
-    itemsize : int
-        Their size, in bytes.
-    begin, end : int
-        The bytes among which all of them lie, counted from the first one.
-    """
-
-    whole: bool
-    distinct: bool
-    aligned: bool
-    itemsize: int
-    begin: int
-    end: int
-
-
 class Kind(NamedTuple):
     """What a call must know of an array, beside its memory; calls on arrays of equal kinds do the same.
 
@@ -63,8 +38,8 @@ class Kind(NamedTuple):
         Returns a new array of a shape and dtype, like one that is given, in the memory of its library.
     writable : bool
         Whether a result may be put into it. Of a NumPy array, only the array itself tells.
-    layout : Layout, optional
-        How its items lie, of a NumPy or CuPy array.
+    whole : bool, optional
+        Of a NumPy or CuPy array, whether its items lie one after another in memory, as the machine would write them.
     """
 
     shape: tuple[int, ...]
@@ -75,7 +50,7 @@ class Kind(NamedTuple):
     give_back: Callable[[Any, str], Any]
     make: Callable[[Any, tuple[int, ...], str], Any] | None = None
     writable: bool = True
-    layout: Layout | None = None
+    whole: bool | None = None
 
 
 def kind_of(name: str, x: Any, is_out: bool = False) -> Kind:
@@ -93,14 +68,14 @@ def kind_of(name: str, x: Any, is_out: bool = False) -> Kind:
     ((2, 3), 'float16', False)
     """
     if type(x) is np.ndarray:
-        return _own("numpy", x.shape, x.strides, x.dtype)
+        return _own("numpy", x.shape, x.dtype, x.flags.c_contiguous)
     library = _library(type(x).__module__)
     if library == "cupy":
-        return _own("cupy", x.shape, x.strides, x.dtype)
+        return _own("cupy", x.shape, x.dtype, x.flags.c_contiguous)
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array; pass {name}.filled(...) or {name}.data")
     if isinstance(x, np.ndarray) and not hasattr(x, "__cuda_array_interface__"):
-        return _own("numpy", x.shape, x.strides, x.dtype)
+        return _own("numpy", x.shape, x.dtype, x.flags.c_contiguous)
     if library == "torch" and hasattr(x, "detach"):
         return _torch(name, x)
     if hasattr(x, "__cuda_array_interface__"):
@@ -120,35 +95,20 @@ def _advice(name: str, x: Any) -> str:
     return f" (pass np.asarray({name}))" if numbers else ""
 
 
-def own_kind(x: Any, dtype: str) -> Kind:
-    """Return the kind of a NumPy or CuPy array that was made of another one, whose dtype had that name."""
-    library = "cupy" if _library(type(x).__module__) == "cupy" else "numpy"
-    return _own(library, x.shape, x.strides, x.dtype, dtype)
+def own_kind(on_device: bool, x: Any, dtype: str) -> Kind:
+    """Return the kind of the NumPy or CuPy array that was made of one of another library, of a dtype of that name."""
+    return _own("cupy" if on_device else "numpy", x.shape, x.dtype, x.flags.c_contiguous, dtype)
 
 
 @lru_cache(maxsize=512)
 def _own(
-    library: str, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any], name: str | None = None
+    library: str, shape: tuple[int, ...], dtype: np.dtype[Any], is_contiguous: bool, name: str | None = None
 ) -> Kind:
-    layout = _layout(shape, strides, dtype)
-    return Kind(shape, name or _name(dtype), library == "cupy", library, _same, _unchanged, layout=layout)
-
-
-def _layout(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> Layout:
-    size = max(1, dtype.itemsize)
-    if 0 in shape:
-        return Layout(dtype.isnative, True, True, size, 0, 0)
-    axes = [(n, stride) for n, stride in zip(shape, strides, strict=True) if n > 1]
-    whole, room = dtype.isnative, size
-    for n, stride in reversed(axes):
-        whole, room = whole and stride == room, room * n
-    # Two items may lie at one place if an axis steps over less than the axes below it reach.
-    distinct, below = True, size
-    for stride, n in sorted((abs(stride), n) for n, stride in axes):
-        distinct, below = distinct and stride >= below, below + stride * (n - 1)
-    reach = [(n - 1) * stride for n, stride in axes]
-    begin, end = sum(r for r in reach if r < 0), sum(r for r in reach if r > 0) + size
-    return Layout(whole, distinct, not any(stride % size for _, stride in axes), size, begin, end)
+    on_device = library == "cupy"
+    if on_device and not dtype.isnative:
+        raise TypeError(f"arrays on a GPU must have the byte order of the machine, got dtype {dtype.str}")
+    whole = is_contiguous and dtype.isnative
+    return Kind(shape, name or _name(dtype), on_device, library, _same, _unchanged, whole=whole)
 
 
 @lru_cache(maxsize=64)
@@ -158,7 +118,7 @@ def _library(module: str) -> str:
 
 @lru_cache(maxsize=64)
 def _name(dtype: np.dtype[Any]) -> str:
-    return str(dtype.newbyteorder("="))
+    return str(dtype if dtype.isnative else dtype.newbyteorder("="))  # some of NumPy's have no byte order
 
 
 def _same(x: Any) -> Any:

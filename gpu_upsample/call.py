@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpu_upsample.arrays import Kind, Layout, kind_of, own_kind
+from gpu_upsample.arrays import Kind, kind_of, own_kind
 from gpu_upsample.dispatch import chosen_backend, load
 from gpu_upsample.plan.cache import Planner, remembered, written
 
@@ -57,7 +57,7 @@ def apply(
     kinds = tuple(map(kind_of, inputs, arrays))
     kinds_out = None if out is None else tuple([kind_of(out_name, goal, is_out=True) for goal in goals])
     route = _route(*call, kinds, kinds_out, isinstance(out, tuple))
-    if kinds[0].layout is None:
+    if kinds[0].whole is None:
         return _through_own(call, route, arrays, goals, out)
     return route.run(arrays, goals, out)
 
@@ -90,12 +90,14 @@ def _through_own(call: _Call, route: Route, arrays: tuple[Any, ...], goals: tupl
         out = goals if len(goals) > 1 else goals[0]
     own = tuple([home.as_array(kind.take(array)) for kind, array in zip(route.kinds, arrays, strict=True)])
     own_goals = tuple([home.as_array(first.take(goal)) for goal in goals])
-    kinds = tuple(map(own_kind, own, [kind.dtype for kind in route.kinds]))
-    kinds_out = tuple(map(own_kind, own_goals, plan.dtypes)) if goals else None
-    results = _route(*call, kinds, kinds_out, len(goals) > 1).run(own, own_goals, out)
-    if goals:
-        return out
-    given = tuple(map(first.give_back, results if len(plan.outputs) > 1 else (results,), plan.dtypes))
+    own_kind_of = partial(own_kind, first.on_device)
+    kinds_out = tuple(map(own_kind_of, own_goals, plan.dtypes)) if goals else None
+    inner = _route(*call, tuple(map(own_kind_of, own, route.dtypes)), kinds_out, len(goals) > 1)
+    with home.placed(own + own_goals, inner.whole):
+        results = inner.run(own, own_goals, out)
+        if goals:
+            return out
+        given = tuple(map(first.give_back, results if len(plan.outputs) > 1 else (results,), plan.dtypes))
     return given if len(given) > 1 else given[0]
 
 
@@ -133,26 +135,19 @@ class Route:
         return tuple(dtype == self.dtypes[0] for dtype in self.plan.dtypes)
 
     @cached_property
-    def layouts(self) -> tuple[Layout, ...]:
-        """How the inputs lie, and the arrays where the results go."""
-        return tuple(kind.layout for kind in self.kinds + self.goals if kind.layout is not None)
-
-    @cached_property
     def whole(self) -> tuple[bool, ...]:
-        """Whether each of the inputs lies in memory as a whole where the steps run; what was moved there does."""
-        is_moved = self.engine != self.home
-        return tuple(is_moved or layout.whole for layout in self.layouts[: len(self.kinds)])
+        """Whether each of the inputs lies in memory as a whole, and each of the arrays where the results go."""
+        return tuple(bool(kind.whole) for kind in self.kinds + self.goals)
 
     @cached_property
     def in_place(self) -> bool:
         """Whether the last step writes where the results go."""
-        places = self.layouts[len(self.kinds) :]
-        return bool(places) and self.engine == self.home and all(layout.whole for layout in places)
+        return bool(self.goals) and self.engine == self.home and all(self.whole[len(self.kinds) :])
 
     def run(self, arrays: tuple[Any, ...], goals: tuple[Any, ...], out: Any) -> Any:
         """Compute the results, into `goals` if there are any, which `out` holds, and return them."""
         home = load(self.home)
-        with home.placed(arrays + goals, self.layouts):
+        with home.placed(arrays + goals, self.whole):
             if goals:
                 self._check_memory(home, arrays, goals)
             if self.in_place:
@@ -184,14 +179,16 @@ class Route:
 
     def _check_memory(self, home: Any, arrays: tuple[Any, ...], goals: tuple[Any, ...]) -> None:
         """Refuse outputs that cannot be written, or share memory with an input or each other."""
-        out_name, layouts, every = self.names[-1], self.layouts, arrays + goals
+        out_name, whole, every = self.names[-1], self.whole, arrays + goals
         for at, goal in enumerate(goals, len(arrays)):
             if self.home == "cpu" and not goal.flags.writeable:
                 raise ValueError(f"{out_name} must be writable, got a read-only array")
             for place in range(at):
-                if home.overlap(every[place], layouts[place], goal, layouts[at]):
+                if home.overlap(every[place], whole[place], goal, whole[at]):
                     other = self.names[place] if place < len(arrays) else f"another {out_name}"
                     raise ValueError(f"{out_name} must not overlap {other} in memory")
+            if not whole[at] and _overlaps_itself(goal):
+                raise ValueError(f"{out_name} must not overlap itself in memory")
 
     def _execute(self, engine: Any, arrays: Any, results: Any) -> None:
         """Run the steps: the first takes all inputs, each further one what the one before made."""
@@ -232,8 +229,16 @@ def _check_goals(names: tuple[str, ...], first: Kind, plan: Plan, goals: tuple[K
             raise TypeError(f"{out_name} must have dtype {expected.dtype}, got {goal.dtype}")
         if goal.shape != expected.shape:
             raise ValueError(f"{out_name} must have shape {expected.shape}, got {goal.shape}")
-        if goal.layout is not None and not goal.layout.distinct:
-            raise ValueError(f"{out_name} must not overlap itself in memory")
+
+
+def _overlaps_itself(array: Any) -> bool:
+    """Say whether two items may lie at one place: whether an axis steps over less than the axes below it reach."""
+    reach = array.itemsize
+    for stride, n in sorted((abs(stride), n) for stride, n in zip(array.strides, array.shape, strict=True) if n > 1):
+        if stride < reach:
+            return bool(array.size)
+        reach += stride * (n - 1)
+    return False
 
 
 def _native(dtype: Any) -> np.dtype[Any]:

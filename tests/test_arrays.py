@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import gpu_upsample as gu
 from gpu_upsample.arrays import kind_of
@@ -122,23 +120,6 @@ def test_sizes_of_every_kind(backend: Any) -> None:
         assert_same_bits(backend.interpolate(x, size, mode="bilinear"), expected)
     for factor in ([1.5, 2], np.array([1.5, 2.0]), (np.float32(1.5), 2)):
         assert_same_bits(backend.interpolate(x, scale_factor=factor, mode="bilinear"), expected)
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(-6, 6)), max_size=4), st.sampled_from(["<i2", ">i2"]))
-def test_how_items_lie(axes: list[tuple[int, int]], dtype: str) -> None:
-    """Against NumPy, and against the bytes of all items."""
-    shape, strides = [n for n, _ in axes], [stride for _, stride in axes]
-    room = np.zeros(200, np.uint8)
-    x = np.ndarray(shape, dtype, room, 100, strides)
-    layout = kind_of("x", x).layout
-    assert layout is not None
-    assert layout.whole == (x.flags.c_contiguous and x.dtype.isnative)
-    begins = [int(np.dot(index, strides)) for index in np.ndindex(*shape)]
-    assert (layout.begin, layout.end) == (min(begins, default=0), max(begins, default=-2) + 2)
-    assert layout.aligned == all(begin % 2 == 0 for begin in begins)
-    meet = any(abs(a - b) < 2 for n, a in enumerate(begins) for b in begins[:n])
-    assert not (layout.distinct and meet)  # some arrays are refused in which no items meet
-    assert layout.itemsize == 2
 
 
 # ---- out -------------------------------------------------------------------------------------------------------

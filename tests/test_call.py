@@ -49,11 +49,9 @@ def test_calls_that_are_alike_go_one_way(routes: list[Any]) -> None:
     for x in (X.copy(), fixed):
         assert_same_bits(double(x), expected)
     assert len(routes) == 1
-    for number, x in enumerate((spread, turned), 2):
-        for alike in (x, x.copy(order="K") if x is turned else x[...]):
-            assert_same_bits(double(alike), expected)
-        assert len(routes) == number
-    assert_same_bits(double(X.astype(">f4")), expected)
+    for x in (spread, turned, np.repeat(X, 3, axis=-1)[..., ::3], X.astype(X.dtype.newbyteorder("S"))):
+        assert_same_bits(double(x), expected)
+    assert len(routes) == 2  # one more, for all arrays that have to be copied first
 
 
 def test_what_decides_is_told_apart(routes: list[Any]) -> None:

@@ -121,6 +121,7 @@ WRONG_KINDS: list[tuple[Any, list[str]]] = [
     (None, ["x", "NoneType", "NumPy", "__dlpack__; got"]),
     (3.0, ["x", "builtins.float", "NumPy", "pass np.asarray(x)"]),
     (IMAGE.astype(object), ["dtype", "object", "float32"]),
+    (IMAGE.astype(str).astype(np.dtypes.StringDType()), ["dtype", "StringDType", "float32"]),
     (IMAGE.astype("datetime64[s]"), ["dtype", "datetime64", "float32"]),
     (IMAGE.astype("S3"), ["dtype", "S3", "float32"]),
     (np.zeros((1, 1, 2, 2), np.longdouble), ["dtype", str(np.dtype(np.longdouble)), "float64"]),

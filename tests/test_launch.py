@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -76,6 +77,30 @@ def test_arguments_are_packed_when_they_are_others_than_before(monkeypatch):
     assert len({arguments[2:] for _, arguments, _ in seen}) == 2
     for _, arguments, packed in seen:
         assert packed == list(arguments)
+
+
+def test_a_launch_that_fails_or_meets_another_leaves_nothing_behind(monkeypatch):
+    queued = []
+
+    def queue(*numbers):
+        if len(queued) == 1:  # as a handler of a signal might, between packing and queueing
+            queued.append(None)
+            kernel(1, 1, [3, 4], (5,) * others)
+        pointers = (ctypes.c_void_p * (2 + others)).from_address(numbers[-2])
+        queued.append([ctypes.c_uint64.from_address(at).value for at in pointers])
+        if len(queued) == 1:
+            raise RuntimeError
+
+    monkeypatch.setattr(launch, "_driver", lambda: SimpleNamespace(launchKernel=queue))
+    others = len(KERNELS[SelectSpec][1](SPEC).args) - 2
+    kernel, mine = launch._Kernel(SPEC, SimpleNamespace(ptr=7)), (9,) * others
+    with pytest.raises(RuntimeError):
+        kernel(1, 1, [1, 2], mine)
+    with pytest.raises(struct.error):
+        kernel(1, 1, [1, 2], (*mine[1:], "no number"))
+    kernel(1, 1, [1, 2], mine)
+    kernel(1, 1, [6, 7], mine)
+    assert queued == [[1, 2, *mine], None, [3, 4] + [5] * others, [1, 2, *mine], [6, 7, *mine]]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])

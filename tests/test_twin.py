@@ -501,7 +501,43 @@ def test_arrays_of_other_libraries_are_taken_where_they_lie(monkeypatch):
     with twin.installed():
         given, out = twin_memory.Foreign(twin.to_twin(x)), twin_memory.Foreign(goal)
         assert gu.resize(given, scale=2.0, out=out) is out
+        handed = []
+        given.__array_namespace__ = lambda: SimpleNamespace(from_dlpack=lambda x: handed.append(current[0]) or x)
+        gu.resize(given, scale=2.0)
+        gu.resize(given, scale=2.0, backend="cpu")
     np.testing.assert_array_equal(np.asarray(goal), gu.resize(x, scale=2.0))
+    assert handed == [1, 1]  # results are given back where the array lies, too
+
+
+class Mine(twin.TwinArray):
+    """A class of a user, derived from that of a device array."""
+
+    __module__ = "mine"
+
+
+def test_subclasses_of_device_arrays_stay_on_the_device():
+    x = sample((6, 8), "float32")
+    with twin.installed():
+        given, out = (twin.to_twin(array).view(Mine) for array in (x, np.zeros((12, 16), np.float32)))
+        twin.launched.clear()
+        assert gu.resize(given, scale=2.0, out=out) is out
+        np.testing.assert_array_equal(np.asarray(gu.resize(given, scale=2.0)), np.asarray(out))
+        assert len(twin.launched) == 2
+    np.testing.assert_array_equal(np.asarray(out), gu.resize(x, scale=2.0))
+
+
+@pytest.mark.parametrize("backend", ["auto", "cpu"])
+@pytest.mark.parametrize("kind", [lambda x: x, twin_memory.Foreign], ids=["own", "foreign"])
+def test_device_arrays_in_another_byte_order_are_refused(kind, backend):
+    swapped = np.dtype(np.float32).newbyteorder("S")
+    x, out = (np.ones(n, swapped).view(twin.TwinArray) for n in (4, 8))
+    right, goal = (np.ones(n, np.float32).view(twin.TwinArray) for n in (4, 8))
+    with twin.installed():
+        for given, target in ((x, None), (x, goal), (right, out)):
+            with pytest.raises(TypeError, match="must have the byte order of the machine, got dtype"):
+                gu.resize(kind(given), 8, out=target if target is None else kind(target), backend=backend)
+    assert (np.asarray(goal) == 1).all()
+    np.testing.assert_array_equal(np.asarray(out), np.ones(8, swapped))
 
 
 class CudaTensor(twin_memory.Foreign):

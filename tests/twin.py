@@ -3,8 +3,8 @@
 Only the device is missing. The kernels' own source is compiled for the host against a machine of checked
 primitives, with the same types and the same 32-bit arithmetic, and run for every thread; arrays that offer
 `__cuda_array_interface__` over host memory stand for device arrays; and the lowest function, `launch.launch`, is
-replaced by one that takes the same arguments and runs the twin. An access out of bounds or misaligned, and an
-element written twice or never, raises.
+replaced by one that runs the twin. An access out of bounds or misaligned, and an element written twice or never,
+raises.
 """
 
 from __future__ import annotations

@@ -80,6 +80,7 @@ def _backend_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["auto", "cpu", "cuda"]),
         callback=_backend,
         envvar="GPU_UPSAMPLE_BACKEND",
+        show_envvar=True,
         default="auto",
         show_default=True,
         help="Where to compute; auto is the GPU, if there is one.",
@@ -404,7 +405,8 @@ def warmup(operators: tuple[str, ...], dtypes: tuple[str, ...], backend: Literal
             took = f"{perf_counter() - before:.2f} s" if done else "not for this dtype"
             lines.append(f"{place:4}  {operator:14}  {dtype:8}  {took}")
     click.echo("\n".join(lines))  # a line within a bar would break it
-    click.echo(f"{len(jobs)} kinds of calls in {perf_counter() - start:.1f} s; compiled kernels are stored in")
+    number = "1 kind" if len(jobs) == 1 else f"{len(jobs)} kinds"
+    click.echo(f"{number} of calls in {perf_counter() - start:.1f} s; compiled kernels are stored in")
     for place in backends:
         click.echo(f"  {cache_folder(place)}")
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.arrays import Layout
 from gpu_upsample.cpu.bands import joined
 from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.plan.dtypes import Storage, scalars
@@ -57,7 +56,7 @@ def as_array(x: Any) -> Any:
     return x
 
 
-def placed(arrays: Sequence[Any], layouts: Sequence[Layout]) -> AbstractContextManager[Any]:
+def placed(arrays: Sequence[Any], whole: Sequence[bool]) -> AbstractContextManager[Any]:
     """Return the context for work on some arrays: all of them are here."""
     return _HERE
 
@@ -114,7 +113,7 @@ def copy(x: Any, out: Any) -> None:
     np.copyto(out, x)
 
 
-def overlap(x: Any, layout: Layout, out: Any, layout_out: Layout) -> bool:
+def overlap(x: Any, x_is_whole: bool, out: Any, out_is_whole: bool) -> bool:
     """Say whether two arrays share memory."""
     try:
         return bool(np.shares_memory(x, out, max_work=10_000))  # type: ignore[arg-type]

@@ -7,7 +7,6 @@ from ctypes import addressof, c_uint64, c_void_p
 from functools import cache
 from importlib import import_module
 from struct import Struct
-from threading import local
 from typing import Any
 
 from numba import types
@@ -43,11 +42,11 @@ def launch(
     _kernel(spec, device)(stream, blocks, addresses, arguments)
 
 
-class _Room(local):
-    """Where a thread packs the arguments of a kernel, and the addresses of each, as the driver takes them."""
+class _Room:
+    """Where the arguments of a kernel are packed, and the addresses of each, as the driver takes them."""
 
     def __init__(self, parameters: int) -> None:
-        self.arguments: tuple[Any, ...] | None = None  # those that are packed, behind addresses
+        self.arguments: tuple[Any, ...] | None = None  # those that are packed, behind the addresses of arrays
         self.packed: Any = (c_uint64 * parameters)()
         first = addressof(self.packed)
         self.addresses = (c_void_p * parameters)(*range(first, first + 8 * parameters, 8))
@@ -61,17 +60,20 @@ class _Kernel:
         parameters = KERNELS[type(spec)][1](spec).args
         self._function, self._handle, self._queue = function, int(function.ptr), _driver().launchKernel
         self._pack = Struct("".join(map(_format, parameters))).pack_into
-        self._room = _Room(len(parameters))
+        self._parameters, self._rooms = len(parameters), list[_Room]()
 
     def __call__(self, stream: int, blocks: int, addresses: Sequence[int], arguments: tuple[Any, ...]) -> None:
-        room = self._room
+        try:
+            room = self._rooms.pop()  # nobody else has it until it is back
+        except IndexError:
+            room = _Room(self._parameters)
         if room.arguments is arguments:
             room.packed[: len(addresses)] = addresses
         else:
-            room.arguments = None
             self._pack(room.packed, 0, *addresses, *arguments)
             room.arguments = arguments
         self._queue(self._handle, blocks, 1, 1, THREADS, 1, 1, 0, stream, room.at, 0)
+        self._rooms.append(room)
 
 
 def _format(parameter: Any) -> str:

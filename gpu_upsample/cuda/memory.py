@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.arrays import Layout
 from gpu_upsample.plan.dtypes import Storage, scalars
 
 
@@ -71,16 +70,19 @@ def multiprocessors(device: int) -> int:
     return int(cupy().cuda.runtime.getDeviceProperties(device)["multiProcessorCount"])
 
 
-def placed(arrays: Sequence[Any], layouts: Sequence[Layout]) -> AbstractContextManager[Any]:
-    """Return the context in which the device of some arrays, that lie as their layouts say, is the current one.
+def placed(arrays: Sequence[Any], whole: Sequence[bool]) -> AbstractContextManager[Any]:
+    """Return the context in which the device of some arrays is the current one.
+
+    `whole` says for each whether its items lie one after another.
 
     Raises
     ------
     ValueError
         If they lie on different devices, or one where a GPU cannot read its items.
     """
-    for array, layout in zip(arrays, layouts, strict=True):
-        if not layout.aligned or array.data.ptr % layout.itemsize:
+    for array, is_whole in zip(arrays, whole, strict=True):
+        size = array.itemsize
+        if array.data.ptr % size or not (is_whole or all(stride % size == 0 for stride in array.strides)):
             place = f"{array.dtype} at {array.data.ptr:#x} with strides {array.strides}"
             raise ValueError(f"all items of an array must lie at multiples of their size; got {place}")
     if device_count() == 1:
@@ -93,8 +95,8 @@ def placed(arrays: Sequence[Any], layouts: Sequence[Layout]) -> AbstractContextM
 
 
 def from_host(x: Any) -> Any:
-    """Copy a NumPy array to the current device, as a whole; bfloat16, which CuPy may not know, as its bits."""
-    native = np.asarray(x, x.dtype.newbyteorder("="), order="C")
+    """Copy a NumPy array to the current device; bfloat16, which CuPy may not know, as its bits."""
+    native = x.astype(x.dtype.newbyteorder("="), copy=False)
     return cupy().asarray(native.view(np.uint16) if native.dtype.name == "bfloat16" else native)
 
 
@@ -133,10 +135,18 @@ def copy(x: Any, out: Any) -> None:
     cupy().copyto(out, x)
 
 
-def overlap(x: Any, layout: Layout, out: Any, layout_out: Layout) -> bool:
-    """Say whether the address ranges of two arrays, that lie as their layouts say, meet."""
-    first, start = x.data.ptr, out.data.ptr
-    return bool(first + layout.begin < start + layout_out.end and start + layout_out.begin < first + layout.end)
+def overlap(x: Any, x_is_whole: bool, out: Any, out_is_whole: bool) -> bool:
+    """Say whether the address ranges of two arrays meet."""
+    (low, high), (start, stop) = _extent(x, x_is_whole), _extent(out, out_is_whole)
+    return low < stop and start < high
+
+
+def _extent(x: Any, is_whole: bool) -> tuple[int, int]:
+    first = x.data.ptr
+    if is_whole or x.size == 0:
+        return first, first + x.nbytes
+    reach = [(n - 1) * stride for n, stride in zip(x.shape, x.strides, strict=True)]
+    return first + sum(r for r in reach if r < 0), first + sum(r for r in reach if r > 0) + x.itemsize
 
 
 # Tables begin at multiples of so many bytes, as CUDA's allocations do.

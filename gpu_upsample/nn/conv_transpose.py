@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 import gpu_upsample as gu
-from gpu_upsample.arrays import kind_of, own_kind
+from gpu_upsample.arrays import kind_of
 from gpu_upsample.dispatch import load
 from gpu_upsample.plan.cache import plain
 from gpu_upsample.plan.conv_transpose import check_output_padding
@@ -69,7 +69,7 @@ class Learned:
         place = (held.library, array.device.id if held.on_device else None)
         if place not in copies:
             move = home.from_host if held.on_device else np.array
-            with home.placed((array,), (own_kind(array, held.dtype).layout,)):
+            with home.placed((array,), (array.flags.c_contiguous,)):
                 weight, bias = (
                     None if parameter is None else held.give_back(move(parameter), str(parameter.dtype))
                     for parameter in (self._weight, self._bias)
