@@ -509,6 +509,19 @@ def test_arrays_of_other_libraries_are_taken_where_they_lie(monkeypatch):
     assert handed == [1, 1]  # results are given back where the array lies, too
 
 
+def test_memory_of_views_that_are_not_whole():
+    with twin.installed():
+        room = twin.to_twin(np.arange(40, dtype=np.float32))
+        before = np.array(room)
+        # An input that is read backwards from behind the output, and an output whose last items lie in the input.
+        for x, out in ((room[19:9:-1], room[10:20]), (room[19:9:-1], room[5:15]), (room[30:40], room[14:33:2])):
+            with pytest.raises(ValueError, match="out must not overlap x in memory"):
+                gu.resize(x, 10, out=out, method="nearest")
+        np.testing.assert_array_equal(np.asarray(room), before)
+        assert gu.resize(room[19:9:-1], 10, out=room[20:30], method="nearest") is not None
+        np.testing.assert_array_equal(np.asarray(room[20:30]), before[19:9:-1])
+
+
 class Mine(twin.TwinArray):
     """A class of a user, derived from that of a device array."""
 
