@@ -59,7 +59,7 @@ def kind_of(name: str, x: Any, is_out: bool = False) -> Kind:
     Raises
     ------
     TypeError
-        If `x` is not an array of a supported kind.
+        If `x` is not an array of a supported kind, or lies on a GPU in another byte order than the machine's.
 
     Examples
     --------

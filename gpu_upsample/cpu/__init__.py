@@ -75,7 +75,7 @@ def _carrier(dtype: str) -> Any:
 def words(x: Any, dtype: str, is_whole: bool = True) -> Any:
     """Return the scalars of `x`, of a dtype of that name, as a flat array of their carrier.
 
-    Where `x` lies in memory as a whole, nothing is copied.
+    Where `is_whole` says that its items lie one after another, as the machine would write them, nothing is copied.
     """
     if type(x) is not np.ndarray:
         x = np.asarray(x)  # a matrix, for one, would not become flat

@@ -113,7 +113,8 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
 def words(x: Any, dtype: str, is_whole: bool = True) -> Any:
     """Return the scalars of `x`, of a dtype of that name, as a contiguous array of their carrier, of any shape.
 
-    That is `x` itself if it is one: kernels take addresses, and making an array costs as much as all else.
+    That is `x` itself if it is one: kernels take addresses, and making an array costs as much as all else. `is_whole`
+    says whether its items lie one after another.
     """
     whole = x if is_whole else held(cupy().ascontiguousarray(x))
     carrier = _carrier(dtype)
@@ -136,7 +137,7 @@ def copy(x: Any, out: Any) -> None:
 
 
 def overlap(x: Any, x_is_whole: bool, out: Any, out_is_whole: bool) -> bool:
-    """Say whether the address ranges of two arrays meet."""
+    """Say whether the address ranges of two arrays meet, whose items lie one after another, or do not."""
     (low, high), (start, stop) = _extent(x, x_is_whole), _extent(out, out_is_whole)
     return low < stop and start < high
 
