@@ -53,7 +53,7 @@ Coordinates = Literal[
 ]
 """A coordinate rule of `resize`."""
 
-Border = Literal["clamp", "symmetric", "reflect", "renormalize", "constant", "extrapolate"]
+Border = Literal["clamp", "symmetric", "reflect", "wrap", "renormalize", "constant", "extrapolate"]
 """A border rule of `resize`."""
 
 Rounding = Literal["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]

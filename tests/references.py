@@ -194,6 +194,7 @@ BORDERS: dict[str, Callable[[Window, int], Window]] = {
     "clamp": clamp,
     "symmetric": partial(padded, "symmetric"),
     "reflect": partial(padded, "reflect"),
+    "wrap": partial(padded, "wrap"),
     "renormalize": renormalize,
     "constant": constant,
     "extrapolate": extrapolate,

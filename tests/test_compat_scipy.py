@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage
 from scipy.interpolate import BSpline
 
@@ -17,9 +17,11 @@ from gpu_upsample.plan.filters import FILTERS, b_spline
 from tests.cases import noise, seldom
 from tests.tolerances import assert_same_bits
 
+torch = pytest.importorskip("torch")
+
 pytestmark = pytest.mark.filterwarnings("ignore:It is recommended to use mode:UserWarning")
 
-MODES = ("reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror")
+MODES = ("reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror", "grid-wrap")
 INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
 # From here on, the value with which SciPy begins to filter a mirrored axis is exact: the slowest root to this power.
 LONG = {2: 12, 3: 17, 4: 22, 5: 27}
@@ -150,11 +152,12 @@ def test_masks_and_half_precision() -> None:
 )
 def test_another_dtype_of_the_result(dtype: str, result: str) -> None:
     x = noise((28, 9), dtype) if dtype != "float64" else noise((28, 9)) * 100
-    for order in (0, 1, 3):
-        expected = ndimage.zoom(x, (1.5, 1), np.dtype(result), order=order)
+    for order, mode in product((0, 1, 3), ("constant", "grid-wrap")):
+        how = {"order": order, "mode": mode, "grid_mode": mode == "grid-wrap"}
+        expected = ndimage.zoom(x, (1.5, 1), np.dtype(result), **how)
         array = np.empty(expected.shape, result)
         for output in (result, np.dtype(result), np.dtype(result).type, getattr(torch, result), array):
-            got = ours.zoom(x, (1.5, 1), output, order=order)
+            got = ours.zoom(x, (1.5, 1), output, **how)
             assert error(got, expected, x) < 1e-7
             assert got is output or not isinstance(output, np.ndarray)
 
@@ -213,7 +216,8 @@ DTYPES = ["uint8", "complex64", "int16", "int64", "float16", "float32", "float64
 def test_on_a_gpu(device: Any, dtype: str) -> None:
     """The bits of the CPU."""
     x = noise((17, 23), dtype)
-    for factor, order, mode in (((1.6, 2), 0, "constant"), ((1.6, 2), 3, "mirror"), ((0.5, 1), 2, "grid-constant")):
+    calls = [((1.6, 2), 0, "constant"), ((1.6, 2), 3, "mirror"), ((0.5, 1), 2, "grid-constant"), (2, 1, "grid-wrap")]
+    for factor, order, mode in calls:
         how = {"order": order, "mode": mode}
         assert_same_bits(device(ours.zoom, x, zoom=factor, **how), ours.zoom(x, factor, **how))
 

@@ -212,6 +212,7 @@ FINITE_SUPPORT = [
     {"method": "linear", "border": "renormalize"},
     {"method": "cubic", "border": "constant", "fill_value": 2.0},
     {"method": "box", "antialias": True},
+    {"method": "cubic", "border": "wrap"},
 ]
 
 

@@ -85,7 +85,7 @@ RESIZE: list[tuple[dict[str, Any], type[Exception], list[str]]] = [
     ({"size": 3, "axes": 2, "method": ("linear", "area")}, ValueError, ["method", "('linear', 'area')", "1"]),
     ({"size": 3, "axes": 2, "method": 3}, ValueError, ["method", "3", "'linear'"]),
     ({"size": 3, "axes": 2, "coordinates": "centre"}, ValueError, ["coordinates", "'centre'", "'half_pixel'"]),
-    ({"size": 3, "axes": 2, "border": "wrap"}, ValueError, ["border", "'wrap'", "'clamp'", "'extrapolate'"]),
+    ({"size": 3, "axes": 2, "border": "circular"}, ValueError, ["border", "'circular'", "'clamp'", "'extrapolate'"]),
     ({"size": 3, "axes": 2, "nearest_rounding": "up"}, ValueError, ["nearest_rounding", "'up'", "'ceil'"]),
     ({"size": 3, "axes": 2, "cubic_coeff": "x"}, TypeError, ["cubic_coeff", "'x'", "number"]),
     ({"size": 3, "axes": 2, "cubic_coeff": NAN}, ValueError, ["cubic_coeff", "nan", "finite"]),

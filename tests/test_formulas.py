@@ -14,7 +14,8 @@ from scipy.ndimage import zoom
 
 from gpu_upsample.plan.coordinates import Axis, source_coordinates
 from gpu_upsample.plan.resample import Sampling, axis_map
-from gpu_upsample.plan.taps import Taps
+from gpu_upsample.plan.steps import AxisMap
+from gpu_upsample.plan.taps import Gathered, Taps
 from tests import references
 from tests.cases import CASES, Case, noise
 from tests.tolerances import assert_same_bits, assert_within
@@ -120,16 +121,21 @@ def test_taps_of_every_size(method: str) -> None:
 WIDENED = ("extrapolate", "reflect")
 
 
-def assert_tables_agree(taps: Taps | Any, expected: references.AxisMap, widened: bool) -> None:
-    if not isinstance(taps, Taps):
-        assert np.array_equal(taps, expected.index)
+def assert_tables_agree(mapping: AxisMap, expected: references.AxisMap, widened: bool) -> None:
+    if not isinstance(mapping, Taps | Gathered):
+        assert np.array_equal(mapping, expected.index)
         return
+    n = expected.weight.shape[1]
     scale = max(1, np.abs(expected.weight).max())
-    assert np.abs(taps.matrix() - expected.weight).max() < 1e-13 * scale
+    gathered = mapping if isinstance(mapping, Gathered) else Gathered(np.arange(n), mapping)
+    assert np.abs(gathered.matrix(n) - expected.weight).max() < 1e-13 * scale
+    taps = gathered.taps
     assert np.abs((0 if taps.outside is None else taps.outside) - expected.outside).max() < 1e-13 * scale
     samples = np.arange(taps.n_in)
     windows = (samples >= taps.start[:, None]) & (samples < (taps.start + taps.count)[:, None])
-    assert np.array_equal(windows, expected.support) or (widened and np.all(windows >= expected.support))
+    reached = windows @ np.eye(n, dtype=np.int64)[gathered.source] > 0
+    assert np.array_equal(reached, expected.support) or (widened and np.all(reached >= expected.support))
+    assert isinstance(mapping, Taps) or windows.any(axis=0).all()  # nothing is gathered in vain
 
 
 # ---- several axes ----------------------------------------------------------------------------------------------
@@ -322,9 +328,9 @@ def test_linear_reproduces_a_line(backend: Any) -> None:
         assert np.abs(backend.resize(x, 12, border="extrapolate", box=[box]) - (2 * centres - 5)).max() < 1e-12
 
 
-@pytest.mark.parametrize("border", ["symmetric", "reflect"])
+@pytest.mark.parametrize("border", ["symmetric", "reflect", "wrap"])
 @pytest.mark.parametrize("method", METHODS)
-def test_mirrored_samples_are_those_that_numpy_pads_with(backend: Any, method: str, border: Any) -> None:
+def test_samples_beyond_an_array_are_those_that_numpy_pads_with(backend: Any, method: str, border: Any) -> None:
     """Whatever the box: the same part of an array that holds them."""
     x = noise((3, 4))
     for scale, (low, high) in product(
@@ -338,9 +344,28 @@ def test_mirrored_samples_are_those_that_numpy_pads_with(backend: Any, method: s
         assert np.abs(actual - backend.resize(padded, **how, box=inside)).max() < 1e-13
 
 
+@pytest.mark.parametrize("border", ["symmetric", "reflect", "wrap"])
+def test_boxes_far_outside(backend: Any, border: Any) -> None:
+    """The same as near, by whole periods: tables are no longer for it."""
+    x = noise((5, 3))
+    period = {"symmetric": 10, "reflect": 8, "wrap": 5}[border]
+    for low, high in ((-2, 3), (0.5, 9)):
+        near, far = (
+            backend.resize(x, 7, axes=0, method="cubic", border=border, box=[(low + away, high + away)])
+            for away in (0, period * 10**8)
+        )
+        assert np.abs(near - far).max() < 1e-5  # a coordinate of 1e9 has few digits left
+
+
 @pytest.mark.parametrize(
     ("border", "mode"),
-    [("clamp", "nearest"), ("symmetric", "reflect"), ("reflect", "mirror"), ("constant", "grid-constant")],
+    [
+        ("clamp", "nearest"),
+        ("symmetric", "reflect"),
+        ("reflect", "mirror"),
+        ("wrap", "grid-wrap"),
+        ("constant", "grid-constant"),
+    ],
 )
 def test_borders_of_scipy(backend: Any, border: Any, mode: str) -> None:
     """scipy.ndimage's `zoom` measures between pixel edges with `grid_mode=True`, and has other names for borders."""
@@ -387,14 +412,20 @@ def test_transposed_tables(border: str) -> None:
     """Over thousands of sizes: the transpose is a table of windows again, and its own transpose the first table."""
     for number, (n_in, n_out) in enumerate(product(range(1, 41), range(1, 41))):
         method, rule, antialias = TRANSPOSED[number * 7 % len(TRANSPOSED)]
-        taps = axis_map(Axis(n_in, n_out), Sampling(method, rule, antialias, border))
-        assert isinstance(taps, Taps)
+        mapping = axis_map(Axis(n_in, n_out), Sampling(method, rule, antialias, border))
+        taps = summed_by(mapping)
         matrix = taps.matrix()
         assert np.array_equal(taps.T.matrix(), matrix.T)
         assert np.array_equal(taps.T.T.matrix(), matrix)
         for table in (taps, taps.T):
             assert_well_formed(table)
             assert table.overlap == brute_force_overlap(table)
+
+
+def summed_by(mapping: AxisMap) -> Taps:
+    taps = mapping.taps if isinstance(mapping, Gathered) else mapping
+    assert isinstance(taps, Taps)
+    return taps
 
 
 def assert_well_formed(taps: Taps) -> None:
@@ -428,9 +459,10 @@ def brute_force_overlap(taps: Taps) -> int:
 )
 def test_adjoint(n_in: int, n_out: int, method: str, antialias: bool, border: str) -> None:
     """<A x, g> = <x, A^T g>, with the sums formed as a kernel forms them."""
-    taps = axis_map(Axis(n_in, n_out), Sampling(method, "half_pixel", antialias and method != "area", border))
-    assert isinstance(taps, Taps)
-    x, g = noise((n_in,)), noise((n_out,), seed=1)
+    taps = summed_by(
+        axis_map(Axis(n_in, n_out), Sampling(method, "half_pixel", antialias and method != "area", border))
+    )
+    x, g = noise((taps.n_in,)), noise((n_out,), seed=1)
     assert abs(gathered(taps, x) @ g - x @ gathered(taps.T, g)) <= 1e-12 * (1 + np.abs(x).sum() * np.abs(g).sum())
 
 

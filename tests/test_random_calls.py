@@ -10,6 +10,7 @@ import gpu_upsample as gu
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from tests.devices import PTX, Twin
+from tests.references import BORDERS
 from tests.test_twin import assert_equals_cpu, sample
 
 METHODS = ["nearest", "linear", "cubic", "lanczos2", "lanczos3", "area", "box", "hamming", "mitchell", "spline3"]
@@ -44,7 +45,7 @@ def calls(draw):
         "axes": tuple(1 + axis for axis in axes),
         "method": method,
         "antialias": method != "nearest" and draw(st.booleans()),
-        "border": draw(st.sampled_from(["clamp", "symmetric", "reflect", "constant", "renormalize", "extrapolate"])),
+        "border": draw(st.sampled_from(list(BORDERS))),
     }
     if method != "area":
         options["coordinates"] = draw(st.sampled_from(["half_pixel", "align_corners", "asymmetric"]))

@@ -13,7 +13,7 @@ import gpu_upsample as gu
 from gpu_upsample.plan.resample import plan_interpolate_backward
 from tests import tolerances
 from tests.cases import CASES, FLOATS, Case, dtype_of, noise
-from tests.references import BORDERS
+from tests.references import BORDERS, resize_maps
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
@@ -142,6 +142,31 @@ def test_sums_of_16384_gradients(backend: Any, mode: str, dtype: str) -> None:
     exact = np.full(shape, grad.astype(np.float64).sum())
     # Rounding errors of a sum in float32 grow with its length: blocks, or an axis at a time, keep them down.
     tolerances.assert_within(actual, exact, 16 * float(exact.item()), dtype)
+
+
+# The last one reads every sample once, in another order.
+FOLDED = [
+    ("linear", 9, 40, (-20, 29)),
+    ("nearest", 9, 40, (-20, 29)),
+    ("cubic", 5, 7, (4, 80)),
+    ("linear", 4, 2, (-1, 3)),
+]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("method", "n", "size", "box"), FOLDED)
+@pytest.mark.parametrize("border", ["symmetric", "reflect", "wrap"])
+def test_what_several_periods_add_is_rounded_once(
+    backend: Any, border: Any, method: Any, n: int, size: int, box: Any, dtype: str
+) -> None:
+    how = {"size": size, "axes": 0, "method": method, "border": border, "box": [box]}
+    (along,) = resize_maps((n,), **how).values()
+    grad = noise((size, 3), dtype)
+    exact, magnitude = (
+        along.weight.T @ grad.astype(np.float64),
+        np.abs(along.weight.T) @ np.abs(grad.astype(np.float64)),
+    )
+    tolerances.assert_within(backend.resize_backward(grad, (n, 3), **how), exact, float(magnitude.max()), dtype)
 
 
 @pytest.mark.parametrize("length", [1024, 1025, 5000])

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from gpu_upsample import dispatch, typing
-from gpu_upsample.plan import conv_transpose, coordinates, resample, shapes, taps
+from gpu_upsample.plan import borders, conv_transpose, coordinates, resample, shapes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
         (typing.Mode, resample.MODES),
         (typing.Method, resample.METHODS),
         (typing.Coordinates, coordinates.COORDINATES),
-        (typing.Border, taps.BORDERS),
+        (typing.Border, borders.BORDERS),
         (typing.Rounding, resample.ROUNDINGS),
         (typing.DataFormat, shapes.SPATIAL),
         (typing.Precision, conv_transpose.PRECISIONS),

@@ -13,12 +13,14 @@ import numpy as np
 
 from gpu_upsample.plan import shapes
 from gpu_upsample.plan.axes import once_per_axis
+from gpu_upsample.plan.borders import BORDERS
 from gpu_upsample.plan.coordinates import Axis, settled, source_coordinates
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import named_filter
+from gpu_upsample.plan.footprints import filter_footprints
 from gpu_upsample.plan.resample import ROUNDINGS, rounded
-from gpu_upsample.plan.steps import Index, Plan, plan_steps
-from gpu_upsample.plan.taps import Floats, Taps, check_table, filter_taps
+from gpu_upsample.plan.steps import AxisMap, Index, Plan, plan_steps
+from gpu_upsample.plan.taps import Floats, check_table
 
 Roi = tuple[float, float]
 _WHOLE = (0.0, 1.0)
@@ -70,7 +72,7 @@ class _Sampling:
 class _Line:
     """What becomes of one axis: its map, and which result of it each output is, -1 for the extrapolated value."""
 
-    mapping: Taps | Index
+    mapping: AxisMap
     place: Index | None = None
 
 
@@ -87,7 +89,8 @@ def _filtered(axis: Axis, how: _Sampling, coordinate: Floats, beyond: Any) -> _L
     p, q = axis.ratio
     stretch = max(1.0, p / q) if how.antialias else 1.0
     where = coordinate[order] if len(order) else np.zeros(1)  # an array must not be empty
-    taps = filter_taps(where, stretch, named_filter(how.mode, how.cubic_coeff), axis.n_in, how.border)
+    windows = filter_footprints(where, stretch, named_filter(how.mode, how.cubic_coeff))
+    taps = BORDERS[how.border](windows, axis.n_in)
     if len(order) == axis.n_out and not turned:
         return _Line(taps)
     place = np.full(axis.n_out, -1)
@@ -246,9 +249,8 @@ def plan_onnx_resize(
         a: once_per_axis(_line, g, how, r) for a, g, r in zip(chosen, geometry, rois, strict=True) if not _stays(g, r)
     }
     sampled = plan_steps(shape, dtype, {a: line.mapping for a, line in lines.items()}, fill)
-    places: dict[int, Taps | Index] = {a: line.place for a, line in lines.items() if line.place is not None}
-    placed = plan_steps(sampled.outputs[0].shape, dtype, places, fill)
-    return Plan(placed.outputs, sampled.steps + placed.steps)
+    places = {a: line.place for a, line in lines.items() if line.place is not None}
+    return sampled.then(plan_steps(sampled.shapes[0], dtype, places, fill))
 
 
 def _stays(axis: Axis, roi: Roi) -> bool:

@@ -205,8 +205,7 @@ def plan_resize(shape: tuple[int, ...], dtype: str, size: Size, resample: int, b
     if len(taps) < 2 or not _rows_first(shape, size):
         return plan_steps(shape, dtype, taps, sums=sums)
     down = plan_steps(shape, dtype, {0: taps[0]}, sums=sums)
-    across = plan_steps(down.outputs[0].shape, dtype, {1: taps[1]}, sums=sums)
-    return Plan(across.outputs, down.steps + across.steps)
+    return down.then(plan_steps(down.shapes[0], dtype, {1: taps[1]}, sums=sums))
 
 
 def _rows_first(shape: tuple[int, ...], size: Size) -> bool:

@@ -18,9 +18,11 @@ import numpy as np
 from gpu_upsample.arrays import kind_of
 from gpu_upsample.call import apply
 from gpu_upsample.plan.axes import once_per_axis
+from gpu_upsample.plan.borders import STANDS_FOR, repeated
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import FOREIGN, PARTS, STORAGE, Storage, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, b_spline
+from gpu_upsample.plan.footprints import Footprints
 from gpu_upsample.plan.shapes import (
     as_choice,
     as_flag,
@@ -31,13 +33,13 @@ from gpu_upsample.plan.shapes import (
     check_resized,
     per_axis,
 )
-from gpu_upsample.plan.steps import FilterStep, Index, Plan, Sums, plan_steps
-from gpu_upsample.plan.taps import LARGEST_TABLE, STANDS_FOR, Floats, Ints, Taps, offsets, window_taps
+from gpu_upsample.plan.steps import AxisMap, FilterStep, Index, Plan, Sums, plan_steps
+from gpu_upsample.plan.taps import LARGEST_TABLE, Floats, Gathered, Ints, Taps, offsets, window_taps
 from gpu_upsample.typing import Backend, Numbers
 
 __all__ = ["ndimage", "zoom"]
 
-ModeName = Literal["reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror"]
+ModeName = Literal["reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror", "grid-wrap"]
 """What SciPy calls the rules for what lies beyond an array."""
 
 
@@ -65,11 +67,14 @@ class _Mode:
         That of the samples with a padding beside them, where there is one.
     is_cut : bool
         Whether what lies beyond the first and the last sample is the constant, however near.
+    repeats : bool
+        Whether the first sample follows the last one.
     """
 
     samples: Extension
     mirrored: Extension | None = None
     is_cut: bool = False
+    repeats: bool = False
 
     def place(self, index: Ints, n: int, padded: bool) -> Ints:
         """Return the sample for which each index stands; `padded` says whether there is a padding."""
@@ -78,7 +83,7 @@ class _Mode:
         return self.samples(index, n)
 
 
-_clamp, _symmetric, _reflect = (STANDS_FOR[name] for name in ("clamp", "symmetric", "reflect"))
+_clamp, _symmetric, _reflect, _wrap = (STANDS_FOR[name] for name in ("clamp", "symmetric", "reflect", "wrap"))
 
 _MODES: dict[str, _Mode] = {
     "reflect": _Mode(_symmetric),
@@ -87,6 +92,7 @@ _MODES: dict[str, _Mode] = {
     "grid-constant": _Mode(_surrounded, _reflect),
     "nearest": _Mode(_clamp, _symmetric),
     "mirror": _Mode(_reflect),
+    "grid-wrap": _Mode(_wrap, repeats=True),
 }
 
 
@@ -125,7 +131,7 @@ def _coordinates(n_in: int, n_out: int, grid_mode: bool) -> Floats:
 class _Line:
     """What becomes of one axis: its map, and which result of it each output is, -1 for the constant."""
 
-    mapping: Taps | Index
+    mapping: AxisMap
     place: Index | None = None
 
 
@@ -134,13 +140,16 @@ def _nearest(coordinate: Floats, n_in: int, beyond: Any) -> Index:
     return np.where(beyond, -1, index)
 
 
-def _summed(coordinate: Floats, n_in: int, how: _Spline) -> Taps:
+def _summed(coordinate: Floats, n_in: int, how: _Spline) -> Taps | Gathered:
     reach, centre = how.kernel.support, coordinate[:, None]
     first, stop = np.floor(coordinate - reach).astype(np.int64) + 1, np.ceil(coordinate + reach).astype(np.int64)
     index = first[:, None] + offsets(stop - first)
-    weight = np.where(index < stop[:, None], how.kernel.function(index - centre), 0.0)
+    used = index < stop[:, None]
+    weight = np.where(used, how.kernel.function(index - centre), 0.0)
+    if how.mode.repeats:
+        return repeated(Footprints(first, stop, weight), n_in)
     place = how.mode.place(index, n_in, how.is_exact)
-    inside = (place >= 0) & (index < stop[:, None])
+    inside = (place >= 0) & used
     taps = window_taps(place, weight, inside, n_in)
     around = np.where(inside, 0.0, weight).sum(axis=1)
     return replace(taps, outside=around) if around.any() else taps
@@ -231,13 +240,12 @@ def _plan_zoom(
     source, own = _storage(dtype), _storage(result)
     sums = Sums(source, STORAGE[own.accumulator], own)
     sampled = plan_steps(shape, result, {axis: line.mapping for axis, line in lines.items()}, fill, sums)
-    places: dict[int, Taps | Index] = {axis: line.place for axis, line in lines.items() if line.place is not None}
-    placed = plan_steps(sampled.outputs[0].shape, result, places, fill)
-    steps = sampled.steps + placed.steps
-    if dtype != result and not (steps and isinstance(steps[0], FilterStep)):
+    places = {axis: line.place for axis, line in lines.items() if line.place is not None}
+    plan = sampled.then(plan_steps(sampled.shapes[0], result, places, fill))
+    if dtype != result and not any(isinstance(step, FilterStep) for step in plan.steps):
         folded = prod(shape[:-1]), 1, shape[-1] * scalars(dtype)[1], 1
-        steps = (FilterStep(folded, None, None, source, own), *steps)
-    return Plan(placed.outputs, steps)
+        return replace(plan, steps=(FilterStep(folded, None, None, source, own), *plan.steps))
+    return plan
 
 
 _cached_zoom = cached(_plan_zoom)
@@ -278,11 +286,11 @@ def zoom(
         Array for the result, which must not overlap `input`, or the dtype of the result. Default: that of `input`.
     order : int
         Order of the spline: 0 takes the nearest sample, 1 is linear, 3 cubic; at most 5.
-    mode : {"reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror"}
+    mode : {"reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror", "grid-wrap"}
         What lies beyond the array: its mirror image, with the last sample repeated (the first two are the same) or not
-        (``"mirror"``); `cval` (``"grid-constant"``); or the last sample (``"nearest"``). With ``"constant"``, an output
-        that lies beyond the outermost samples is `cval`, and the spline continues as in ``"mirror"``. SciPy's
-        ``"wrap"`` and ``"grid-wrap"`` are not there.
+        (``"mirror"``); the array once more (``"grid-wrap"``); `cval` (``"grid-constant"``); or the last sample
+        (``"nearest"``). With ``"constant"``, an output that lies beyond the outermost samples is `cval`, and the spline
+        continues as in ``"mirror"``. SciPy's ``"wrap"``, in which the first and the last sample are one, is not there.
     cval : float
         What surrounds the array: 0 if the result is complex, finite if it is of integers.
     prefilter : bool

@@ -64,8 +64,9 @@ class Storage:
         if self.name == "bfloat16":
             word = int(np.float32(value).view(np.uint32))
             return 0x7FC0 if np.isnan(value) else (word + 0x7FFF + (word >> 16 & 1)) >> 16
-        exact = np.array(value if np.dtype(self.carrier).kind == "f" or self.name == "float16" else int(value))
-        return int(exact.astype(self.name).view(f"u{self.itemsize}"))
+        number = np.dtype("float16" if self.name == "float16" else self.carrier)
+        exact = np.array(value if number.kind == "f" else int(value))
+        return int(exact.astype(number).view(f"u{self.itemsize}"))
 
     def rounded(self, value: float) -> float:
         """Return a number as the nearest one that a floating-point storage holds.

@@ -12,20 +12,13 @@ from numpy.typing import NDArray
 
 from gpu_upsample.plan import shapes
 from gpu_upsample.plan.axes import once_per_axis
+from gpu_upsample.plan.borders import BORDERS, STANDS_FOR
 from gpu_upsample.plan.coordinates import COORDINATES, Axis, settled, source_coordinates
-from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars
+from gpu_upsample.plan.dtypes import PARTS, STORAGE, check_floating, scalars
 from gpu_upsample.plan.filters import FILTERS, named_filter
-from gpu_upsample.plan.steps import Index, Plan, plan_steps
-from gpu_upsample.plan.taps import (
-    BORDERS,
-    STANDS_FOR,
-    Taps,
-    check_table,
-    filter_taps,
-    overlap_taps,
-    pooling_taps,
-    selected_taps,
-)
+from gpu_upsample.plan.footprints import filter_footprints, overlap_footprints
+from gpu_upsample.plan.steps import AxisMap, Index, Plan, Sums, plan_steps
+from gpu_upsample.plan.taps import Gathered, Taps, check_table, pooling_taps, selected_taps
 
 ROUNDINGS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "round_prefer_floor": lambda c: np.ceil(c - 0.5),
@@ -71,22 +64,26 @@ def _torch_index(axis: Axis, offset: float) -> Index:
     return np.minimum(index, axis.n_in - 1)
 
 
-def _filtered(axis: Axis, how: Sampling) -> Taps:
+def _filtered(axis: Axis, how: Sampling) -> AxisMap:
     kernel = named_filter(how.method, how.cubic_coeff)
     check_table(axis.n_out, max(1, ceil(2 * kernel.support) - 1))  # the coordinates tell how long they are
     coordinate, step = source_coordinates(how.coordinates, axis)
     stretch = max(1.0, step) if how.antialias else 1.0
-    return filter_taps(coordinate, stretch, kernel, axis.n_in, how.border)
+    return BORDERS[how.border](filter_footprints(coordinate, stretch, kernel), axis.n_in)
 
 
-METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {
+def _covered(axis: Axis, how: Sampling) -> AxisMap:
+    return BORDERS[how.border](overlap_footprints(axis), axis.n_in)
+
+
+METHODS: dict[str, Callable[[Axis, Sampling], AxisMap]] = {
     "nearest": _nearest,
-    "area": lambda axis, how: overlap_taps(axis, how.border),
+    "area": _covered,
     **dict.fromkeys(FILTERS, _filtered),
 }
 """Method name of `resize` -> the map of one axis."""
 
-_ALL_METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {
+_ALL_METHODS: dict[str, Callable[[Axis, Sampling], AxisMap]] = {
     **METHODS,
     "torch_nearest": lambda axis, how: _torch_index(axis, 0.0),
     "torch_nearest_exact": lambda axis, how: _torch_index(axis, 0.5),
@@ -95,31 +92,61 @@ _ALL_METHODS: dict[str, Callable[[Axis, Sampling], Taps | Index]] = {
 """The same, and what torch's `interpolate` means by some of its modes."""
 
 
-def axis_map(axis: Axis, how: Sampling) -> Taps | Index:
+def axis_map(axis: Axis, how: Sampling) -> AxisMap:
     """Return the taps of one axis, or the index that each output selects."""
-    found: Taps | Index = once_per_axis(_ALL_METHODS[how.method], axis, how)
+    found: AxisMap = once_per_axis(_ALL_METHODS[how.method], axis, how)
     return found
 
 
 # ---- gradients ----------------------------------------------------------------------------------------------
-Maps = dict[int, Taps | Index]
+Maps = dict[int, AxisMap]
 """The map of every resized axis."""
 
 
-def _transposed(mapping: Taps | Index, n_in: int) -> Taps:
-    return (mapping if isinstance(mapping, Taps) else selected_taps(mapping, n_in)).T
+def _as_sums(mapping: AxisMap, n_in: int) -> Taps | Gathered:
+    """Return any map as sums; an index that jumps back as what is gathered, or its windows would be long."""
+    if isinstance(mapping, Taps | Gathered):
+        return mapping
+    if (mapping >= 0).all() and (np.diff(mapping) < 0).any():
+        return Gathered(mapping, selected_taps(np.arange(len(mapping)), len(mapping)))
+    return selected_taps(mapping, n_in)
 
 
 def _plan_backward(shape: tuple[int, ...], dtype: str, input_size: tuple[int, ...], maps: Maps) -> Plan:
     """Plan the transpose of a resampling of an array of shape `input_size`, for a gradient of its result."""
     check_floating("grad_output", dtype)
-    transposed = {axis: _transposed(mapping, input_size[axis]) for axis, mapping in maps.items()}
+    mappings = {axis: _as_sums(mapping, input_size[axis]) for axis, mapping in maps.items()}
+    transposed = {axis: (m.taps if isinstance(m, Gathered) else m).T for axis, m in mappings.items()}
     expected = tuple(transposed[axis].n_in if axis in maps else n for axis, n in enumerate(input_size))
     if shape != expected:
         raise ValueError(
             f"grad_output must have the shape of the result for input_size={input_size}, {expected}; got {shape}"
         )
+    gathered = {axis: m for axis, m in mappings.items() if isinstance(m, Gathered)}
+    if gathered:
+        return _plan_folding(shape, dtype, input_size, transposed, gathered)
     return plan_steps(shape, dtype, transposed)
+
+
+def _plan_folding(
+    shape: tuple[int, ...],
+    dtype: str,
+    input_size: tuple[int, ...],
+    transposed: dict[int, Taps],
+    gathered: dict[int, Gathered],
+) -> Plan:
+    """Plan transposed sums, behind which gathered samples are added up at their sources; rounded once, in the end."""
+    foldings = {axis: mapping.folding(input_size[axis]) for axis, mapping in gathered.items()}
+    orders = {axis: order for axis, (order, _) in foldings.items()}
+    sums = {axis: taps for axis, (_, taps) in foldings.items()}
+    own, _ = scalars(dtype)
+    real = STORAGE[own.accumulator]
+    between = own if all(taps.is_identity for taps in sums.values()) else real
+    spread = plan_steps(shape, dtype, transposed, sums=Sums(own, real, between))
+    held = between.name if spread.steps and between is not own else dtype
+    ordered = plan_steps(spread.shapes[0], held, orders)
+    folded = plan_steps(ordered.shapes[0], dtype, sums, sums=Sums(scalars(held)[0], real, own))
+    return spread.then(ordered).then(folded)
 
 
 # ---- interpolate --------------------------------------------------------------------------------------------

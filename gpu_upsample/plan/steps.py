@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_upsample.plan.dtypes import STORAGE, Storage, scalars
-from gpu_upsample.plan.taps import Taps
+from gpu_upsample.plan.taps import Gathered, Taps
 
 Index = NDArray[np.int64]
+AxisMap = Taps | Gathered | Index
 M = TypeVar("M", Taps, Index)
 Shape4 = tuple[int, int, int, int]
 
@@ -118,6 +119,10 @@ class Plan:
     def is_empty(self) -> bool:
         """Whether there is nothing to compute."""
         return all(prod(output.shape) == 0 for output in self.outputs)
+
+    def then(self, other: Plan) -> Plan:
+        """Return the plan that does one after the other."""
+        return Plan(other.outputs, self.steps + other.steps)
 
 
 # Below this many scalars behind an axis, a sum along it is better formed as columns (one output per lane) than
@@ -235,7 +240,7 @@ def _select_steps(shape: tuple[int, ...], index: dict[int, Index], storage: Stor
 def plan_steps(
     shape: tuple[int, ...],
     dtype: str,
-    maps: Mapping[int, Taps | Index],
+    maps: Mapping[int, AxisMap],
     fill: float = 0.0,
     sums: Sums | None = None,
 ) -> Plan:
@@ -246,7 +251,8 @@ def plan_steps(
     shape, dtype
         The input array's.
     maps : dict
-        Per resized axis its taps, or the index that each output selects (-1 for `fill`).
+        Per resized axis its taps, with what is gathered for them, or the index that each output selects (-1 for
+        `fill`).
     fill : float
         Value of the surrounding constant, where a map speaks of one.
     sums : Sums, optional
@@ -260,21 +266,22 @@ def plan_steps(
     """
     storage, parts = scalars(dtype)
     sums = sums or Sums(storage, STORAGE[storage.accumulator], storage)
-    maps = {a: m for a, m in maps.items() if not _is_identity(m, shape[a])}
-    taps = {a: m for a, m in maps.items() if isinstance(m, Taps)}
-    index = {a: m for a, m in maps.items() if not isinstance(m, Taps)}
-    lengths = {a: _length(m) for a, m in maps.items()}
-    shape_out = tuple(lengths.get(axis, n) for axis, n in enumerate(shape))
-    whole = (*shape, parts)
-    steps: list[Step] = []
+    gathered = {a: m.source for a, m in maps.items() if isinstance(m, Gathered)}
+    steps: list[Step] = [*_select_steps((*shape, parts), gathered, sums.source, 0.0)]
+    whole = _resized((*shape, parts), {a: len(source) for a, source in gathered.items()}, gathered)
+    direct = {a: m.taps if isinstance(m, Gathered) else m for a, m in maps.items()}
+    direct = {a: m for a, m in direct.items() if not _is_identity(m, whole[a])}
+    taps = {a: m for a, m in direct.items() if isinstance(m, Taps)}
+    index = {a: m for a, m in direct.items() if not isinstance(m, Taps)}
+    lengths = {a: _length(m) for a, m in direct.items()}
     # Selections and sums along different axes commute: select first where that leaves less to sum.
-    if prod(lengths[a] for a in index) <= prod(shape[a] for a in index):
+    if prod(lengths[a] for a in index) <= prod(whole[a] for a in index):
         steps += _select_steps(whole, index, storage, fill)
         steps += _filter_steps(_resized(whole, lengths, index), taps, sums, fill)
     else:
         steps += _filter_steps(whole, taps, sums, fill)
         steps += _select_steps(_resized(whole, lengths, taps), index, storage, fill)
-    return Plan((Output(shape_out, dtype),), tuple(steps))
+    return Plan((Output(_resized(whole, lengths, lengths)[:-1], dtype),), tuple(steps))
 
 
 def _resized(shape: tuple[int, ...], lengths: dict[int, int], axes: Container[int]) -> tuple[int, ...]:

@@ -1,20 +1,16 @@
 """Every interpolation is a table of taps.
 
 Output ``o`` is the sum over ``k < count[o]`` of ``weight[o, k] * x[start[o] + k]``. Filters, coordinate rules,
-antialiasing, borders and crop boxes are all decided here, once per axis, in float64; a kernel sees only taps.
+antialiasing, borders and crop boxes are all decided before, once per axis, in float64; a kernel sees only taps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-
-from gpu_upsample.plan.coordinates import Axis, settled
-from gpu_upsample.plan.filters import Filter
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -98,9 +94,7 @@ class Taps:
         stop = np.maximum(np.maximum.accumulate(stop), start)
         weight = np.zeros((self.n_in, _longest(stop - start)))
         weight[columns, rows - start[columns]] = self.weight[rows, k]
-        # The sum over an empty window is -0.0: a constant of 0 makes it +0.0.
-        outside = (start == stop).astype(np.float64) if (start == stop).any() else None
-        return Taps(self.n_out, start, stop - start, weight, outside)
+        return Taps(self.n_out, start, stop - start, weight, _around_nothing(start == stop))
 
     def blocks(self, length: int) -> tuple[Taps, Taps]:
         """Return two maps that do as this one: sums over at most `length` samples each, and the sums of those.
@@ -151,6 +145,11 @@ def check_table(windows: int, samples: int, bound: str = "at least") -> None:
         )
 
 
+def _around_nothing(empty: NDArray[np.bool_]) -> Floats | None:
+    """Return what weighs a constant of 0 where a window is empty: the sum over nothing is -0.0, with it +0.0."""
+    return empty.astype(np.float64) if empty.any() else None
+
+
 def _longest(count: Ints) -> int:
     """Return the length of the longest window, or say that a table of them would not fit into memory."""
     longest = int(np.max(count, initial=1))
@@ -191,89 +190,7 @@ def window_taps(index: Ints, weight: Reals, used: NDArray[np.bool_], n: int) -> 
     table = np.zeros((len(index), _longest(count)))
     place = index - start[:, None] + np.arange(len(index))[:, None] * table.shape[1]  # in the flat table
     np.add.at(table.reshape(-1), place[used], weight[used])
-    # The sum over nothing is -0.0: a constant of 0 makes it +0.0.
-    outside: Floats | None = empty.astype(np.float64) if empty.any() else None
-    return Taps(n, start, count, table, outside)
-
-
-# ---- borders ----------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class _Window:
-    """The taps of some windows as index lists, shape (windows, taps); an index that repeats adds its weights."""
-
-    index: Ints
-    weight: Floats
-    used: NDArray[np.bool_]
-    outside: Floats | None = None
-
-    def __getitem__(self, windows: Ints) -> _Window:
-        """Return some of the windows."""
-        return _Window(self.index[windows], self.weight[windows], self.used[windows])
-
-
-def _nearest(index: Ints, n: int) -> Ints:
-    return np.clip(index, 0, n - 1)
-
-
-def _symmetric(index: Ints, n: int) -> Ints:
-    place = index % (2 * n)
-    return np.where(place < n, place, 2 * n - 1 - place)
-
-
-def _reflected(index: Ints, n: int) -> Ints:
-    period = max(2 * n - 2, 1)
-    place = index % period
-    return np.where(place < n, place, period - place)
-
-
-STANDS_FOR: dict[str, Callable[[Ints, int], Ints]] = {
-    "clamp": _nearest,
-    "symmetric": _symmetric,
-    "reflect": _reflected,
-}
-"""Rule name -> the sample inside the axis for which any other one stands."""
-
-
-def _replaced(place: Callable[[Ints, int], Ints], w: _Window, n: int) -> _Window:
-    return replace(w, index=place(w.index, n))
-
-
-def _renormalize(w: _Window, n: int) -> _Window:
-    inside = w.used & (w.index >= 0) & (w.index < n)
-    cut = (inside != w.used).any(axis=1, keepdims=True)
-    total = np.where(cut, np.where(inside, w.weight, 0).sum(axis=1, keepdims=True), 1.0)
-    # A window that lies outside, or whose weights inside cancel, has nothing to renormalise: it is clamped.
-    alone = np.abs(total) < 1e-9
-    weight = np.where(inside, w.weight / np.where(alone, 1, total), np.where(alone, w.weight, 0))
-    return _Window(np.clip(w.index, 0, n - 1), weight, inside | (w.used & alone))
-
-
-def _constant(w: _Window, n: int) -> _Window:
-    inside = (w.index >= 0) & (w.index < n)
-    return replace(w, used=w.used & inside, outside=np.where(inside, 0, w.weight).sum(axis=1))
-
-
-def _extrapolate(w: _Window, n: int) -> _Window:
-    # x[-j] continues the line through the first two samples: x[0] + j * (x[0] - x[1]); likewise at the end.
-    if n == 1:
-        return _replaced(_nearest, w, n)
-    edge = np.clip(w.index, 0, n - 1)
-    beyond = np.abs(w.index - edge)
-    inner = np.where(w.index < 0, 1, n - 2)
-    return _Window(
-        np.hstack([edge, inner]),
-        np.hstack([w.weight * (1 + beyond), -w.weight * beyond]),
-        np.hstack([w.used, w.used & (beyond > 0)]),
-    )
-
-
-BORDERS: dict[str, Callable[[_Window, int], _Window]] = {
-    **{name: partial(_replaced, place) for name, place in STANDS_FOR.items()},
-    "renormalize": _renormalize,
-    "constant": _constant,
-    "extrapolate": _extrapolate,
-}
-"""Rule name -> what the samples outside the axis stand for, written as weights of samples inside it."""
+    return Taps(n, start, count, table, _around_nothing(empty))
 
 
 def selected_taps(index: Ints, n_in: int) -> Taps:
@@ -288,99 +205,47 @@ def selected_taps(index: Ints, n_in: int) -> Taps:
     return Taps(n_in, np.maximum(index, 0), (index >= 0).astype(np.int64), np.ones((len(index), 1)))
 
 
-def filter_taps(coordinate: Floats, stretch: float, kernel: Filter, n: int, border: str) -> Taps:
-    """Return the taps of a filter placed at each coordinate.
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """A linear map along one axis, as windows over samples that are gathered first.
 
-    Parameters
+    Attributes
     ----------
-    coordinate : ndarray of float64, shape (n_out,)
-        Where each output lies on the input axis; never decreasing.
-    stretch : float
-        Factor by which the filter is widened; 1 without antialiasing.
-    kernel : Filter
-        The filter.
-    n : int
-        Length of the input axis.
-    border : str
-        A key of `BORDERS`.
+    source : ndarray of int64
+        The sample of the axis that each gathered one is a copy of.
+    taps : Taps
+        Windows over the gathered samples.
 
     Examples
     --------
-    >>> from gpu_upsample.plan.filters import FILTERS
-    >>> filter_taps(np.array([-0.25, 0.25]), 1.0, FILTERS["linear"], 2, "clamp").matrix()
-    array([[1.  , 0.  ],
-           [0.75, 0.25]])
+    >>> mapping = Gathered(np.array([2, 0, 1]), Taps(3, np.array([0, 1]), np.array([2, 2]), np.full((2, 2), 0.5)))
+    >>> mapping.matrix(3)
+    array([[0.5, 0. , 0.5],
+           [0.5, 0.5, 0. ]])
     """
-    low, high = _rims(coordinate, kernel.support * stretch)
-    first = np.floor(low).astype(np.int64) + 1
-    # A sample at the very end of the support has weight zero, and is no tap, if the filter is not closed.
-    stop = np.floor(high).astype(np.int64) + 1 if kernel.closed else np.ceil(high).astype(np.int64)
-    index = first[:, None] + offsets(stop - first)
-    used = index < stop[:, None]
-    weight = np.where(used, kernel.function((index - coordinate[:, None]) / stretch), 0.0)
-    weight /= weight.sum(axis=1, keepdims=True)
-    return _bordered(first, stop, _Window(index, weight, used), n, border)
 
+    source: Ints
+    taps: Taps
 
-def _rims(coordinate: Floats, reach: float) -> Floats:
-    """Return both ends of the filter's support; one that misses a sample by rounding alone lies on it.
+    def folding(self, n: int) -> tuple[Ints, Taps]:
+        """Return what adds the gathered samples up at their `n` sources.
 
-    Otherwise a sample at the rim of a box filter would count in two windows, or in none.
-    """
-    ends = np.stack([coordinate - reach, coordinate + reach])
-    return settled(ends, np.abs(coordinate) + reach)
+        First an order of the samples that brings those of one source together, then their sums.
 
+        Examples
+        --------
+        >>> order, sums = Gathered(np.array([2, 0, 1, 2, 0]), selected_taps(np.arange(5), 5)).folding(3)
+        >>> order, sums.start, sums.count
+        (array([1, 4, 2, 0, 3]), array([0, 2, 3]), array([2, 1, 2]))
+        """
+        count = np.bincount(self.source, minlength=n)
+        ones = np.where(offsets(count) < count[:, None], 1.0, 0.0)
+        sums = Taps(len(self.source), np.cumsum(count) - count, count, ones, _around_nothing(count == 0))
+        return np.argsort(self.source, kind="stable"), sums
 
-def _bordered(start: Ints, stop: Ints, w: _Window, n: int, border: str) -> Taps:
-    """Apply the border rule to the windows that leave the axis: a few, most often."""
-    leaves, count = (start < 0) | (stop > n), stop - start
-    leaving = np.flatnonzero(leaves)
-    outside = np.zeros(len(start)) if border == "constant" else None
-    if not len(leaving):
-        return Taps(n, start, count, w.weight, outside)
-    moved = _moved(w[leaving], n, border)
-    start[leaving], count[leaving] = moved.start, moved.count
-    if (np.diff(start) < 0).any() or (np.diff(start + count) < 0).any():
-        return _moved(w, n, border)  # out of order: some of the other windows must be longer, too
-    weight = np.zeros((len(start), _longest(count)))
-    weight[leaving, : moved.width] = moved.weight
-    width = min(weight.shape[1], w.weight.shape[1])
-    stays = ~leaves
-    weight[stays, :width] = w.weight[stays, :width] + 0.0  # never -0.0
-    if outside is not None:
-        outside[leaving] = moved.outside
-    return Taps(n, start, count, weight, outside)
-
-
-def _moved(w: _Window, n: int, border: str) -> Taps:
-    """Return the taps of some windows by a border rule."""
-    moved = BORDERS[border](w, n)
-    return replace(window_taps(moved.index, moved.weight, moved.used, n), outside=moved.outside)
-
-
-def overlap_taps(axis: Axis, border: str) -> Taps:
-    """Return the taps of area resampling: every output is the mean of the input pixels that it covers.
-
-    Each weight is the covered part of a pixel, as in OpenCV's ``INTER_AREA``.
-
-    Examples
-    --------
-    >>> overlap_taps(Axis(3, 2), "clamp").matrix()
-    array([[0.66666667, 0.33333333, 0.        ],
-           [0.        , 0.33333333, 0.66666667]])
-    """
-    check_table(axis.n_out, 1)
-    p, q = axis.ratio
-    begin = axis.box[0] if axis.box else 0.0
-    edge = np.asarray(begin + np.arange(axis.n_out + 1) * p / q, np.float64)
-    edge = settled(edge, np.abs(edge) + abs(begin))  # or a pixel beside it would weigh next to nothing
-    start, stop = np.floor(edge[:-1]).astype(np.int64), np.ceil(edge[1:]).astype(np.int64)
-    index = start[:, None] + offsets(stop - start)
-    used = index < stop[:, None]
-    covered = np.minimum(index + 1, edge[1:, None]) - np.maximum(index, edge[:-1, None])
-    weight = np.where(used, covered, 0.0)
-    weight /= weight.sum(axis=1, keepdims=True)
-    return _bordered(start, stop, _Window(index, weight, used), axis.n_in, border)
+    def matrix(self, n: int) -> Floats:
+        """Return the map from `n` samples as a dense matrix."""
+        return self.taps.matrix() @ np.eye(n)[self.source]
 
 
 def pooling_taps(n_in: int, n_out: int) -> Taps:
