@@ -94,6 +94,14 @@ def test_several_axes(order: int, mode: Any) -> None:
             assert error(ours.zoom(x, factor, **how), ndimage.zoom(x, factor, **how), x) < 1e-13
 
 
+def test_an_infinity_stays_where_it_is_read() -> None:
+    """Windows at both ends of a repeated axis hold nothing between these."""
+    x = np.where(np.arange(20) == 10, np.inf, 1.0)
+    assert np.flatnonzero(~np.isfinite(ours.zoom(x, 2, order=1, mode="grid-wrap", grid_mode=True))).tolist() == [
+        *range(19, 23)
+    ]
+
+
 @pytest.mark.parametrize("dtype", INTEGERS)
 def test_integers(dtype: str) -> None:
     """SciPy's sums are others in their last place, which seldom decides about a rounding."""

@@ -347,14 +347,15 @@ def test_samples_beyond_an_array_are_those_that_numpy_pads_with(backend: Any, me
 @pytest.mark.parametrize("border", ["symmetric", "reflect", "wrap"])
 def test_boxes_far_outside(backend: Any, border: Any) -> None:
     """The same as near, by whole periods: tables are no longer for it."""
-    x = noise((5, 3))
-    period = {"symmetric": 10, "reflect": 8, "wrap": 5}[border]
-    for low, high in ((-2, 3), (0.5, 9)):
+    x = noise((50, 3))
+    period = {"symmetric": 100, "reflect": 98, "wrap": 50}[border]
+    for (low, high), away in product(((-20, 30), (5, 90)), (10**7, -(10**7))):
+        box = (low + period * away, high + period * away)
         near, far = (
-            backend.resize(x, 7, axes=0, method="cubic", border=border, box=[(low + away, high + away)])
-            for away in (0, period * 10**8)
+            backend.resize(x, 70, axes=0, method="cubic", border=border, box=[each]) for each in ((low, high), box)
         )
         assert np.abs(near - far).max() < 1e-5  # a coordinate of 1e9 has few digits left
+        assert summed_by(axis_map(Axis(50, 70, None, box), Sampling("cubic", border=border))).width <= 4
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,21 @@ def test_what_several_periods_add_is_rounded_once(
     tolerances.assert_within(backend.resize_backward(grad, (n, 3), **how), exact, float(magnitude.max()), dtype)
 
 
+@pytest.mark.parametrize("method", ["nearest", "linear"])
+def test_gradients_of_a_repeated_axis_stay_with_their_samples(backend: Any, method: Any) -> None:
+    """An infinity reaches the samples that its output was made of, and a sample that no output reads gets +0.0."""
+    how = {"size": 4, "method": method, "border": "wrap", "box": [(3, 19)], "coordinates": "asymmetric"}
+    (along,) = resize_maps((10,), axes=0, **how).values()
+    for place in range(4):
+        grad = np.where(np.arange(4) == place, np.inf, 1.0)
+        gradient = backend.resize_backward(grad, (10,), **how)
+        assert np.array_equal(np.isfinite(gradient), ~along.support[place])
+        unread = ~along.support.any(axis=0)
+        assert unread.any()
+        assert not gradient[unread].any()
+        assert not np.signbit(gradient[unread]).any()
+
+
 @pytest.mark.parametrize("length", [1024, 1025, 5000])
 def test_long_windows(backend: Any, length: int) -> None:
     shape = (3, 2)
