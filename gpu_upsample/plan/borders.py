@@ -104,8 +104,7 @@ def _moved(rule: _Rule, windows: Footprints, n: int) -> Taps:
 
 def _in_place(rule: _Rule, windows: Footprints, n: int) -> Taps:
     """Return the taps of windows of which those that leave the axis, a few most often, are moved into it."""
-    leaves = (windows.start < 0) | (windows.stop > n)
-    leaving = np.flatnonzero(leaves)
+    leaving = np.flatnonzero((windows.start < 0) | (windows.stop > n))
     start, count, outside = windows.start.copy(), windows.stop - windows.start, None
     if not len(leaving):
         return Taps(n, start, count, windows.weight)
@@ -114,10 +113,10 @@ def _in_place(rule: _Rule, windows: Footprints, n: int) -> Taps:
     if (np.diff(start) < 0).any() or (np.diff(start + count) < 0).any():
         return _moved(rule, windows, n)  # out of order: some of the other windows must be longer, too
     weight = np.zeros((len(start), int(np.max(count, initial=1))))
-    weight[leaving, : moved.width] = moved.weight
     width = min(weight.shape[1], windows.weight.shape[1])
-    stays = ~leaves
-    weight[stays, :width] = windows.weight[stays, :width] + 0.0  # never -0.0
+    weight[:, :width] = windows.weight[:, :width] + 0.0  # never -0.0
+    weight[leaving] = 0
+    weight[leaving, : moved.width] = moved.weight
     if moved.outside is not None:
         outside = np.zeros(len(start))
         outside[leaving] = moved.outside
