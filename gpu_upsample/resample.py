@@ -140,7 +140,7 @@ def resize(
     coordinates: Coordinates = "half_pixel",
     nearest_rounding: Rounding = "round_prefer_floor",
     cubic_coeff: SupportsFloat = -0.5,
-    border: Border = "clamp",
+    border: Border | Sequence[Border] = "clamp",
     fill_value: SupportsFloat = 0,
     box: Box | None = None,
     out: Array | None = None,
@@ -177,15 +177,15 @@ def resize(
     cubic_coeff : float
         Coefficient of the cubic filter: -0.5 (Pillow, TensorFlow) or -0.75 (torch, OpenCV). Methods other than
         ``"cubic"`` ignore it.
-    border : {"clamp", "symmetric", "reflect", "wrap", "renormalize", "constant", "extrapolate"}
-        What lies beyond the array: the nearest sample (``"clamp"``); the array's mirror image, with the last sample
-        repeated (``"symmetric"``, as MATLAB's ``imresize`` does) or not (``"reflect"``), or the array once more, as
-        of a panorama or a periodic field (``"wrap"``), as `numpy.pad` calls them; nothing, with the weights inside
-        scaled to a sum of 1 (``"renormalize"``); `fill_value` (``"constant"``); or the straight line through the last
-        two samples (``"extrapolate"``). ``"reflect"``, ``"extrapolate"``, and ``"symmetric"`` with a `box` that reaches
-        outside, may count samples beside the border with a weight of 0: an infinity among them gives NaN. With
-        ``"wrap"``, and mirrored where a `box` reaches far outside, samples are copied to their places first. Method
-        ``"nearest"`` takes the nearest sample with ``"renormalize"`` and ``"extrapolate"``, too.
+    border : str or sequence of str
+        What lies beyond the array; one for all axes or one per axis. The nearest sample (``"clamp"``); the array's
+        mirror image, with the last sample repeated (``"symmetric"``, as MATLAB's ``imresize`` does) or not
+        (``"reflect"``), or the array once more, as around a panorama (``"wrap"``), as `numpy.pad` calls them; nothing,
+        with the weights inside scaled to a sum of 1 (``"renormalize"``); `fill_value` (``"constant"``); or the straight
+        line through the last two samples (``"extrapolate"``). ``"reflect"``, ``"extrapolate"``, and ``"symmetric"``
+        with a `box` that reaches outside, may count samples beside the border with a weight of 0: an infinity among
+        them gives NaN. With ``"wrap"``, and mirrored where a `box` reaches far outside, samples are copied to their
+        places first. Method ``"nearest"`` takes the nearest sample with ``"renormalize"`` and ``"extrapolate"``, too.
     fill_value : float, optional
         The constant of ``border="constant"``; other borders ignore it. With every border, it must be a number that the
         dtype holds, and 0 for complex dtypes.
@@ -217,8 +217,9 @@ def resize(
     array([0.75, 1.25, 1.75, 2.25])
     >>> resize(np.array([1, 2, 3]), 7, border="reflect", box=[(-2, 5)])
     array([3, 2, 1, 2, 3, 2, 1])
-    >>> resize(np.array([0.0, 60.0, 120.0]), 6, border="wrap")
-    array([ 30.,  15.,  45.,  75., 105.,  90.])
+    >>> panorama = np.array([[0.0, 60.0, 120.0]])
+    >>> resize(panorama, (1, 6), border=("clamp", "wrap"))
+    array([[ 30.,  15.,  45.,  75., 105.,  90.]])
     """
     arguments = (
         fill_value, border, size, scale, axes, method, antialias, coordinates, nearest_rounding, cubic_coeff, box,

@@ -110,7 +110,7 @@ def resize_backward(
     coordinates: Coordinates = "half_pixel",
     nearest_rounding: Rounding = "round_prefer_floor",
     cubic_coeff: SupportsFloat = -0.5,
-    border: Border = "clamp",
+    border: Border | Sequence[Border] = "clamp",
     fill_value: SupportsFloat = 0,
     box: Box | None = None,
     out: Array | None = None,

@@ -394,14 +394,19 @@ def resize_maps(
     axes: Any = None,
     method: Any = "linear",
     box: Any = None,
+    border: Any = "clamp",
     **options: Any,
 ) -> dict[int, AxisMap]:
     """Return the map of every resized axis; the arguments are those of `resize`, `axes` always given."""
     axes = each(axes, 1)
     boxes = [None] * len(axes) if box is None else [tuple(pair) for pair in box]
     lengths = [shape[a] if b is None else b[1] - b[0] for a, b in zip(axes, boxes, strict=True)]
-    rows = zip(axes, geometry(lengths, size, scale), each(method, len(axes)), boxes, strict=True)
-    return {a % len(shape): axis_map(shape[a], n, m, scale=s, box=b, **options) for a, (n, s), m, b in rows}
+    names = each(method, len(axes)), each(border, len(axes))
+    rows = zip(axes, geometry(lengths, size, scale), *names, boxes, strict=True)
+    return {
+        a % len(shape): axis_map(shape[a], n, m, scale=s, border=rule, box=b, **options)
+        for a, (n, s), m, rule, b in rows
+    }
 
 
 def interpolate(x: NDArray[Any], **arguments: Any) -> Expected:

@@ -53,7 +53,13 @@ RESIZINGS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "box": (
         "resize",
         (tensor(3, 4),),
-        {"size": (5, 3), "box": [(-1, 4), (0.5, 3)], "border": "constant", "fill_value": 2.5, "cubic_coeff": -0.75},
+        {
+            "size": (5, 3),
+            "box": [(-1, 4), (0.5, 3)],
+            "border": ("constant", "wrap"),
+            "fill_value": 2.5,
+            "cubic_coeff": -0.75,
+        },
     ),
     "select": ("resize", (tensor(2, 3, 4),), {"scale": (1.5, 2), "method": "nearest", "nearest_rounding": "ceil"}),
     "complex": ("resize", (torch.complex(tensor(4), tensor(4, seed=1)),), {"size": 7, "method": "area"}),

@@ -163,14 +163,14 @@ def test_axes(backend: Any, shape: tuple[int, ...], axes: tuple[int, ...], metho
 
 
 @given(data=st.data())
-def test_one_method_per_axis(backend: Any, data: st.DataObject) -> None:
+def test_one_method_and_border_per_axis(backend: Any, data: st.DataObject) -> None:
     rank = data.draw(st.integers(2, 4))
     axes = tuple(data.draw(st.permutations(range(rank)))[: data.draw(st.integers(2, rank))])
     draw_each = lambda values: tuple(data.draw(st.sampled_from(values)) for _ in axes)  # noqa: E731
     arguments: dict[str, Any] = {
         "axes": axes,
         "method": draw_each(["linear", "nearest", "area", "box"]),
-        "border": data.draw(st.sampled_from(list(references.BORDERS))),
+        "border": draw_each(list(references.BORDERS)),
         "fill_value": data.draw(st.sampled_from([0.0, 2.5])),
         "size": tuple(data.draw(st.integers(1, 9)) for _ in axes),
     }

@@ -45,7 +45,7 @@ def calls(draw):
         "axes": tuple(1 + axis for axis in axes),
         "method": method,
         "antialias": method != "nearest" and draw(st.booleans()),
-        "border": draw(st.sampled_from(list(BORDERS))),
+        "border": tuple(draw(st.sampled_from(list(BORDERS))) for _ in axes),
     }
     if method != "area":
         options["coordinates"] = draw(st.sampled_from(["half_pixel", "align_corners", "asymmetric"]))

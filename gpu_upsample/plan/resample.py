@@ -288,11 +288,13 @@ def _resize_maps(
             shapes.as_choice("method", m, METHODS),
             shapes.as_choice("coordinates", coordinates, COORDINATES),
             shapes.as_flag("antialias", antialias),
-            shapes.as_choice("border", border, BORDERS),
+            shapes.as_choice("border", rule, BORDERS),
             shapes.as_number("cubic_coeff", cubic_coeff),
             shapes.as_choice("nearest_rounding", nearest_rounding, ROUNDINGS),
         )
-        for m in shapes.per_axis("method", method, rank)
+        for m, rule in zip(
+            shapes.per_axis("method", method, rank), shapes.per_axis("border", border, rank), strict=True
+        )
     )
     for how in samplings:
         if how.method == "nearest" and how.antialias:
@@ -305,12 +307,11 @@ def _resize_maps(
     return {a: axis_map(Axis(*g), how) for a, g, how in zip(axes, geometry, samplings, strict=True)}
 
 
-def plan_resize(shape: tuple[int, ...], dtype: str, fill_value: Any, border: Any, *arguments: Any) -> Plan:
+def plan_resize(shape: tuple[int, ...], dtype: str, fill_value: Any, *arguments: Any) -> Plan:
     """Plan `resize`; the arguments are its own."""
     scalars(dtype)
-    maps = _resize_maps("x", shape, dtype, border, *arguments)
-    fill = _fill(fill_value, dtype)
-    return plan_steps(shape, dtype, maps, fill if border == "constant" else 0.0)
+    maps = _resize_maps("x", shape, dtype, *arguments)
+    return plan_steps(shape, dtype, maps, _fill(fill_value, dtype))
 
 
 def plan_resize_backward(shape: tuple[int, ...], dtype: str, input_size: Any, fill_value: Any, *arguments: Any) -> Plan:

@@ -94,7 +94,7 @@ def resize(
     coordinates: Coordinates = "half_pixel",
     nearest_rounding: Rounding = "round_prefer_floor",
     cubic_coeff: SupportsFloat = -0.5,
-    border: Border = "clamp",
+    border: Border | Sequence[Border] = "clamp",
     fill_value: SupportsFloat = 0,
     box: Sequence[Sequence[SupportsFloat]] | None = None,
 ) -> Tensor:
@@ -139,7 +139,7 @@ def resize(
         coordinates,
         nearest_rounding,
         as_number("cubic_coeff", cubic_coeff),
-        border,
+        list(shapes.per_axis("border", border, rank)),
         fill_value if isinstance(fill_value, int | float) else shapes.as_real("fill_value", fill_value),
         boxes and [edge for pair in boxes if pair for edge in pair],
     )

@@ -152,7 +152,7 @@ interpolate_backward.register_autograd(_interpolate_backward_gradient, setup_con
 # ---- resizing of any axes -------------------------------------------------------------------------------------
 _RESIZING = (
     "int[]? size, float[]? scale, int[] axes, str[] method, bool antialias, str coordinates, str nearest_rounding, "
-    "float cubic_coeff, str border, Scalar fill_value, float[]? box"
+    "float cubic_coeff, str[] border, Scalar fill_value, float[]? box"
 )
 _RESIZING_NAMES = tuple(part.split()[1] for part in _RESIZING.split(", "))
 
