@@ -184,8 +184,8 @@ def resize(
         with the weights inside scaled to a sum of 1 (``"renormalize"``); `fill_value` (``"constant"``); or the straight
         line through the last two samples (``"extrapolate"``). ``"reflect"``, ``"extrapolate"``, and ``"symmetric"``
         with a `box` that reaches outside, may count samples beside the border with a weight of 0: an infinity among
-        them gives NaN. With ``"wrap"``, and mirrored where a `box` reaches far outside, samples are copied to their
-        places first. Method ``"nearest"`` takes the nearest sample with ``"renormalize"`` and ``"extrapolate"``, too.
+        them gives NaN. With ``"wrap"``, and mirrored where a window lies outside, samples are copied to their places
+        first. Method ``"nearest"`` takes the nearest sample with ``"renormalize"`` and ``"extrapolate"``, too.
     fill_value : float, optional
         The constant of ``border="constant"``; other borders ignore it. With every border, it must be a number that the
         dtype holds, and 0 for complex dtypes.

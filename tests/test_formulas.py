@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import zoom
 
 from gpu_upsample.plan.coordinates import Axis, source_coordinates
-from gpu_upsample.plan.resample import Sampling, axis_map
-from gpu_upsample.plan.steps import AxisMap
-from gpu_upsample.plan.taps import Gathered, Taps
+from gpu_upsample.plan.resample import Sampling, axis_map, plan_resize, plan_resize_backward
+from gpu_upsample.plan.taps import AxisMap, Gathered, Taps
 from tests import references
 from tests.cases import CASES, Case, noise
 from tests.tolerances import assert_same_bits, assert_within
@@ -127,8 +127,8 @@ def assert_tables_agree(mapping: AxisMap, expected: references.AxisMap, widened:
         return
     n = expected.weight.shape[1]
     scale = max(1, np.abs(expected.weight).max())
-    gathered = mapping if isinstance(mapping, Gathered) else Gathered(np.arange(n), mapping)
-    assert np.abs(gathered.matrix(n) - expected.weight).max() < 1e-13 * scale
+    gathered = mapping if isinstance(mapping, Gathered) else Gathered(n, np.arange(n), mapping)
+    assert np.abs(gathered.matrix() - expected.weight).max() < 1e-13 * scale
     taps = gathered.taps
     assert np.abs((0 if taps.outside is None else taps.outside) - expected.outside).max() < 1e-13 * scale
     samples = np.arange(taps.n_in)
@@ -356,6 +356,36 @@ def test_boxes_far_outside(backend: Any, border: Any) -> None:
         )
         assert np.abs(near - far).max() < 1e-5  # a coordinate of 1e9 has few digits left
         assert summed_by(axis_map(Axis(50, 70, None, box), Sampling("cubic", border=border))).width <= 4
+
+
+ROUNDS = [(64, 64, 10), (64, 16, 100), (8, 16, 11250)]
+
+
+@pytest.mark.parametrize(("n", "size", "rounds"), ROUNDS)
+@pytest.mark.parametrize("border", ["symmetric", "reflect", "wrap"])
+def test_boxes_of_many_rounds_need_little_room(border: str, n: int, size: int, rounds: int) -> None:
+    """What lies between two steps is not of the length of all boxes."""
+    arguments = (border, (size,) * 3, None, None, "linear", True, "half_pixel", "floor", -0.5, [(0, n * rounds)] * 3)
+    forward = plan_resize((n,) * 3, "float32", 0, *arguments)
+    backward = plan_resize_backward((size,) * 3, "float32", (n,) * 3, 0, *arguments)
+    for plan in (forward, backward):
+        assert max(prod(step.shape_out) for step in plan.steps) <= 12 * max(n, size) ** 3
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "complex128", "uint8"])
+@pytest.mark.parametrize("border", ["symmetric", "reflect", "wrap", ("wrap", "symmetric", "constant")])
+def test_boxes_of_many_rounds(backend: Any, border: Any, dtype: str) -> None:
+    """Axis by axis, and rounded once."""
+    x = noise((9, 8, 5, 2), dtype)
+    for antialias, size in product([False, True], [(7, 6, 9), (40, 30, 3)]):
+        arguments = {
+            "size": size, "axes": (0, 1, 2), "antialias": antialias, "border": border, "fill_value": 2,
+            "box": [(-20, 31), (5, 77), (-1, 6)],
+        }  # fmt: skip
+        if dtype.startswith("complex"):
+            arguments["fill_value"] = 0
+        expected = references.resize(x, **arguments)
+        assert_within(backend.resize(x, **arguments), expected.value, expected.magnitude, dtype)
 
 
 @pytest.mark.parametrize(

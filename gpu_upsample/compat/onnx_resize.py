@@ -19,8 +19,8 @@ from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import named_filter
 from gpu_upsample.plan.footprints import filter_footprints
 from gpu_upsample.plan.resample import ROUNDINGS, rounded
-from gpu_upsample.plan.steps import AxisMap, Index, Plan, plan_steps
-from gpu_upsample.plan.taps import Floats, check_table
+from gpu_upsample.plan.steps import Index, Plan, plan_steps
+from gpu_upsample.plan.taps import AxisMap, Floats, check_table
 
 Roi = tuple[float, float]
 _WHOLE = (0.0, 1.0)

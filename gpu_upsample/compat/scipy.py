@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from math import ceil, isfinite, prod
+from math import ceil, isfinite
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -33,8 +33,8 @@ from gpu_upsample.plan.shapes import (
     check_resized,
     per_axis,
 )
-from gpu_upsample.plan.steps import AxisMap, FilterStep, Index, Plan, Sums, plan_steps
-from gpu_upsample.plan.taps import LARGEST_TABLE, Floats, Gathered, Ints, Taps, offsets, window_taps
+from gpu_upsample.plan.steps import Index, Plan, Sums, conversion, plan_steps
+from gpu_upsample.plan.taps import LARGEST_TABLE, AxisMap, Floats, Ints, offsets, window_taps
 from gpu_upsample.typing import Backend, Numbers
 
 __all__ = ["ndimage", "zoom"]
@@ -140,7 +140,7 @@ def _nearest(coordinate: Floats, n_in: int, beyond: Any) -> Index:
     return np.where(beyond, -1, index)
 
 
-def _summed(coordinate: Floats, n_in: int, how: _Spline) -> Taps | Gathered:
+def _summed(coordinate: Floats, n_in: int, how: _Spline) -> AxisMap:
     reach, centre = how.kernel.support, coordinate[:, None]
     first, stop = np.floor(coordinate - reach).astype(np.int64) + 1, np.ceil(coordinate + reach).astype(np.int64)
     index = first[:, None] + offsets(stop - first)
@@ -239,12 +239,13 @@ def _plan_zoom(
     }
     source, own = _storage(dtype), _storage(result)
     sums = Sums(source, STORAGE[own.accumulator], own)
-    sampled = plan_steps(shape, result, {axis: line.mapping for axis, line in lines.items()}, fill, sums)
+    maps = {axis: line.mapping for axis, line in lines.items()}
+    copies = all(isinstance(mapping, np.ndarray) for mapping in maps.values())
+    sampled = plan_steps(shape, result, maps, fill, None if copies else sums)
     places = {axis: line.place for axis, line in lines.items() if line.place is not None}
     plan = sampled.then(plan_steps(sampled.shapes[0], result, places, fill))
-    if dtype != result and not any(isinstance(step, FilterStep) for step in plan.steps):
-        folded = prod(shape[:-1]), 1, shape[-1] * scalars(dtype)[1], 1
-        return replace(plan, steps=(FilterStep(folded, None, None, source, own), *plan.steps))
+    if dtype != result and copies:
+        return replace(plan, steps=(conversion(shape, scalars(dtype)[1], source, own), *plan.steps))
     return plan
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.filters import FILTERS, Filter
-from gpu_upsample.plan.steps import FilterStep, Index, Output, Plan, plan_steps
+from gpu_upsample.plan.steps import Index, Plan, conversion, plan_steps
 from gpu_upsample.plan.taps import Floats, Reals, Taps, offsets, window_taps
 
 
@@ -89,6 +88,5 @@ def plan_floats(shape: tuple[int, ...], dtype: str, result: str, maps: dict[int,
         return plan
     source, _ = scalars(dtype)
     # Where no axis is resized, a step without taps converts.
-    nothing = FilterStep((prod(shape[:-1]), 1, prod(shape[-1:]), 1), None, None, source, scalars(result)[0])
-    first, *others = plan.steps or (nothing,)
-    return Plan((Output(plan.outputs[0].shape, result),), (replace(first, source=source), *others))
+    first, *others = plan.steps or (conversion(shape, 1, source, scalars(result)[0]),)
+    return replace(plan, steps=(replace(first, source=source), *others))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_upsample.plan.footprints import Footprints
-from gpu_upsample.plan.taps import Floats, Gathered, Ints, Taps, window_taps
+from gpu_upsample.plan.taps import AxisMap, Floats, Gathered, Ints, Taps, window_taps
 
 # ---- one sample for another -------------------------------------------------------------------------------------
 Extension = Callable[[Ints, int], Ints]
@@ -51,8 +51,8 @@ STANDS_FOR: dict[str, Extension] = {
 
 # ---- windows that are moved into the axis -----------------------------------------------------------------------
 @dataclass(frozen=True)
-class _Lists:
-    """The taps of some windows as index lists, shape (windows, taps); an index that repeats adds its weights."""
+class _Terms:
+    """The terms of some windows' sums, shape (windows, taps); an index that repeats adds its weights."""
 
     index: Ints
     weight: Floats
@@ -60,36 +60,36 @@ class _Lists:
     outside: Floats | None = None
 
 
-_Rule = Callable[[_Lists, int], _Lists]
+_Rule = Callable[[_Terms, int], _Terms]
 
 
-def _replaced(place: Extension, w: _Lists, n: int) -> _Lists:
+def _replaced(place: Extension, w: _Terms, n: int) -> _Terms:
     return replace(w, index=place(w.index, n))
 
 
-def _renormalize(w: _Lists, n: int) -> _Lists:
+def _renormalize(w: _Terms, n: int) -> _Terms:
     inside = w.used & (w.index >= 0) & (w.index < n)
     cut = (inside != w.used).any(axis=1, keepdims=True)
     total = np.where(cut, np.where(inside, w.weight, 0).sum(axis=1, keepdims=True), 1.0)
     # A window that lies outside, or whose weights inside cancel, has nothing to renormalise: it is clamped.
     alone = np.abs(total) < 1e-9
     weight = np.where(inside, w.weight / np.where(alone, 1, total), np.where(alone, w.weight, 0))
-    return _Lists(np.clip(w.index, 0, n - 1), weight, inside | (w.used & alone))
+    return _Terms(np.clip(w.index, 0, n - 1), weight, inside | (w.used & alone))
 
 
-def _constant(w: _Lists, n: int) -> _Lists:
+def _constant(w: _Terms, n: int) -> _Terms:
     inside = (w.index >= 0) & (w.index < n)
     return replace(w, used=w.used & inside, outside=np.where(inside, 0, w.weight).sum(axis=1))
 
 
-def _extrapolate(w: _Lists, n: int) -> _Lists:
+def _extrapolate(w: _Terms, n: int) -> _Terms:
     # x[-j] continues the line through the first two samples: x[0] + j * (x[0] - x[1]); likewise at the end.
     if n == 1:
         return _replaced(_nearest, w, n)
     edge = np.clip(w.index, 0, n - 1)
     beyond = np.abs(w.index - edge)
     inner = np.where(w.index < 0, 1, n - 2)
-    return _Lists(
+    return _Terms(
         np.hstack([edge, inner]),
         np.hstack([w.weight * (1 + beyond), -w.weight * beyond]),
         np.hstack([w.used, w.used & (beyond > 0)]),
@@ -98,8 +98,8 @@ def _extrapolate(w: _Lists, n: int) -> _Lists:
 
 def _moved(rule: _Rule, windows: Footprints, n: int) -> Taps:
     """Return the taps of windows of which each is moved into the axis."""
-    lists = rule(_Lists(windows.index, windows.weight, windows.used), n)
-    return replace(window_taps(lists.index, lists.weight, lists.used, n), outside=lists.outside)
+    terms = rule(_Terms(windows.index, windows.weight, windows.used), n)
+    return replace(window_taps(terms.index, terms.weight, terms.used, n), outside=terms.outside)
 
 
 def _in_place(rule: _Rule, windows: Footprints, n: int) -> Taps:
@@ -124,39 +124,45 @@ def _in_place(rule: _Rule, windows: Footprints, n: int) -> Taps:
 
 
 # ---- samples that are gathered -----------------------------------------------------------------------------------
-def _gathered(place: Extension, windows: Footprints, n: int) -> Gathered:
+def _gathered(place: Extension, period: int, windows: Footprints, n: int) -> AxisMap:
     """Return windows over copies of their samples, in the order in which they need them."""
     count = windows.stop - windows.start
+    if count.min() >= period:  # each needs all samples of the axis
+        return _moved(partial(_replaced, place), windows, n)
     fresh = np.maximum(windows.start[1:], windows.stop[:-1])  # what no window before has begins here
     first = np.append(windows.start[0], fresh)
     added = windows.stop - first
     ends = np.cumsum(added)
     index = np.repeat(first - (ends - added), added) + np.arange(ends[-1])
-    return Gathered(place(index, n), Taps(len(index), ends - count, count, windows.weight))
+    taps = Taps(len(index), ends - count, count, windows.weight)
+    return place(index, n) if taps.is_identity else Gathered(n, place(index, n), taps)
 
 
-def _mirrored(place: Extension, windows: Footprints, n: int) -> Taps | Gathered:
+def _mirrored(place: Extension, windows: Footprints, n: int) -> AxisMap:
     """Return windows on an axis with mirrors at its ends, behind which the order is the other way round."""
     if windows.stop[0] <= 0 or windows.start[-1] >= n:
-        return _gathered(place, windows, n)
+        return _gathered(place, 2 * n, windows, n)
     return _in_place(partial(_replaced, place), windows, n)
 
 
-def repeated(windows: Footprints, n: int) -> Taps | Gathered:
+def repeated(windows: Footprints, n: int) -> AxisMap:
     """Return windows on an axis behind whose end its first sample follows: the samples of one may lie at both ends.
 
     Examples
     --------
     >>> windows = Footprints(np.array([-1, 0, 7]), np.array([1, 2, 9]), np.full((3, 2), 0.5))
-    >>> repeated(windows, 3).source
-    array([2, 0, 1, 1, 2])
+    >>> mapping = repeated(windows, 3)
+    >>> mapping.source, mapping.taps.start
+    (array([2, 0, 1, 1, 2]), array([0, 1, 3]))
     """
-    if windows.start[0] >= 0 and windows.stop[-1] <= n:
-        return Taps(n, windows.start, windows.stop - windows.start, windows.weight)
-    return _gathered(_repeated, windows, n)
+    start = windows.start - windows.start[0] // n * n
+    stop = start + (windows.stop - windows.start)
+    if stop[-1] <= n:  # all within one round
+        return Taps(n, start, stop - start, windows.weight)
+    return _gathered(_repeated, n, windows, n)
 
 
-BORDERS: dict[str, Callable[[Footprints, int], Taps | Gathered]] = {
+BORDERS: dict[str, Callable[[Footprints, int], AxisMap]] = {
     "clamp": partial(_in_place, partial(_replaced, _nearest)),
     "symmetric": partial(_mirrored, _symmetric),
     "reflect": partial(_mirrored, _reflected),

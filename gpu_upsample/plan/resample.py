@@ -14,11 +14,11 @@ from gpu_upsample.plan import shapes
 from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.borders import BORDERS, STANDS_FOR
 from gpu_upsample.plan.coordinates import COORDINATES, Axis, settled, source_coordinates
-from gpu_upsample.plan.dtypes import PARTS, STORAGE, check_floating, scalars
+from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars
 from gpu_upsample.plan.filters import FILTERS, named_filter
 from gpu_upsample.plan.footprints import filter_footprints, overlap_footprints
-from gpu_upsample.plan.steps import AxisMap, Index, Plan, Sums, plan_steps
-from gpu_upsample.plan.taps import Gathered, Taps, check_table, pooling_taps, selected_taps
+from gpu_upsample.plan.steps import Index, Plan, plan_in_turn, plan_steps
+from gpu_upsample.plan.taps import AxisMap, Gathered, Taps, check_table, pooling_taps, selected_taps
 
 ROUNDINGS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "round_prefer_floor": lambda c: np.ceil(c - 0.5),
@@ -108,45 +108,26 @@ def _as_sums(mapping: AxisMap, n_in: int) -> Taps | Gathered:
     if isinstance(mapping, Taps | Gathered):
         return mapping
     if (mapping >= 0).all() and (np.diff(mapping) < 0).any():
-        return Gathered(mapping, selected_taps(np.arange(len(mapping)), len(mapping)))
+        return Gathered(n_in, mapping, selected_taps(np.arange(len(mapping)), len(mapping)))
     return selected_taps(mapping, n_in)
 
 
 def _plan_backward(shape: tuple[int, ...], dtype: str, input_size: tuple[int, ...], maps: Maps) -> Plan:
     """Plan the transpose of a resampling of an array of shape `input_size`, for a gradient of its result."""
     check_floating("grad_output", dtype)
-    mappings = {axis: _as_sums(mapping, input_size[axis]) for axis, mapping in maps.items()}
-    transposed = {axis: (m.taps if isinstance(m, Gathered) else m).T for axis, m in mappings.items()}
+    sums = {axis: _as_sums(mapping, input_size[axis]) for axis, mapping in maps.items()}
+    transposed = {axis: (m.taps if isinstance(m, Gathered) else m).T for axis, m in sums.items()}
     expected = tuple(transposed[axis].n_in if axis in maps else n for axis, n in enumerate(input_size))
     if shape != expected:
         raise ValueError(
             f"grad_output must have the shape of the result for input_size={input_size}, {expected}; got {shape}"
         )
-    gathered = {axis: m for axis, m in mappings.items() if isinstance(m, Gathered)}
-    if gathered:
-        return _plan_folding(shape, dtype, input_size, transposed, gathered)
-    return plan_steps(shape, dtype, transposed)
-
-
-def _plan_folding(
-    shape: tuple[int, ...],
-    dtype: str,
-    input_size: tuple[int, ...],
-    transposed: dict[int, Taps],
-    gathered: dict[int, Gathered],
-) -> Plan:
-    """Plan transposed sums, behind which gathered samples are added up at their sources; rounded once, in the end."""
-    foldings = {axis: mapping.folding(input_size[axis]) for axis, mapping in gathered.items()}
-    orders = {axis: order for axis, (order, _) in foldings.items()}
-    sums = {axis: taps for axis, (_, taps) in foldings.items()}
-    own, _ = scalars(dtype)
-    real = STORAGE[own.accumulator]
-    between = own if all(taps.is_identity for taps in sums.values()) else real
-    spread = plan_steps(shape, dtype, transposed, sums=Sums(own, real, between))
-    held = between.name if spread.steps and between is not own else dtype
-    ordered = plan_steps(spread.shapes[0], held, orders)
-    folded = plan_steps(ordered.shapes[0], dtype, sums, sums=Sums(scalars(held)[0], real, own))
-    return spread.then(ordered).then(folded)
+    turns: list[Maps] = [{axis: transposed[axis] for axis, m in sums.items() if isinstance(m, Taps)}]
+    for axis, mapping in sums.items():
+        if isinstance(mapping, Gathered):  # what was gathered is added up at its sources
+            order, folded = mapping.folding()
+            turns += [{axis: transposed[axis]}, {axis: order}, {axis: folded}]
+    return plan_in_turn(shape, dtype, turns)
 
 
 # ---- interpolate --------------------------------------------------------------------------------------------

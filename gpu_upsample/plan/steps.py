@@ -6,7 +6,7 @@ them is planes, what lies behind them is inner. So rank and layout never reach a
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_upsample.plan.dtypes import STORAGE, Storage, scalars
-from gpu_upsample.plan.taps import Gathered, Taps
+from gpu_upsample.plan.taps import AxisMap, Gathered, Taps
 
 Index = NDArray[np.int64]
-AxisMap = Taps | Gathered | Index
 M = TypeVar("M", Taps, Index)
 Shape4 = tuple[int, int, int, int]
 
@@ -172,6 +171,8 @@ def _joins(rows: Taps, columns: Taps, others: int) -> bool:
     return rows.width * columns.width < _LONG_SUM or rows.n_out * columns.n_out * others >= _FEW
 
 
+# Samples are gathered along all axes at once if there are at most so many times as many of them then.
+_MUCH = 2
 # The samples of longer windows along a row lie too far apart to be permuted on a CPU, or unrolled on a GPU.
 _WIDE = 10
 
@@ -267,6 +268,9 @@ def plan_steps(
     storage, parts = scalars(dtype)
     sums = sums or Sums(storage, STORAGE[storage.accumulator], storage)
     gathered = {a: m.source for a, m in maps.items() if isinstance(m, Gathered)}
+    if len(gathered) > 1 and prod(map(len, gathered.values())) > _MUCH * prod(shape[a] for a in gathered):
+        others = {a: m for a, m in maps.items() if a not in gathered}
+        return plan_in_turn(shape, dtype, [others, *({a: maps[a]} for a in gathered)], fill, sums)
     steps: list[Step] = [*_select_steps((*shape, parts), gathered, sums.source, 0.0)]
     whole = _resized((*shape, parts), {a: len(source) for a, source in gathered.items()}, gathered)
     direct = {a: m.taps if isinstance(m, Gathered) else m for a, m in maps.items()}
@@ -276,12 +280,48 @@ def plan_steps(
     lengths = {a: _length(m) for a, m in direct.items()}
     # Selections and sums along different axes commute: select first where that leaves less to sum.
     if prod(lengths[a] for a in index) <= prod(whole[a] for a in index):
-        steps += _select_steps(whole, index, storage, fill)
+        steps += _select_steps(whole, index, sums.source, fill)
         steps += _filter_steps(_resized(whole, lengths, index), taps, sums, fill)
     else:
         steps += _filter_steps(whole, taps, sums, fill)
-        steps += _select_steps(_resized(whole, lengths, taps), index, storage, fill)
+        steps += _select_steps(_resized(whole, lengths, taps), index, sums.result if taps else sums.source, fill)
     return Plan((Output(_resized(whole, lengths, lengths)[:-1], dtype),), tuple(steps))
+
+
+def plan_in_turn(
+    shape: tuple[int, ...],
+    dtype: str,
+    turns: Iterable[Mapping[int, AxisMap]],
+    fill: float = 0.0,
+    sums: Sums | None = None,
+) -> Plan:
+    """Plan resamplings of an array one after the other, of which only the last one rounds; as `plan_steps`.
+
+    Examples
+    --------
+    >>> from gpu_upsample.plan.taps import pooling_taps
+    >>> plan = plan_in_turn((4,), "float16", [{0: pooling_taps(4, 2)}, {0: np.array([1, 0])}])
+    >>> [(type(step).__name__, step.result.name) for step in plan.steps]
+    [('FilterStep', 'float32'), ('SelectStep', 'float32'), ('FilterStep', 'float16')]
+    """
+    storage, parts = scalars(dtype)
+    sums = sums or Sums(storage, STORAGE[storage.accumulator], storage)
+    plan, held = Plan((Output(shape, dtype),), ()), sums.source
+    for maps in turns:
+        turn = plan_steps(plan.shapes[0], dtype, maps, fill, Sums(held, sums.between, sums.between, sums.exact))
+        plan = plan.then(turn)
+        held = sums.between if any(isinstance(step, FilterStep) for step in turn.steps) else held
+    if held is sums.result:
+        return plan
+    *steps, last = plan.steps
+    if not isinstance(last, FilterStep):
+        steps, last = [*steps, last], conversion(plan.shapes[0], parts, held, sums.result)
+    return replace(plan, steps=(*steps, replace(last, result=sums.result)))
+
+
+def conversion(shape: tuple[int, ...], parts: int, source: Storage, result: Storage) -> FilterStep:
+    """Return the step that stores an array, each element of which is so many scalars, in another way."""
+    return FilterStep((prod(shape[:-1]), 1, prod(shape[-1:]) * parts, 1), None, None, source, result)
 
 
 def _resized(shape: tuple[int, ...], lengths: dict[int, int], axes: Container[int]) -> tuple[int, ...]:

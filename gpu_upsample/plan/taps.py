@@ -211,6 +211,8 @@ class Gathered:
 
     Attributes
     ----------
+    n_in : int
+        Length of the input axis.
     source : ndarray of int64
         The sample of the axis that each gathered one is a copy of.
     taps : Taps
@@ -218,34 +220,39 @@ class Gathered:
 
     Examples
     --------
-    >>> mapping = Gathered(np.array([2, 0, 1]), Taps(3, np.array([0, 1]), np.array([2, 2]), np.full((2, 2), 0.5)))
-    >>> mapping.matrix(3)
+    >>> mapping = Gathered(3, np.array([2, 0, 1]), Taps(3, np.array([0, 1]), np.array([2, 2]), np.full((2, 2), 0.5)))
+    >>> mapping.matrix()
     array([[0.5, 0. , 0.5],
            [0.5, 0.5, 0. ]])
     """
 
+    n_in: int
     source: Ints
     taps: Taps
 
-    def folding(self, n: int) -> tuple[Ints, Taps]:
-        """Return what adds the gathered samples up at their `n` sources.
+    def folding(self) -> tuple[Ints, Taps]:
+        """Return what adds the gathered samples up at their sources.
 
         First an order of the samples that brings those of one source together, then their sums.
 
         Examples
         --------
-        >>> order, sums = Gathered(np.array([2, 0, 1, 2, 0]), selected_taps(np.arange(5), 5)).folding(3)
+        >>> order, sums = Gathered(3, np.array([2, 0, 1, 2, 0]), selected_taps(np.arange(5), 5)).folding()
         >>> order, sums.start, sums.count
         (array([1, 4, 2, 0, 3]), array([0, 2, 3]), array([2, 1, 2]))
         """
-        count = np.bincount(self.source, minlength=n)
+        count = np.bincount(self.source, minlength=self.n_in)
         ones = np.where(offsets(count) < count[:, None], 1.0, 0.0)
         sums = Taps(len(self.source), np.cumsum(count) - count, count, ones, _around_nothing(count == 0))
         return np.argsort(self.source, kind="stable"), sums
 
-    def matrix(self, n: int) -> Floats:
-        """Return the map from `n` samples as a dense matrix."""
-        return self.taps.matrix() @ np.eye(n)[self.source]
+    def matrix(self) -> Floats:
+        """Return the map as a dense matrix of shape (n_out, n_in)."""
+        return self.taps.matrix() @ np.eye(self.n_in)[self.source]
+
+
+AxisMap = Taps | Gathered | Ints
+"""What becomes of one axis: sums, or the sample that each output is a copy of, -1 for a constant."""
 
 
 def pooling_taps(n_in: int, n_out: int) -> Taps:
