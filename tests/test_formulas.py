@@ -388,6 +388,25 @@ def test_boxes_of_many_rounds(backend: Any, border: Any, dtype: str) -> None:
         assert_within(backend.resize(x, **arguments), expected.value, expected.magnitude, dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "int64"])
+def test_rounds_beside_other_axes(backend: Any, dtype: str) -> None:
+    arguments = {
+        "size": (7, 30, 9, 5), "axes": (0, 1, 2, 3), "method": ("linear", "nearest", "cubic", "linear"),
+        "border": ("wrap", "wrap", "clamp", "symmetric"), "box": [(-20, 31), (0, 8), (0, 5), (3, 40)],
+    }  # fmt: skip
+    x = noise((9, 8, 5, 4), dtype)
+    expected = references.resize(x, **arguments)
+    assert_within(backend.resize(x, **arguments), expected.value, expected.magnitude, dtype)
+
+
+@pytest.mark.parametrize("border", ["symmetric", "reflect", "wrap"])
+def test_whole_steps_copy(backend: Any, border: Any) -> None:
+    """All bits of integers, since nothing is summed."""
+    x = 2**62 + np.arange(7)
+    actual = backend.resize(x, 21, border=border, box=[(-10, 11)])
+    assert_same_bits(actual, np.pad(x, 10, mode=border)[:21])
+
+
 @pytest.mark.parametrize(
     ("border", "mode"),
     [
