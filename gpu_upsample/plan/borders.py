@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_upsample.plan.footprints import Footprints
-from gpu_upsample.plan.taps import AxisMap, Floats, Gathered, Ints, Taps, window_taps
+from gpu_upsample.plan.taps import Floats, Gathered, Ints, Taps, window_taps
 
 # ---- one sample for another -------------------------------------------------------------------------------------
 Extension = Callable[[Ints, int], Ints]
@@ -124,8 +124,11 @@ def _in_place(rule: _Rule, windows: Footprints, n: int) -> Taps:
 
 
 # ---- samples that are gathered -----------------------------------------------------------------------------------
-def _gathered(place: Extension, period: int, windows: Footprints, n: int) -> AxisMap:
-    """Return windows over copies of their samples, in the order in which they need them."""
+def _gathered(place: Extension, period: int, windows: Footprints, n: int) -> Taps | Gathered:
+    """Return windows over copies of their samples, in the order in which they need them.
+
+    So many samples in a row as the `period` has are all of the axis.
+    """
     count = windows.stop - windows.start
     if count.min() >= period:  # each needs all samples of the axis
         return _moved(partial(_replaced, place), windows, n)
@@ -134,18 +137,17 @@ def _gathered(place: Extension, period: int, windows: Footprints, n: int) -> Axi
     added = windows.stop - first
     ends = np.cumsum(added)
     index = np.repeat(first - (ends - added), added) + np.arange(ends[-1])
-    taps = Taps(len(index), ends - count, count, windows.weight)
-    return place(index, n) if taps.is_identity else Gathered(n, place(index, n), taps)
+    return Gathered(n, place(index, n), Taps(len(index), ends - count, count, windows.weight))
 
 
-def _mirrored(place: Extension, windows: Footprints, n: int) -> AxisMap:
+def _mirrored(place: Extension, windows: Footprints, n: int) -> Taps | Gathered:
     """Return windows on an axis with mirrors at its ends, behind which the order is the other way round."""
     if windows.stop[0] <= 0 or windows.start[-1] >= n:
         return _gathered(place, 2 * n, windows, n)
     return _in_place(partial(_replaced, place), windows, n)
 
 
-def repeated(windows: Footprints, n: int) -> AxisMap:
+def repeated(windows: Footprints, n: int) -> Taps | Gathered:
     """Return windows on an axis behind whose end its first sample follows: the samples of one may lie at both ends.
 
     Examples
@@ -162,7 +164,7 @@ def repeated(windows: Footprints, n: int) -> AxisMap:
     return _gathered(_repeated, n, windows, n)
 
 
-BORDERS: dict[str, Callable[[Footprints, int], AxisMap]] = {
+BORDERS: dict[str, Callable[[Footprints, int], Taps | Gathered]] = {
     "clamp": partial(_in_place, partial(_replaced, _nearest)),
     "symmetric": partial(_mirrored, _symmetric),
     "reflect": partial(_mirrored, _reflected),
