@@ -170,6 +170,17 @@ def test_another_dtype_of_the_result(dtype: str, result: str) -> None:
             assert got is output or not isinstance(output, np.ndarray)
 
 
+@pytest.mark.parametrize(("dtype", "result"), [("uint8", "float64"), ("float64", "uint8"), ("float32", "float64")])
+@pytest.mark.parametrize("mode", MODES)
+def test_another_dtype_where_nothing_is_summed(mode: Any, dtype: str, result: str) -> None:
+    """Of a single sample, outputs are copies and constants alone."""
+    x = np.array([5], dtype)
+    for factor, order, grid in product((1, 2, 3, 4), (0, 1), (False, True)):
+        how = {"order": order, "mode": mode, "cval": 7, "grid_mode": grid}
+        expected = ndimage.zoom(x, factor, np.dtype(result), **how)
+        assert error(ours.zoom(x, factor, result, **how), expected, x) < 1e-7
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float64"])
 @pytest.mark.parametrize("cval", [2.5, -1.5, 3])
 def test_the_constant(dtype: str, cval: float) -> None:

@@ -33,7 +33,7 @@ from gpu_upsample.plan.shapes import (
     check_resized,
     per_axis,
 )
-from gpu_upsample.plan.steps import Index, Plan, Sums, conversion, plan_steps
+from gpu_upsample.plan.steps import FilterStep, Index, Plan, Sums, conversion, plan_steps
 from gpu_upsample.plan.taps import LARGEST_TABLE, AxisMap, Floats, Ints, offsets, window_taps
 from gpu_upsample.typing import Backend, Numbers
 
@@ -244,7 +244,7 @@ def _plan_zoom(
     sampled = plan_steps(shape, result, maps, fill, None if copies else sums)
     places = {axis: line.place for axis, line in lines.items() if line.place is not None}
     plan = sampled.then(plan_steps(sampled.shapes[0], result, places, fill))
-    if dtype != result and copies:
+    if dtype != result and not any(isinstance(step, FilterStep) for step in plan.steps):
         return replace(plan, steps=(conversion(shape, scalars(dtype)[1], source, own), *plan.steps))
     return plan
 
