@@ -13,7 +13,8 @@ from scipy.interpolate import BSpline
 
 import gpu_upsample as gu
 from gpu_upsample.compat import scipy as ours
-from gpu_upsample.plan.filters import FILTERS, b_spline
+from gpu_upsample.plan.filters import FILTERS
+from gpu_upsample.plan.splines import b_spline
 from tests.cases import noise, seldom
 from tests.tolerances import assert_same_bits
 

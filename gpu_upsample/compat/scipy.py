@@ -21,7 +21,7 @@ from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.borders import STANDS_FOR, repeated
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import FOREIGN, PARTS, STORAGE, Storage, scalars
-from gpu_upsample.plan.filters import FILTERS, Filter, b_spline
+from gpu_upsample.plan.filters import FILTERS, Filter
 from gpu_upsample.plan.footprints import Footprints
 from gpu_upsample.plan.shapes import (
     as_choice,
@@ -33,6 +33,7 @@ from gpu_upsample.plan.shapes import (
     check_resized,
     per_axis,
 )
+from gpu_upsample.plan.splines import b_spline
 from gpu_upsample.plan.steps import FilterStep, Index, Plan, Sums, conversion, plan_steps
 from gpu_upsample.plan.taps import LARGEST_TABLE, AxisMap, Floats, Ints, offsets, window_taps
 from gpu_upsample.typing import Backend, Numbers

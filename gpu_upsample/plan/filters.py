@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from math import comb, factorial
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-Weights = NDArray[np.float64]
+from gpu_upsample.plan.elementary import Floats as Weights
+from gpu_upsample.plan.elementary import exp, sinc
+from gpu_upsample.plan.splines import REACHES, cardinal_spline
 
 
 @dataclass(frozen=True)
@@ -57,81 +57,18 @@ def keys_cubic(d: Weights, a: float) -> Weights:
 
 
 def _lanczos(d: Weights, a: int) -> Weights:
-    return np.where(np.abs(d) < a, np.sinc(d) * np.sinc(d / a), 0.0)
+    return np.where(np.abs(d) < a, sinc(d) * sinc(d / a), 0.0)
 
 
 def _hamming(d: Weights) -> Weights:
-    # Pillow: a sinc of support 1 under a Hamming window.
-    return np.where(np.abs(d) < 1, np.sinc(d) * (0.54 + 0.46 * np.cos(np.pi * d)), 0.0)
+    # Pillow: a sinc of support 1 under a Hamming window, 0.54 + 0.46 * cos(pi * d) as the sine of half the angle.
+    sine = np.pi / 2 * d * sinc(d / 2)
+    return np.where(np.abs(d) < 1, sinc(d) * (1 - 0.92 * sine * sine), 0.0)
 
 
 def _gaussian(d: Weights) -> Weights:
     # TensorFlow: standard deviation 0.5, cut at three of them.
-    return np.where(np.abs(d) < 1.5, np.exp(-2 * d * d), 0.0)
-
-
-# ---- splines ------------------------------------------------------------------------------------------------
-# A spline is a sum of B-splines, one at each sample. Their coefficients are what a recursive filter makes of the
-# samples, which others compute first. Here the weights of the samples themselves are tabulated: what the same filter
-# makes of those of the coefficients ("cardinal splines"; Unser, "Splines: a perfect fit for signal and image
-# processing", IEEE Signal Processing Magazine 16, 1999). They fall by a factor from sample to sample, so few count.
-@cache
-def _pieces(order: int) -> Weights:
-    """Return the polynomials of a B-spline from knot to knot, one in each row: the factor of each power."""
-    table = np.zeros((order + 1, order + 1))
-    for piece, power in np.ndindex(table.shape):
-        # A sum of powers over the knots that a place is behind, in exact integers.
-        knots = ((-1) ** k * comb(order + 1, k) * (piece - k) ** (order - power) for k in range(piece + 1))
-        table[piece, power] = comb(order, power) * sum(knots) / factorial(order)
-    return table
-
-
-def _by_pieces(distance: Weights, table: Weights) -> Weights:
-    """Evaluate a piecewise polynomial, whose knots are 0, 1, 2 and so on; the last piece serves all beyond."""
-    begin = np.floor(distance)
-    piece, t = np.minimum(begin, len(table) - 1).astype(np.int64), distance - begin
-    value: Weights = table[piece, -1]
-    for power in reversed(range(table.shape[1] - 1)):
-        value *= t
-        value += table[piece, power]
-    return value
-
-
-def b_spline(d: Weights, order: int) -> Weights:
-    """Return the B-spline of an order: a weight that blurs, within ``(order + 1) / 2``.
-
-    Examples
-    --------
-    >>> b_spline(np.array([0.0, 1.0, 2.0]), 3) * 6
-    array([4., 1., 0.])
-    """
-    beyond = np.zeros((1, order + 1))
-    return _by_pieces((order + 1) / 2 + np.abs(d), np.vstack([_pieces(order), beyond]))
-
-
-_REACHES = {2: 22, 3: 29, 4: 37, 5: 45}
-"""Order of a spline -> how far its samples have weights of 2**-54 and more, which is where sums in float64 end."""
-
-
-@cache
-def _cardinal_pieces(order: int) -> Weights:
-    """Return the polynomials of the spline that is 1 at one sample and 0 at all others, from that sample on.
-
-    Those of an even order begin in the middle between two samples, the first half a sample before.
-    """
-    length, half = 4 * _REACHES[order], order // 2  # a circle that is too long for its ends to meet
-    values = np.zeros(length)
-    values[np.arange(-half, half + 1)] = b_spline(np.arange(-half, half + 1.0), order)
-    coefficients = np.fft.ifft(1 / np.fft.fft(values)).real
-    knot = np.arange(_REACHES[order] + 1)[:, None] + (order + 1) // 2 - np.arange(order + 1)
-    pieces: Weights = (coefficients[np.abs(knot)][..., None] * _pieces(order)).sum(axis=1)
-    return pieces
-
-
-def _cardinal_spline(d: Weights, order: int) -> Weights:
-    distance = np.abs(d)
-    value = _by_pieces(distance + (0 if order % 2 else 0.5), _cardinal_pieces(order))
-    return np.where(d == np.rint(d), np.where(d == 0, 1.0, 0.0), value)  # exact at the samples
+    return np.where(np.abs(d) < 1.5, exp(-2 * d * d), 0.0)
 
 
 FILTERS: dict[str, Filter] = {
@@ -145,7 +82,7 @@ FILTERS: dict[str, Filter] = {
     "lanczos3": Filter(3.0, partial(_lanczos, a=3)),
     "lanczos4": Filter(4.0, partial(_lanczos, a=4)),
     "lanczos5": Filter(5.0, partial(_lanczos, a=5)),
-    **{f"spline{order}": Filter(reach, partial(_cardinal_spline, order=order)) for order, reach in _REACHES.items()},
+    **{f"spline{order}": Filter(reach, partial(cardinal_spline, order=order)) for order, reach in REACHES.items()},
 }
 """Filter name -> filter. `cubic` stands here with its usual coefficient; see `named_filter`."""
 
