@@ -70,4 +70,5 @@ def exp(x: Floats) -> Floats:
     x = np.maximum(x, -800.0)  # zero, far below that
     halvings = np.rint(x / float(_LN2))
     rest = x - halvings * _LN2_HIGH - halvings * _LN2_LOW
-    return np.ldexp(horner(_EXP, rest), halvings.astype(np.int32))
+    result: Floats = np.ldexp(horner(_EXP, rest), halvings.astype(np.int32))
+    return result
