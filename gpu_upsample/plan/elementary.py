@@ -54,8 +54,8 @@ def sinc(x: Floats) -> Floats:
     # With x = n + r, sin(pi * x) is sin(pi * r), up to its sign: so the sinc of r and a quotient are left.
     whole = np.rint(x)
     rest = x - whole
-    sign = 1 - 2 * np.abs(whole % 2)
-    quotient = np.divide(sign * rest, x, out=np.ones_like(x), where=whole != 0)
+    sign = 1 - 2 * (whole % 2)
+    quotient: Floats = np.divide(sign * rest, x, out=np.ones_like(x), where=whole != 0)
     return horner(_SINC, rest * rest) * quotient + 0.0  # no zero is negative
 
 
