@@ -13,7 +13,7 @@ import numpy as np
 from gpu_upsample.arithmetic import carrier_of
 from gpu_upsample.cpu.arithmetic import fma, narrow, widen
 from gpu_upsample.cpu.compiled import compiled
-from gpu_upsample.cpu.permute import gather, transpose
+from gpu_upsample.cpu.permute import gather, register_size, transpose
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
 from gpu_upsample.cpu.vectors import BYTES, entry, fetch, fetch_to_write, load, splat, store
 
@@ -144,7 +144,8 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
         How many factors, those of such sums for one pair or for several, always lie within two vector registers; or 0.
     """
     TURN, PAIRS = NEAR or ROWS, max(1, NEAR // ROWS)
-    REACH = 2 * BYTES * 8 // carrier_of(KIND).bitwidth
+    SIZE = carrier_of(KIND).bitwidth // 8
+    REACH, REGISTERS = 2 * BYTES // SIZE, 2 * BYTES // register_size(SIZE)
 
     @compiled
     def kernel(weight, panels, first, last, cuts, size, in_group, strides, combs, bases, offsets, window, turned):
@@ -170,7 +171,7 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
                                 for k in range(name, name + taps // PAIRS):
                                     base = src + entry(bases, k)
                                     if NEAR and base + REACH <= weight.size:  # none is read beyond the end
-                                        factor = gather(2, weight, base, load(TURN, offsets, k * TURN), 0)
+                                        factor = gather(REGISTERS, weight, base, load(TURN, offsets, k * TURN), 0)
                                         store(panels, at, widen(KIND, factor))
                                         at += TURN
                                         continue

@@ -10,5 +10,6 @@ from numba.core.registry import cpu_target
 @cache
 def has_feature(name: str) -> bool:
     """Return whether the processor has a feature, by LLVM's name for it."""
-    _, _, features = cpu_target.target_context.codegen().magic_tuple()
-    return f"+{name}" in features.split(",")
+    triple, _, features = cpu_target.target_context.codegen().magic_tuple()
+    always = {"neon"} if triple.startswith(("aarch64", "arm64")) else set()
+    return name in always or f"+{name}" in features.split(",")

@@ -92,19 +92,19 @@ class _ColumnSums(NamedTuple):
 
 def _column_sums(step: FilterStep) -> _ColumnSums:
     inner, accumulator = step.shape[3], np.dtype(step.result.accumulator)
-    lanes, held = lanes_of(kind_of(step.result.name)), BYTES // np.dtype(step.source.carrier).itemsize
+    lanes, itemsize = lanes_of(kind_of(step.result.name)), np.dtype(step.source.carrier).itemsize
     if step.columns is not None and inner < lanes:
-        return _sums_of_vectors(step.columns, inner, lanes, held, accumulator)
+        return _sums_of_vectors(step.columns, inner, lanes, itemsize, accumulator)
     start, *others = _windows(step.columns or _ITSELF, accumulator)
     pixels = 0 if step.columns is None else 4 if inner >= 4 * lanes else 1
     return _ColumnSums((start * inner, _NONE, _NONE, *others), pixels, 0, 0, inner)
 
 
 @kept
-def _sums_of_vectors(taps: Taps, inner: int, lanes: int, held: int, accumulator: np.dtype[Any]) -> _ColumnSums:
-    """Return how sums along a row are formed in vectors of neighbouring columns; `held` samples are a register."""
+def _sums_of_vectors(taps: Taps, inner: int, lanes: int, itemsize: int, accumulator: np.dtype[Any]) -> _ColumnSums:
+    """Return how sums along a row are formed in vectors of neighbouring columns."""
     for length in (taps.width, 1) if taps.width in _UNROLLED else (1,):
-        blocks = blocks_of(taps.start, inner, lanes, held, taps.weight, length)
+        blocks = blocks_of(taps.start, inner, lanes, itemsize, taps.weight, length)
         if blocks.registers:
             break
     joint = length if length > 1 else 0
@@ -163,7 +163,7 @@ def _is_mean(taps: Taps, parts: int) -> bool:
 @kept
 def _lies_near(taps: Taps, inner: int, lanes: int) -> bool:
     """Return whether registers hold the samples of twice as many lanes side by side."""
-    return blocks_of(taps.start, inner, lanes, BYTES).registers > 0
+    return blocks_of(taps.start, inner, lanes, 1).registers > 0
 
 
 @kept

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from math import inf
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -12,36 +14,106 @@ from gpu_upsample.arithmetic import Vector
 from gpu_upsample.cpu.features import has_feature
 from gpu_upsample.cpu.vectors import BYTES, place_of, primitive, shuffled, splat_value, vector_place_of
 
+
 # ---- samples that do not lie side by side -------------------------------------------------------------------
-# Bits of an element -> what the machine must have, and the names of the instructions that permute the elements of
-# one 64-byte register and of two.
+class _Permutation(NamedTuple):
+    """Instructions that pick from registers what an index names, into a vector as long as one of them.
+
+    Attributes
+    ----------
+    feature : str
+        What the processor must have, by LLVM's name.
+    unit : int
+        Bits of what is picked; a larger element is picked in parts.
+    size : int
+        Bytes of a register.
+    functions : tuple of str
+        Names of LLVM's functions: for one register, for two, and so on.
+    leads : bool
+        Whether the index follows the first register, instead of the last one.
+    wraps : bool
+        Whether the last bits of an index count alone.
+    """
+
+    feature: str
+    unit: int
+    size: int
+    functions: tuple[str, ...]
+    leads: bool = True
+    wraps: bool = True
+
+    @classmethod
+    def of_two(cls, feature: str, unit: int, one: str, two: str) -> _Permutation:
+        """Return those of AVX-512."""
+        names = f"llvm.x86.avx512.permvar.{one}.512", f"llvm.x86.avx512.vpermi2var.{two}.512"
+        return cls(feature, unit, 64, names)
+
+
+_WORDS = _Permutation("avx2", 32, 32, ("llvm.x86.avx2.permd",))
+_BYTES = _Permutation("ssse3", 8, 16, ("llvm.x86.ssse3.pshuf.b.128",), wraps=False)
+_TABLES = _Permutation("neon", 8, 16, tuple(f"llvm.aarch64.neon.tbl{n}.v16i8" for n in range(1, 5)), False, False)
+
+# Bits of an element -> how it can be picked, the fastest way first.
 _PERMUTATIONS = {
-    8: ("avx512vbmi", "llvm.x86.avx512.permvar.qi.512", "llvm.x86.avx512.vpermi2var.qi.512"),
-    16: ("avx512bw", "llvm.x86.avx512.permvar.hi.512", "llvm.x86.avx512.vpermi2var.hi.512"),
-    32: ("avx512f", "llvm.x86.avx512.permvar.si.512", "llvm.x86.avx512.vpermi2var.d.512"),
-    64: ("avx512f", "llvm.x86.avx512.permvar.di.512", "llvm.x86.avx512.vpermi2var.q.512"),
+    8: (_Permutation.of_two("avx512vbmi", 8, "qi", "qi"), _BYTES, _TABLES),
+    16: (_Permutation.of_two("avx512bw", 16, "hi", "hi"), _BYTES, _TABLES),
+    32: (_Permutation.of_two("avx512f", 32, "si", "d"), _WORDS, _TABLES),
+    64: (_Permutation.of_two("avx512f", 64, "di", "q"), _WORDS, _TABLES),
 }
 
 
-def _permute(builder: Any, parts: list[Any], index: Any) -> Any:
-    """Return elements of several registers: an instruction permutes two, and sees but the last bits of an index."""
+@cache
+def _permutation(bits: int) -> _Permutation | None:
+    """Return how this processor picks elements of so many bits from registers, if it can."""
+    return next((how for how in _PERMUTATIONS[bits] if has_feature(how.feature)), None)
+
+
+def register_size(itemsize: int) -> int:
+    """Return the bytes of the registers from which elements of `itemsize` bytes are picked."""
+    how = _permutation(8 * itemsize)
+    return how.size if how else BYTES
+
+
+def picking_cost(registers: int, itemsize: int, lanes: int) -> float:
+    """Return about how many instructions pick the elements of a vector from so many registers."""
+    how = _permutation(8 * itemsize)
+    if not how:
+        return inf
+    # An instruction picks from a few registers, and two others choose between two results.
+    results, groups = -(-lanes * itemsize // how.size), -(-registers // len(how.functions))
+    return results * (3 * groups - 1) / 2
+
+
+def _permute(builder: Any, how: _Permutation, parts: list[Any], index: Any) -> Any:
+    """Return elements of several registers."""
     kind = parts[0].type
-    if len(parts) > 2:
+    if len(parts) > len(how.functions):
         half = 1 << (len(parts) - 1).bit_length() - 1
-        near, far = (_permute(builder, some, index) for some in (parts[:half], parts[half:]))
+        near, far = (_permute(builder, how, some, index) for some in (parts[:half], parts[half:]))
         bit = ir.Constant(index.type, [half * kind.count] * index.type.count)
         is_near = builder.icmp_unsigned("==", builder.and_(index, bit), ir.Constant(index.type, None))
         return builder.select(is_near, near, far)
-    words = ir.VectorType(ir.IntType(_bits(kind.element)), kind.count)
-    parts = [builder.bitcast(part, words) for part in parts]
-    name = _PERMUTATIONS[words.element.width][len(parts)]
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(words, [words] * (len(parts) + 1)), name)
-    args = [*parts, index] if len(parts) == 1 else [parts[0], index, parts[1]]
-    return builder.bitcast(builder.call(function, args), kind)
+    units = ir.VectorType(ir.IntType(how.unit), how.size * 8 // how.unit)
+    number = _in_units(builder, how, index, kind.count * len(parts))
+    parts = [builder.bitcast(part, units) for part in parts]
+    args = [parts[0], number, *parts[1:]] if how.leads else [*parts, number]
+    function = ir.FunctionType(units, [arg.type for arg in args])
+    picked = builder.call(cgutils.get_or_insert_function(builder.module, function, how.functions[len(parts) - 1]), args)
+    return builder.bitcast(picked, kind)
 
 
-def _bits(scalar: Any) -> int:
-    return scalar.width if isinstance(scalar, ir.IntType) else 32 if isinstance(scalar, ir.FloatType) else 64
+def _in_units(builder: Any, how: _Permutation, index: Any, count: int) -> Any:
+    """Return an index of elements, of which there are `count`, as one of the units that these are picked in."""
+    parts = index.type.element.width // how.unit
+    if not how.wraps:
+        index = builder.and_(index, ir.Constant(index.type, [count - 1] * index.type.count))
+    if parts == 1:
+        return index
+    # The index of each part is a digit of a larger number: those of the first part, and how far the others lie behind.
+    first, behind = (sum(digit << how.unit * i for i, digit in enumerate(d)) for d in ([parts] * parts, range(parts)))
+    factor, term = (ir.Constant(index.type, [value] * index.type.count) for value in (first, behind))
+    index = builder.add(builder.mul(index, factor), term)
+    return builder.bitcast(index, ir.VectorType(ir.IntType(how.unit), index.type.count * parts))
 
 
 def _gather_singly(builder: Any, base: Any, kind: Any, index: Any) -> Any:
@@ -58,17 +130,18 @@ def _gather_singly(builder: Any, base: Any, kind: Any, index: Any) -> Any:
 def gather(typingctx: Any, registers: Any, array: Any, at: Any, index: Any, turn: Any) -> Any:
     """Return the elements ``array[at + index + turn]``, one per lane.
 
-    They all lie in the `registers` registers from `at` on, which may be read as a whole; where that is 0, anywhere. A
-    register may hold more elements than there are lanes.
+    They all lie in the `registers` registers from `at` on, of `register_size` bytes each, which may be read as a whole;
+    where that is 0, anywhere. A register may hold more elements than there are lanes.
     """
     number = registers.literal_value
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         base, bits = place_of(context, builder, array, args[1], args[2]), array.dtype.bitwidth
-        if number == 0 or not has_feature(_PERMUTATIONS[bits][0]):
+        how = _permutation(bits)
+        if number == 0 or how is None:
             base = builder.gep(base, [args[4]])
             return _gather_singly(builder, base, ir.VectorType(base.type.pointee, index.lanes), args[3])
-        held = ir.VectorType(base.type.pointee, BYTES * 8 // bits)
+        held = ir.VectorType(base.type.pointee, how.size * 8 // bits)
         words = ir.VectorType(ir.IntType(bits), index.lanes)
         places = args[3] if args[3].type == words else builder.zext(args[3], words)
         place = args[4] if bits == args[4].type.width else builder.trunc(args[4], words.element)
@@ -78,7 +151,7 @@ def gather(typingctx: Any, registers: Any, array: Any, at: Any, index: Any, turn
             place = builder.gep(base, [ir.Constant(ir.IntType(64), part * held.count)])
             parts.append(builder.load(builder.bitcast(place, held.as_pointer()), align=bits // 8))
         some = (_cut(builder, places, first, held.count) for first in range(0, index.lanes, held.count))
-        picked = _side_by_side(builder, [_permute(builder, parts, each) for each in some])
+        picked = _side_by_side(builder, [_permute(builder, how, parts, each) for each in some])
         return _cut(builder, picked, 0, index.lanes)
 
     return Vector(array.dtype, index.lanes)(registers, array, types.intp, index, types.intp), codegen

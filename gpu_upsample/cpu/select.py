@@ -29,7 +29,7 @@ def _select_job(step: SelectStep) -> Job:
     if across and not pixels:
         # A lane without a sample is put where the last one with a sample is.
         last = np.maximum.accumulate(np.where(columns < 0, 0, np.arange(len(columns))))
-        blocks = blocks_of(np.maximum(columns[last], 0), inner, lanes, lanes)
+        blocks = blocks_of(np.maximum(columns[last], 0), inner, lanes, word.itemsize)
         registers, stride = blocks.registers, blocks.stride
         form, parts = distinct(blocks.index, (columns >= 0)[blocks.column].astype(word))
         tables = (blocks.base, form, *parts)

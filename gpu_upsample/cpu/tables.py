@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_upsample.cpu.permute import picking_cost, register_size
+
 Ints = NDArray[np.int64]
 
 # Strides that are tried, and columns on which each is judged.
@@ -33,6 +35,8 @@ class Blocks:
         Where each lane starts, counted from there.
     registers : int
         How many registers hold all those scalars, one or pairs of them; 0 if these are too many to pick from.
+    itemsize : int
+        Bytes of a sample.
     stride : int
         Scalars of the row from one vector to the next: all lanes, or those of whole columns where these lie less far
         apart.
@@ -51,6 +55,7 @@ class Blocks:
     base: Ints
     offset: Ints
     registers: int
+    itemsize: int
     stride: int
 
     @property
@@ -71,9 +76,9 @@ class Blocks:
             A number that columns of the same weights share.
         """
         lanes = self.offset.shape[1]
-        pairs = -(-self.registers // 2)
-        # An instruction picks from two registers, two others choose between two pairs of them.
-        pick = (3 * pairs - 1) / 2 + 2 * self.registers / length if self.registers else 2 * lanes
+        pick: float = 2 * lanes
+        if self.registers:
+            pick = picking_cost(self.registers, self.itemsize, lanes) + 2 * self.registers / length
         # Where a vector's places or weights are not those of the one before, their tables are loaded.
         of_lanes = kind[self.column]
         changes = (self.offset[1:] != self.offset[:-1]) | (of_lanes[1:] != of_lanes[:-1])
@@ -82,7 +87,7 @@ class Blocks:
 
 
 def blocks_of(
-    start: Ints, inner: int, lanes: int, held: int, weight: NDArray[Any] | None = None, length: int = 1
+    start: Ints, inner: int, lanes: int, itemsize: int, weight: NDArray[Any] | None = None, length: int = 1
 ) -> Blocks:
     """Return the vectors of a row of columns of `inner` scalars that take the fewest instructions.
 
@@ -94,8 +99,8 @@ def blocks_of(
         Scalars of a column.
     lanes : int
         Scalars of a vector.
-    held : int
-        Samples of a register.
+    itemsize : int
+        Bytes of a sample.
     weight : ndarray, shape (columns, taps), optional
         The weights of the columns, where these are no copies.
     length : int, optional
@@ -113,13 +118,13 @@ def blocks_of(
         # What vectors of one register take at least; the shorter the stride, the more there are.
         if -(-len(some) * inner // stride) * (taps * (2 + 2 / length) + 3) >= lowest:
             break
-        cost = _blocks(some, inner, lanes, held, reach, stride).cost(taps, length, kind)
+        cost = _blocks(some, inner, lanes, itemsize, reach, stride).cost(taps, length, kind)
         if cost < lowest:
             best, lowest = stride, cost
-    return _blocks(start, inner, lanes, held, reach, best)
+    return _blocks(start, inner, lanes, itemsize, reach, best)
 
 
-def _blocks(start: Ints, inner: int, lanes: int, held: int, reach: int, stride: int) -> Blocks:
+def _blocks(start: Ints, inner: int, lanes: int, itemsize: int, reach: int, stride: int) -> Blocks:
     """Return the vectors of a row that begin `stride` scalars apart; `reach` is how far a window's samples reach."""
     width = len(start) * inner
     scalar = np.minimum(np.arange(0, width, stride)[:, None] + np.arange(lanes), width - 1)
@@ -127,10 +132,12 @@ def _blocks(start: Ints, inner: int, lanes: int, held: int, reach: int, stride: 
     place = start[column] * inner + channel
     base = place.min(axis=1)
     offset = place - base[:, None]
+    held = register_size(itemsize) // itemsize
     registers = _registers(int(offset[:, :stride].max()) + reach + 1, held)
-    if registers > min(MAX_REGISTERS, 256 // held):  # an index is a byte
-        return Blocks(column, base, offset, 0, stride)
-    return Blocks(column, base, np.minimum(offset, registers * held - 1 - reach), registers, stride)
+    # An index is a byte. To pick the samples one by one takes two instructions for each.
+    if registers > min(MAX_REGISTERS, 256 // held) or picking_cost(registers, itemsize, lanes) > 2 * lanes:
+        return Blocks(column, base, offset, 0, itemsize, stride)
+    return Blocks(column, base, np.minimum(offset, registers * held - 1 - reach), registers, itemsize, stride)
 
 
 def _registers(scalars: int, held: int) -> int:
