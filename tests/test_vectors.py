@@ -13,9 +13,11 @@ from numba import njit
 import gpu_upsample as gu
 from gpu_upsample import cpu
 from gpu_upsample.cpu import filter as filters
-from gpu_upsample.cpu import job
+from gpu_upsample.cpu import job, permute, tables
 from gpu_upsample.cpu.bands import Bands, joined
+from gpu_upsample.cpu.features import has_feature
 from gpu_upsample.cpu.permute import transpose
+from gpu_upsample.cpu.vectors import load, store
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.resample import plan_resize
 from gpu_upsample.plan.steps import FilterStep
@@ -166,32 +168,99 @@ def test_bands_sum_as_whole_arrays_do(shape, options, dtype, streamed, monkeypat
     assert isinstance(found[0][0], Bands)  # else both took the same way
 
 
+# What a processor has to pick samples from registers, and the bytes of its own.
+MACHINES = {
+    "AVX-512": ({"avx512f", "avx512bw", "avx512vbmi", "avx2", "ssse3"}, 64),
+    "AVX2": ({"avx2", "ssse3"}, 32),
+    "NEON": ({"neon"}, 16),
+    "none": (set(), 16),
+}
+FORGET = (permute._permutation, filters._sums_of_vectors, filters._lies_near)
+
+
+@pytest.fixture
+def on_machine(monkeypatch):
+    """What lets tables be made as on another machine."""
+
+    def use(name):
+        features, size = MACHINES[name]
+        monkeypatch.setattr(permute, "has_feature", features.__contains__)
+        monkeypatch.setattr(tables, "_PARTS", 64 // size)
+        for function in FORGET:
+            function.cache_clear()
+
+    yield use
+    monkeypatch.undo()
+    for function in FORGET:
+        function.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("dtype", "shape", "options", "expected"),
     [
-        ("float32", (30, 40), {"scale": 2, "method": "cubic"}, (1, 4, 16)),
-        ("float32", (30, 400), {"scale": 1.5, "method": "linear"}, (1, 2, 15)),  # five times three columns, all alike
-        ("float32", (30, 40, 3), {"scale": 2, "method": "linear"}, (1, 2, 12)),  # four pixels, all alike
-        ("float32", (30, 400, 3), {"scale": 1.37, "method": "linear"}, (1, 2, 16)),  # none are alike
-        ("float32", (30, 400), {"scale": 0.61, "method": "cubic"}, (2, 4, 16)),
-        ("float32", (30, 400), {"scale": 0.35, "method": "cubic"}, (4, 4, 16)),
-        ("float32", (30, 400), {"scale": 0.2, "method": "linear"}, (6, 1, 16)),
-        ("float32", (30, 400), {"scale": 0.1, "method": "linear"}, (6, 2, 10)),
-        ("float32", (30, 400), {"scale": 0.05, "method": "linear"}, (0, 1, 16)),
-        ("float32", (30, 40), {"scale": 2, "method": "lanczos3"}, (1, 6, 16)),
-        ("float16", (30, 400), {"scale": 0.35, "method": "cubic"}, (2, 4, 16)),
-        ("uint8", (30, 40, 3), {"scale": 0.5, "method": "area"}, (1, 2, 30)),
-        ("uint8", (30, 40, 3), {"scale": 2, "method": "linear"}, (1, 2, 30)),
-        ("uint8", (30, 400), {"scale": 0.07, "method": "linear"}, (4, 2, 16)),
+        # On AVX-512, AVX2 and NEON.
+        ("float32", (30, 40), {"scale": 2, "method": "cubic"}, [(1, 4, 16), (1, 4, 16), (4, 4, 16)]),
+        # Five times three columns, all alike.
+        ("float32", (30, 400), {"scale": 1.5, "method": "linear"}, [(1, 2, 15), (1, 2, 15), (4, 2, 15)]),
+        # Four pixels, all alike.
+        ("float32", (30, 40, 3), {"scale": 2, "method": "linear"}, [(1, 2, 12), (1, 1, 12), (4, 2, 12)]),
+        # None are alike.
+        ("float32", (30, 400, 3), {"scale": 1.37, "method": "linear"}, [(1, 2, 16), (1, 1, 16), (4, 2, 16)]),
+        ("float32", (30, 400), {"scale": 0.61, "method": "cubic"}, [(2, 4, 16), (2, 4, 16), (4, 4, 16)]),
+        ("float32", (30, 400), {"scale": 0.35, "method": "cubic"}, [(4, 4, 16), (3, 4, 16), (4, 4, 16)]),
+        ("float32", (30, 400), {"scale": 0.2, "method": "linear"}, [(6, 1, 16), (0, 1, 16), (4, 1, 16)]),
+        ("float32", (30, 400), {"scale": 0.1, "method": "linear"}, [(6, 2, 10), (0, 1, 16), (8, 2, 16)]),
+        ("float32", (30, 400), {"scale": 0.05, "method": "linear"}, [(0, 1, 16), (0, 1, 16), (0, 1, 16)]),
+        ("float32", (30, 40), {"scale": 2, "method": "lanczos3"}, [(1, 6, 16), (1, 1, 16), (4, 6, 16)]),
+        ("float16", (30, 400), {"scale": 0.35, "method": "cubic"}, [(2, 4, 16), (3, 1, 16), (4, 4, 16)]),
+        ("uint8", (30, 40, 3), {"scale": 0.5, "method": "area"}, [(1, 2, 30), (2, 1, 30), (4, 2, 30)]),
+        ("uint8", (30, 40, 3), {"scale": 2, "method": "linear"}, [(1, 2, 30), (1, 2, 30), (1, 2, 30)]),
+        ("uint8", (30, 400), {"scale": 0.07, "method": "linear"}, [(4, 2, 16), (0, 1, 16), (0, 1, 16)]),
     ],
     ids=str,
 )
-def test_how_the_samples_of_a_vector_are_picked(dtype, shape, options, expected):
-    """From as few registers as hold them, whole windows if that can be, and alike in all vectors at some ratios."""
+def test_how_the_samples_of_a_vector_are_picked(dtype, shape, options, expected, on_machine):
+    """From as few registers as hold them, whole windows if that pays, and alike in all vectors at some ratios."""
     (step,) = plan_resize(shape, dtype, 0, "clamp", None, options["scale"], (0, 1), options["method"], *DEFAULTS).steps
-    step = filters._in_short_integers(step)
-    sums = filters._column_sums(step)
-    assert (sums.registers, max(sums.joint, 1), sums.stride) == expected
+    found = []
+    for machine in MACHINES:
+        on_machine(machine)
+        sums = filters._column_sums(filters._in_short_integers(step))
+        found.append((sums.registers, max(sums.joint, 1), sums.stride))
+    *picked, singly = found
+    print("FOUND", dtype, shape, options, picked)
+    assert picked == expected
+    assert singly[:2] == (0, 1)
+
+
+PERMUTATIONS = [
+    pytest.param(bits, how, id=f"{bits}-{how.feature}", marks=[] if has_feature(how.feature) else pytest.mark.skip)
+    for bits, ways in permute._PERMUTATIONS.items()
+    for how in ways
+]
+
+
+@pytest.mark.parametrize("registers", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize(("bits", "how"), PERMUTATIONS)
+def test_samples_are_picked_from_registers(bits, how, registers, monkeypatch):
+    """By whatever instructions a processor has."""
+    monkeypatch.setattr(permute, "_permutation", lambda _: how)
+    lanes, itemsize = max(16, 512 // bits // 2), bits // 8
+    held, results = how.size // itemsize, permute.results_of(lanes, itemsize)
+    random = np.random.default_rng(registers)
+    x = random.integers(1 << min(bits, 62), size=4096).astype(f"u{itemsize}")
+    last = min(registers * held, 256)
+    start, index = random.integers(1000, size=results), random.integers(last, size=lanes).astype(np.uint8)
+    turn, shift = last - 1 - int(index.max()), 7
+
+    @njit
+    def picked(x, start, index, out):
+        at = permute.entries(results, start, 0)
+        store(out, 0, permute.gather(registers, x, at, shift, load(lanes, index, 0), turn))
+
+    out = np.zeros(lanes, x.dtype)
+    picked(x, start, index, out)
+    np.testing.assert_array_equal(out, x[start.repeat(lanes // results) + shift + index.astype(np.int64) + turn])
 
 
 @pytest.mark.parametrize(
@@ -280,7 +349,7 @@ def guarded(shape, dtype, at_end=True):
 GUARDED_CALLS = {
     "resize": """
 from gpu_upsample.cpu import filter as filters
-from gpu_upsample.cpu import job
+from gpu_upsample.cpu import job, permute, tables
 from tests.test_vectors import SHAPES, calls
 for streamed, long_row in ((job._STREAMED_BYTES, 0), (0, 0), (0, 1 << 30)):
     job._STREAMED_BYTES, job._LONG_ROW = streamed, long_row

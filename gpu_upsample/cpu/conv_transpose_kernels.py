@@ -171,7 +171,7 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
                                 for k in range(name, name + taps // PAIRS):
                                     base = src + entry(bases, k)
                                     if NEAR and base + REACH <= weight.size:  # none is read beyond the end
-                                        factor = gather(REGISTERS, weight, base, load(TURN, offsets, k * TURN), 0)
+                                        factor = gather(REGISTERS, weight, base, 0, load(TURN, offsets, k * TURN), 0)
                                         store(panels, at, widen(KIND, factor))
                                         at += TURN
                                         continue

@@ -13,3 +13,7 @@ def has_feature(name: str) -> bool:
     triple, _, features = cpu_target.target_context.codegen().magic_tuple()
     always = {"neon"} if triple.startswith(("aarch64", "arm64")) else set()
     return name in always or f"+{name}" in features.split(",")
+
+
+VECTOR_BYTES = 64 if has_feature("avx512f") else 32 if has_feature("avx") else 16
+"""Bytes of a vector register."""

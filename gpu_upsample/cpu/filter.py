@@ -62,7 +62,7 @@ def _forms(taps: Taps, blocks: Blocks, dtype: np.dtype[Any]) -> tuple[Any, ...]:
     weight = taps.weight.astype(dtype)[blocks.column].transpose(0, 2, 1)
     outside = _outside(taps, dtype)[blocks.column]
     form, tables = distinct(blocks.index, count, weight, outside)
-    return blocks.base, form, *map(aligned_copy, tables)
+    return blocks.base.ravel(), form, *map(aligned_copy, tables)
 
 
 class _ColumnSums(NamedTuple):
@@ -103,11 +103,9 @@ def _column_sums(step: FilterStep) -> _ColumnSums:
 @kept
 def _sums_of_vectors(taps: Taps, inner: int, lanes: int, itemsize: int, accumulator: np.dtype[Any]) -> _ColumnSums:
     """Return how sums along a row are formed in vectors of neighbouring columns."""
-    for length in (taps.width, 1) if taps.width in _UNROLLED else (1,):
-        blocks = blocks_of(taps.start, inner, lanes, itemsize, taps.weight, length)
-        if blocks.registers:
-            break
-    joint = length if length > 1 else 0
+    lengths = (taps.width, 1) if taps.width in _UNROLLED else (1,)
+    blocks = blocks_of(taps.start, inner, lanes, itemsize, taps.weight, lengths)
+    joint = blocks.length if blocks.length > 1 else 0
     return _ColumnSums(_forms(taps, blocks, accumulator), 0, blocks.registers, joint, blocks.stride)
 
 

@@ -9,7 +9,7 @@ from gpu_upsample import arithmetic
 from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.arithmetic import add_product, lanes_of, narrow, widen
 from gpu_upsample.cpu.compiled import compiled, inlined
-from gpu_upsample.cpu.permute import gather, transpose
+from gpu_upsample.cpu.permute import entries, gather, results_of, transpose
 from gpu_upsample.cpu.rows import STRIP_LINES, drain, readable
 from gpu_upsample.cpu.vectors import (
     aligned_pointer,
@@ -66,7 +66,8 @@ def sum_pixels(SOURCE, RESULT, LANES, FILL, row, columns, first, last, taps, inn
 
 @inlined
 def sum_neighbours(
-    SOURCE, RESULT, LANES, REGISTERS, JOINT, FILL, row, columns, first, last, stride, taps, inner, zero, fill, sums  # noqa: N803
+    SOURCE, RESULT, LANES, REGISTERS, RESULTS, JOINT, FILL, row, columns, first, last, stride, taps, inner, zero, fill,  # noqa: N803
+    sums,
 ):  # fmt: skip
     """Sum along a row neighbouring scalars side by side, in the vectors from `first` up to `last`.
 
@@ -74,6 +75,8 @@ def sum_neighbours(
     ----------
     REGISTERS, JOINT : int
         As for `filter_kernel`.
+    RESULTS : int
+        How many parts of a vector have registers of their own.
     stride : int
         Scalars from one vector to the next.
     others
@@ -87,13 +90,13 @@ def sum_neighbours(
         picked, counts = table(LANES, index, shared * LANES), table(LANES, count, shared * LANES)
         whole = entry(count, shared * LANES) < 0
         while b < last and entry(form, b) == shared:
-            at = entry(start, b)
+            at = entries(RESULTS, start, b * RESULTS)
             total = splat(LANES, zero)
             for k in range(length):
                 if JOINT:  # they are loaded once, and the loop is unrolled
-                    value = gather(REGISTERS, row, at, picked, k * inner)
+                    value = gather(REGISTERS, row, at, 0, picked, k * inner)
                 else:
-                    value = gather(REGISTERS, row, at + k * inner, picked, 0)
+                    value = gather(REGISTERS, row, at, k * inner, picked, 0)
                 factor = table(LANES, weight, (shared * length + k) * LANES)
                 added = add_product(RESULT, factor, widen(SOURCE, value), total)
                 total = added if whole else where_below(k, counts, added, total)
@@ -168,7 +171,7 @@ def filter_kernel(
     PIXELS : int
         How many vectors of a pixel are summed side by side; 0 if a vector holds neighbouring columns.
     REGISTERS : int
-        For such a vector: in how many registers its samples lie, or 0 for anywhere.
+        For each part of such a vector: in how many registers its samples lie, or 0 for anywhere.
     JOINT : int
         For such a vector: the length of a window if these registers hold all of its samples, or else 0.
     FILL : int
@@ -178,6 +181,7 @@ def filter_kernel(
     WIDE = 4 * LANES  # down the rows, four sums at a time: each has to wait for its last product
     CHUNK, HELD = 4 * WIDE, LANES << 9  # a ring of up to 32 KiB stays in the first cache, or nearly
     DEEP = max(1, PIXELS) * LANES
+    RESULTS = results_of(LANES, arithmetic.carrier_of(SOURCE).bitwidth // 8) if REGISTERS else 1
     LINE = vectors.BYTES * 8 // arithmetic.carrier_of(RESULT).bitwidth
 
     @compiled
@@ -231,8 +235,8 @@ def filter_kernel(
                             )  # fmt: skip
                         else:
                             sum_neighbours(
-                                SOURCE, RESULT, LANES, REGISTERS, JOINT, FILL, row, columns, done, until, stride, taps,
-                                inner, column_zero, fill, sums,
+                                SOURCE, RESULT, LANES, REGISTERS, RESULTS, JOINT, FILL, row, columns, done, until,
+                                stride, taps, inner, column_zero, fill, sums,
                             )  # fmt: skip
                         done = until
                     for of in range(together if final else 0):

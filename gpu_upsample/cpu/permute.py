@@ -12,7 +12,7 @@ from numba.core import cgutils
 
 from gpu_upsample.arithmetic import Vector
 from gpu_upsample.cpu.features import has_feature
-from gpu_upsample.cpu.vectors import BYTES, place_of, primitive, shuffled, splat_value, vector_place_of
+from gpu_upsample.cpu.vectors import BYTES, invariant, place_of, primitive, shuffled, splat_value, vector_place_of
 
 
 # ---- samples that do not lie side by side -------------------------------------------------------------------
@@ -62,6 +62,10 @@ _PERMUTATIONS = {
 }
 
 
+# Bytes of a register -> what it costs to choose between two of them, by an index: with masks of bits, or of bytes.
+_CHOICE = {64: 0.5, 32: 3, 16: 3}
+
+
 @cache
 def _permutation(bits: int) -> _Permutation | None:
     """Return how this processor picks elements of so many bits from registers, if it can."""
@@ -74,14 +78,25 @@ def register_size(itemsize: int) -> int:
     return how.size if how else BYTES
 
 
+def results_of(lanes: int, itemsize: int) -> int:
+    """Return how many such registers a vector of `lanes` elements fills: each is picked from registers of its own."""
+    return -(-lanes * itemsize // register_size(itemsize))
+
+
+def registers_at_once(itemsize: int) -> int:
+    """Return from how many registers an instruction picks."""
+    how = _permutation(8 * itemsize)
+    return len(how.functions) if how else 1
+
+
 def picking_cost(registers: int, itemsize: int, lanes: int) -> float:
-    """Return about how many instructions pick the elements of a vector from so many registers."""
+    """Return about how many instructions pick a vector of elements, each part of it from so many registers."""
     how = _permutation(8 * itemsize)
     if not how:
         return inf
-    # An instruction picks from a few registers, and two others choose between two results.
-    results, groups = -(-lanes * itemsize // how.size), -(-registers // len(how.functions))
-    return results * (3 * groups - 1) / 2
+    # An instruction picks from a few registers, and others choose between two results; indices of parts are formed.
+    picks, parts = -(-registers // len(how.functions)), 8 * itemsize // how.unit
+    return results_of(lanes, itemsize) * (picks + _CHOICE[how.size] * (picks - 1) + 2 * (parts > 1))
 
 
 def _permute(builder: Any, how: _Permutation, parts: list[Any], index: Any) -> Any:
@@ -127,34 +142,48 @@ def _gather_singly(builder: Any, base: Any, kind: Any, index: Any) -> Any:
 
 
 @primitive
-def gather(typingctx: Any, registers: Any, array: Any, at: Any, index: Any, turn: Any) -> Any:
-    """Return the elements ``array[at + index + turn]``, one per lane.
+def entries(typingctx: Any, number: Any, table: Any, at: Any) -> Any:
+    """Return `number` elements of an array that nobody writes to, from one on, as a tuple."""
+    count = number.literal_value
 
-    They all lie in the `registers` registers from `at` on, of `register_size` bytes each, which may be read as a whole;
-    where that is 0, anywhere. A register may hold more elements than there are lanes.
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        places = (builder.add(args[2], ir.Constant(args[2].type, i)) for i in range(count))
+        values = [invariant(builder, builder.load(place_of(context, builder, table, args[1], at))) for at in places]
+        return context.make_tuple(builder, signature.return_type, values)
+
+    return types.UniTuple(table.dtype, count)(number, table, types.intp), codegen
+
+
+@primitive
+def gather(typingctx: Any, registers: Any, array: Any, at: Any, shift: Any, index: Any, turn: Any) -> Any:
+    """Return the elements ``array[at + shift + index + turn]``, one per lane.
+
+    They all lie in the `registers` registers from ``at + shift`` on, of `register_size` bytes each, which may be read
+    as a whole; where that is 0, anywhere. Each of the `results_of` a vector has an `at` of its own, or all have one.
     """
     number = registers.literal_value
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        base, bits = place_of(context, builder, array, args[1], args[2]), array.dtype.bitwidth
-        how = _permutation(bits)
+        data, bits = place_of(context, builder, array, args[1], args[3]), array.dtype.bitwidth
+        begins = cgutils.unpack_tuple(builder, args[2]) if isinstance(at, types.BaseTuple) else [args[2]]
+        bases, how = [builder.gep(data, [begin]) for begin in begins], _permutation(bits)
         if number == 0 or how is None:
-            base = builder.gep(base, [args[4]])
-            return _gather_singly(builder, base, ir.VectorType(base.type.pointee, index.lanes), args[3])
-        held = ir.VectorType(base.type.pointee, how.size * 8 // bits)
+            base = builder.gep(bases[0], [args[5]])
+            return _gather_singly(builder, base, ir.VectorType(base.type.pointee, index.lanes), args[4])
+        held = ir.VectorType(data.type.pointee, how.size * 8 // bits)
         words = ir.VectorType(ir.IntType(bits), index.lanes)
-        places = args[3] if args[3].type == words else builder.zext(args[3], words)
-        place = args[4] if bits == args[4].type.width else builder.trunc(args[4], words.element)
-        places = builder.add(places, splat_value(builder, place, index.lanes))
-        parts = []
-        for part in range(number):
-            place = builder.gep(base, [ir.Constant(ir.IntType(64), part * held.count)])
-            parts.append(builder.load(builder.bitcast(place, held.as_pointer()), align=bits // 8))
-        some = (_cut(builder, places, first, held.count) for first in range(0, index.lanes, held.count))
-        picked = _side_by_side(builder, [_permute(builder, how, parts, each) for each in some])
-        return _cut(builder, picked, 0, index.lanes)
+        places = args[4] if args[4].type == words else builder.zext(args[4], words)
+        term = args[5] if bits == args[5].type.width else builder.trunc(args[5], words.element)
+        places = builder.add(places, splat_value(builder, term, index.lanes))
+        results = results_of(index.lanes, bits // 8)
+        picked = []
+        for result, base in enumerate(bases * (results // len(bases))):
+            place = [builder.gep(base, [ir.Constant(ir.IntType(64), part * held.count)]) for part in range(number)]
+            parts = [builder.load(builder.bitcast(each, held.as_pointer()), align=bits // 8) for each in place]
+            picked.append(_permute(builder, how, parts, _cut(builder, places, result * held.count, held.count)))
+        return _cut(builder, _side_by_side(builder, picked), 0, index.lanes)
 
-    return Vector(array.dtype, index.lanes)(registers, array, types.intp, index, types.intp), codegen
+    return Vector(array.dtype, index.lanes)(registers, array, at, types.intp, index, types.intp), codegen
 
 
 def _cut(builder: Any, vector: Any, first: int, lanes: int) -> Any:

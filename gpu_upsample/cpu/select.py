@@ -32,7 +32,7 @@ def _select_job(step: SelectStep) -> Job:
         blocks = blocks_of(np.maximum(columns[last], 0), inner, lanes, word.itemsize)
         registers, stride = blocks.registers, blocks.stride
         form, parts = distinct(blocks.index, (columns >= 0)[blocks.column].astype(word))
-        tables = (blocks.base, form, *parts)
+        tables = (blocks.base.ravel(), form, *parts)
     kernel = select_kernel(word.itemsize, int(across), int(pixels), registers, int(step.has_fill))
     fill = word.type(step.source.bits(step.fill))
     arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill)

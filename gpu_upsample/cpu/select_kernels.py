@@ -7,7 +7,7 @@ from typing import Any
 
 from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.compiled import compiled, inlined
-from gpu_upsample.cpu.permute import gather
+from gpu_upsample.cpu.permute import entries, gather, results_of
 from gpu_upsample.cpu.rows import STRIP_LINES, drain, readable, write_row
 from gpu_upsample.cpu.vectors import (
     aligned_pointer,
@@ -62,24 +62,28 @@ def fill_row(LANES, width, fill, goal):  # noqa: N803
 
 
 @inlined
-def neighbours(LANES, REGISTERS, FILL, row, columns, b, fill):  # noqa: N803
+def neighbours(LANES, REGISTERS, RESULTS, FILL, row, columns, b, fill):  # noqa: N803
     """Return one vector of scalars of a row; the parameters are those of `select_neighbours`."""
     start, form, index, inside = columns
     at = entry(form, b) * LANES
-    value = gather(REGISTERS, row, entry(start, b), load(LANES, index, at), 0)
+    value = gather(REGISTERS, row, entries(RESULTS, start, b * RESULTS), 0, load(LANES, index, at), 0)
     if FILL:
         value = where_nonzero(load(LANES, inside, at), value, splat(LANES, fill))
     return value
 
 
 @inlined
-def select_neighbours(LANES, REGISTERS, FILL, row, columns, number, stride, width, fill, exact, goal):  # noqa: N803
+def select_neighbours(
+    LANES, REGISTERS, RESULTS, FILL, row, columns, number, stride, width, fill, exact, goal  # noqa: N803
+):  # fmt: skip
     """Copy scalars of a row in vectors, each of neighbours in the output.
 
     Parameters
     ----------
     REGISTERS : int
         As for `select_kernel`.
+    RESULTS : int
+        How many parts of a vector have registers of their own.
     number, stride : int
         How many vectors there are, and scalars from one to the next.
     width : int
@@ -92,9 +96,10 @@ def select_neighbours(LANES, REGISTERS, FILL, row, columns, number, stride, widt
     # Whole vectors in a loop that calls nothing, so that all it needs stays in registers.
     whole = max(0, min(number, (width - LANES) // stride + 1)) if exact else number
     for b in range(whole):
-        store(goal, b * stride, neighbours(LANES, REGISTERS, FILL, row, columns, b, fill))
+        store(goal, b * stride, neighbours(LANES, REGISTERS, RESULTS, FILL, row, columns, b, fill))
     for b in range(whole, number):
-        store_first(goal, b * stride, neighbours(LANES, REGISTERS, FILL, row, columns, b, fill), width - b * stride)
+        value = neighbours(LANES, REGISTERS, RESULTS, FILL, row, columns, b, fill)
+        store_first(goal, b * stride, value, width - b * stride)
 
 
 @cache
@@ -110,11 +115,12 @@ def select_kernel(SIZE: int, COLUMNS: int, PIXELS: int, REGISTERS: int, FILL: in
     PIXELS : int
         1 if whole pixels are copied, each of a vector or more; 0 if a vector holds neighbouring columns.
     REGISTERS : int
-        For such a vector: in how many registers its samples lie, or 0 for anywhere.
+        For each part of such a vector: in how many registers its samples lie, or 0 for anywhere.
     FILL : int
         1 if some outputs are no copies but `fill`.
     """
     LANES = vectors.BYTES // SIZE
+    RESULTS = results_of(LANES, SIZE) if REGISTERS else 1
 
     @compiled
     def kernel(
@@ -124,7 +130,7 @@ def select_kernel(SIZE: int, COLUMNS: int, PIXELS: int, REGISTERS: int, FILL: in
     ):  # fmt: skip
         row = aligned_pointer(row_room, -lead & (LANES - 1) if streams else 0)
         line, strip = aligned_pointer(line_room, 0), aligned_pointer(strip_room, 0)
-        data, size, room, number = pointer(x, 0), x.size, line_room.size, column_start.size
+        data, size, room, number = pointer(x, 0), x.size, line_room.size, column_start.size // RESULTS
         columns = (
             pointer(column_start, 0), pointer(column_form, 0), pointer(column_index, 0), pointer(column_inside, 0),
         )  # fmt: skip
@@ -147,7 +153,7 @@ def select_kernel(SIZE: int, COLUMNS: int, PIXELS: int, REGISTERS: int, FILL: in
                 else:
                     samples = readable(data, size, source * width_in, width_in, room, line)
                     select_neighbours(
-                        LANES, REGISTERS, FILL, samples, columns, number, stride, width, fill, direct, formed
+                        LANES, REGISTERS, RESULTS, FILL, samples, columns, number, stride, width, fill, direct, formed
                     )
             if not direct or source == held:
                 target = pointer(out, 0)

@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_upsample.cpu.permute import picking_cost, register_size
+from gpu_upsample.cpu.features import VECTOR_BYTES
+from gpu_upsample.cpu.permute import picking_cost, register_size, registers_at_once, results_of
+from gpu_upsample.cpu.vectors import BYTES
 
 Ints = NDArray[np.int64]
+
+_PARTS = BYTES // VECTOR_BYTES  # registers of a vector of sums
 
 # Strides that are tried, and columns on which each is judged.
 _MAX_STRIDES, _SAMPLED_COLUMNS = 8, 512
@@ -29,14 +33,16 @@ class Blocks:
     ----------
     column : ndarray of int64, shape (blocks, lanes)
         Column of every lane; the lanes beyond the end of the row repeat its last one.
-    base : ndarray of int64, shape (blocks,)
-        The first of the scalars that the lanes start at.
+    base : ndarray of int64, shape (blocks, results)
+        The first of the scalars that the lanes start at: of each register of the vector, or of all together.
     offset : ndarray of int64, shape (blocks, lanes)
         Where each lane starts, counted from there.
     registers : int
-        How many registers hold all those scalars, one or pairs of them; 0 if these are too many to pick from.
+        How many registers hold all scalars for one register of the vector; 0 if these are too many to pick from.
     itemsize : int
         Bytes of a sample.
+    length : int
+        How many samples of a window are picked from registers that are loaded once, all or one.
     stride : int
         Scalars of the row from one vector to the next: all lanes, or those of whole columns where these lie less far
         apart.
@@ -45,7 +51,8 @@ class Blocks:
     --------
     >>> blocks = blocks_of(np.array([0, 0, 1, 1, 2, 2]), 1, 4, 4)
     >>> blocks.base, blocks.registers, blocks.stride
-    (array([0, 2]), 1, 4)
+    (array([[0],
+           [2]]), 1, 4)
     >>> blocks.offset
     array([[0, 0, 1, 1],
            [0, 0, 0, 0]])
@@ -56,6 +63,7 @@ class Blocks:
     offset: Ints
     registers: int
     itemsize: int
+    length: int
     stride: int
 
     @property
@@ -63,31 +71,43 @@ class Blocks:
         """The offsets as kernels take them: bytes, if registers hold all scalars."""
         return self.offset.astype(np.uint8 if self.registers else np.uint32)
 
-    def cost(self, taps: int, length: int, kind: NDArray[np.uint64]) -> float:
+    def cost(self, taps: int, kind: NDArray[np.uint64]) -> float:
         """Return about how many instructions a row takes.
 
         Parameters
         ----------
         taps : int
             Samples of a window.
-        length : int
-            How many of them are picked from registers that are loaded once, all or one.
         kind : ndarray of uint64, shape (columns,)
             A number that columns of the same weights share.
         """
         lanes = self.offset.shape[1]
-        pick: float = 2 * lanes
-        if self.registers:
-            pick = picking_cost(self.registers, self.itemsize, lanes) + 2 * self.registers / length
+        pick = _picking(self.registers, self.itemsize, lanes, self.length) if self.registers else 2 * lanes
         # Where a vector's places or weights are not those of the one before, their tables are loaded.
         of_lanes = kind[self.column]
         changes = (self.offset[1:] != self.offset[:-1]) | (of_lanes[1:] != of_lanes[:-1])
         loads = int(np.count_nonzero(changes.any(axis=1)))
-        return len(self.base) * (taps * (pick + 1) + 3) + loads * (taps + 7)
+        return _vectors_cost(len(self.base), taps, pick) + loads * (taps + 7) * _PARTS
+
+
+def _picking(registers: int, itemsize: int, lanes: int, length: int) -> float:
+    """Return about how many instructions load registers and pick a tap from them: a line that is not aligned is two."""
+    lines = registers * results_of(lanes, itemsize) * register_size(itemsize) / BYTES
+    return picking_cost(registers, itemsize, lanes) + 2 * lines / length
+
+
+def _vectors_cost(number: int, taps: int, pick: float) -> float:
+    """Return about how many instructions so many vectors take, without their tables."""
+    return number * (taps * (pick + _PARTS) + 3 * _PARTS)
 
 
 def blocks_of(
-    start: Ints, inner: int, lanes: int, itemsize: int, weight: NDArray[Any] | None = None, length: int = 1
+    start: Ints,
+    inner: int,
+    lanes: int,
+    itemsize: int,
+    weight: NDArray[Any] | None = None,
+    lengths: tuple[int, ...] = (1,),
 ) -> Blocks:
     """Return the vectors of a row of columns of `inner` scalars that take the fewest instructions.
 
@@ -103,50 +123,60 @@ def blocks_of(
         Bytes of a sample.
     weight : ndarray, shape (columns, taps), optional
         The weights of the columns, where these are no copies.
-    length : int, optional
-        How many samples of a window are picked from registers that are loaded once, all or one.
+    lengths : tuple of int, optional
+        How many samples of a window may be picked from registers that are loaded once: all, one, or either.
     """
     some = start[:_SAMPLED_COLUMNS]
     taps, kind = 1, np.zeros(len(some), np.uint64)
     if weight is not None:
         taps, kind = weight.shape[1], _fingerprints(weight[: len(some)])
-    reach = (length - 1) * inner
     # Whole columns waste lanes, but their samples lie less far apart, and at many ratios all such vectors are alike.
     strides = dict.fromkeys((lanes, *range(lanes - lanes % inner, lanes // 2, -inner)[:_MAX_STRIDES]))
-    best, lowest = lanes, inf
-    for stride in strides:
-        # What vectors of one register take at least; the shorter the stride, the more there are.
-        if -(-len(some) * inner // stride) * (taps * (2 + 2 / length) + 3) >= lowest:
-            break
-        cost = _blocks(some, inner, lanes, itemsize, reach, stride).cost(taps, length, kind)
-        if cost < lowest:
-            best, lowest = stride, cost
-    return _blocks(start, inner, lanes, itemsize, reach, best)
+    best, lowest = (1, lanes), inf
+    for length in lengths:
+        least = min(2 * lanes, _picking(1, itemsize, lanes, length))
+        for stride in strides:
+            # The shorter the stride, the more vectors there are.
+            if _vectors_cost(-(-len(some) * inner // stride), taps, least) >= lowest:
+                break
+            blocks = _blocks(some, inner, lanes, itemsize, length, stride)
+            cost = blocks.cost(taps, kind) if blocks.registers or length == 1 else inf
+            if cost < lowest:
+                best, lowest = (length, stride), cost
+    blocks = _blocks(start, inner, lanes, itemsize, *best)
+    return blocks if blocks.registers or blocks.length == 1 else blocks_of(start, inner, lanes, itemsize, weight)
 
 
-def _blocks(start: Ints, inner: int, lanes: int, itemsize: int, reach: int, stride: int) -> Blocks:
-    """Return the vectors of a row that begin `stride` scalars apart; `reach` is how far a window's samples reach."""
-    width = len(start) * inner
+def _blocks(start: Ints, inner: int, lanes: int, itemsize: int, length: int, stride: int) -> Blocks:
+    """Return the vectors of a row, `stride` scalars apart; registers hold `length` samples of a window."""
+    width, reach = len(start) * inner, (length - 1) * inner
     scalar = np.minimum(np.arange(0, width, stride)[:, None] + np.arange(lanes), width - 1)
     column, channel = np.divmod(scalar, inner)
     place = start[column] * inner + channel
-    base = place.min(axis=1)
-    offset = place - base[:, None]
     held = register_size(itemsize) // itemsize
-    registers = _registers(int(offset[:, :stride].max()) + reach + 1, held)
-    # An index is a byte. To pick the samples one by one takes two instructions for each.
-    if registers > min(MAX_REGISTERS, 256 // held) or picking_cost(registers, itemsize, lanes) > 2 * lanes:
-        return Blocks(column, base, offset, 0, itemsize, stride)
-    return Blocks(column, base, np.minimum(offset, registers * held - 1 - reach), registers, itemsize, stride)
+    base, offset = _split(place, results_of(lanes, itemsize))
+    registers = _registers(int(offset[:, :stride].max()) + reach + 1, held, registers_at_once(itemsize))
+    # An index is a byte. To pick the samples one by one takes a load and often another instruction for each.
+    if registers > min(MAX_REGISTERS, 256 // held) or picking_cost(registers, itemsize, lanes) > 1.5 * lanes:
+        return Blocks(column, *_split(place, 1), 0, itemsize, length, stride)
+    offset = np.minimum(offset, registers * held - 1 - reach)
+    return Blocks(column, base, offset, registers, itemsize, length, stride)
 
 
-def _registers(scalars: int, held: int) -> int:
-    """Return how many registers hold so many scalars: one, or pairs.
+def _split(place: Ints, parts: int) -> tuple[Ints, Ints]:
+    """Return the least number in each part of a row, and how far those of the part lie behind it."""
+    split = place.reshape(len(place), parts, -1)
+    base = split.min(axis=2)
+    return base, (split - base[..., None]).reshape(place.shape)
 
-    A last pair costs no more than its half, and takes no kernel of its own.
+
+def _registers(scalars: int, held: int, at_once: int) -> int:
+    """Return how many registers hold so many scalars: one, or as many as an instruction picks from, or a multiple.
+
+    The last ones cost no more than a part of them, and take no kernel of their own.
     """
     needed = -(-scalars // held)
-    return needed if needed == 1 else needed + needed % 2
+    return needed if needed == 1 else -(-needed // at_once) * at_once
 
 
 def distinct(*parts: NDArray[Any]) -> tuple[Ints, list[NDArray[Any]]]:

@@ -13,11 +13,10 @@ from llvmlite import ir
 from numba import types
 
 from gpu_upsample.arithmetic import fused
-from gpu_upsample.cpu.features import has_feature
+from gpu_upsample.cpu.features import VECTOR_BYTES
 from gpu_upsample.cpu.vectors import X86, primitive, splat_value
 
-_VECTOR_BYTES = 64 if has_feature("avx512f") else 32 if has_feature("avx") else 16
-_REGISTERS = 32 if _VECTOR_BYTES == 64 or not X86 else 16
+_REGISTERS = 32 if VECTOR_BYTES == 64 or not X86 else 16
 
 VECTORS = 3
 """Vectors of a row of a block."""
@@ -29,7 +28,7 @@ two, so that rows can be interleaved."""
 
 def register_lanes(accumulator: str) -> int:
     """Return the numbers of a vector register."""
-    return _VECTOR_BYTES // np.dtype(accumulator).itemsize
+    return VECTOR_BYTES // np.dtype(accumulator).itemsize
 
 
 @primitive

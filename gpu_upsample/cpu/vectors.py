@@ -113,7 +113,7 @@ def aligned_pointer(typingctx: Any, array: Any, place: Any) -> Any:
     return types.CPointer(array.dtype)(array, types.intp), codegen
 
 
-def _invariant(builder: Any, value: Any) -> Any:
+def invariant(builder: Any, value: Any) -> Any:
     """Mark a load of what nobody writes to."""
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
     return value
@@ -139,7 +139,7 @@ def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
 @primitive
 def table(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
     """Return as many elements of an array that nobody writes to: the load may move out of a loop."""
-    return _loading(lanes, array, _invariant)
+    return _loading(lanes, array, invariant)
 
 
 @primitive
@@ -283,7 +283,7 @@ def entry(typingctx: Any, table: Any, at: Any) -> Any:
     """Return one element of an array that nobody writes to: the load may move out of a loop."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _invariant(builder, builder.load(place_of(context, builder, table, *args)))
+        return invariant(builder, builder.load(place_of(context, builder, table, *args)))
 
     return table.dtype(table, types.intp), codegen
 
