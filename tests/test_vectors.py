@@ -201,19 +201,19 @@ def on_machine(monkeypatch):
         # On AVX-512, AVX2 and NEON.
         ("float32", (30, 40), {"scale": 2, "method": "cubic"}, [(1, 4, 16), (1, 4, 16), (4, 4, 16)]),
         # Five times three columns, all alike.
-        ("float32", (30, 400), {"scale": 1.5, "method": "linear"}, [(1, 2, 15), (1, 2, 15), (4, 2, 15)]),
+        ("float32", (30, 400), {"scale": 1.5, "method": "linear"}, [(1, 2, 15), (1, 2, 15), (1, 2, 15)]),
         # Four pixels, all alike.
-        ("float32", (30, 40, 3), {"scale": 2, "method": "linear"}, [(1, 2, 12), (1, 1, 12), (4, 2, 12)]),
+        ("float32", (30, 40, 3), {"scale": 2, "method": "linear"}, [(1, 2, 12), (1, 1, 12), (1, 1, 12)]),
         # None are alike.
-        ("float32", (30, 400, 3), {"scale": 1.37, "method": "linear"}, [(1, 2, 16), (1, 1, 16), (4, 2, 16)]),
+        ("float32", (30, 400, 3), {"scale": 1.37, "method": "linear"}, [(1, 2, 16), (1, 1, 16), (1, 1, 16)]),
         ("float32", (30, 400), {"scale": 0.61, "method": "cubic"}, [(2, 4, 16), (2, 4, 16), (4, 4, 16)]),
         ("float32", (30, 400), {"scale": 0.35, "method": "cubic"}, [(4, 4, 16), (3, 4, 16), (4, 4, 16)]),
         ("float32", (30, 400), {"scale": 0.2, "method": "linear"}, [(6, 1, 16), (0, 1, 16), (4, 1, 16)]),
-        ("float32", (30, 400), {"scale": 0.1, "method": "linear"}, [(6, 2, 10), (0, 1, 16), (8, 2, 16)]),
+        ("float32", (30, 400), {"scale": 0.1, "method": "linear"}, [(6, 2, 10), (0, 1, 16), (0, 1, 16)]),
         ("float32", (30, 400), {"scale": 0.05, "method": "linear"}, [(0, 1, 16), (0, 1, 16), (0, 1, 16)]),
         ("float32", (30, 40), {"scale": 2, "method": "lanczos3"}, [(1, 6, 16), (1, 1, 16), (4, 6, 16)]),
-        ("float16", (30, 400), {"scale": 0.35, "method": "cubic"}, [(2, 4, 16), (3, 1, 16), (4, 4, 16)]),
-        ("uint8", (30, 40, 3), {"scale": 0.5, "method": "area"}, [(1, 2, 30), (2, 1, 30), (4, 2, 30)]),
+        ("float16", (30, 400), {"scale": 0.35, "method": "cubic"}, [(2, 4, 16), (3, 4, 16), (4, 4, 16)]),
+        ("uint8", (30, 40, 3), {"scale": 0.5, "method": "area"}, [(1, 2, 30), (2, 1, 32), (4, 2, 32)]),
         ("uint8", (30, 40, 3), {"scale": 2, "method": "linear"}, [(1, 2, 30), (1, 2, 30), (1, 2, 30)]),
         ("uint8", (30, 400), {"scale": 0.07, "method": "linear"}, [(4, 2, 16), (0, 1, 16), (0, 1, 16)]),
     ],
@@ -228,7 +228,6 @@ def test_how_the_samples_of_a_vector_are_picked(dtype, shape, options, expected,
         sums = filters._column_sums(filters._in_short_integers(step))
         found.append((sums.registers, max(sums.joint, 1), sums.stride))
     *picked, singly = found
-    print("FOUND", dtype, shape, options, picked)
     assert picked == expected
     assert singly[:2] == (0, 1)
 
