@@ -33,6 +33,8 @@ class _Permutation(NamedTuple):
         Whether the index follows the first register, instead of the last one.
     wraps : bool
         Whether the last bits of an index count alone.
+    choice : float
+        What it costs to choose between two results by an index.
     """
 
     feature: str
@@ -41,12 +43,13 @@ class _Permutation(NamedTuple):
     functions: tuple[str, ...]
     leads: bool = True
     wraps: bool = True
+    choice: float = 3
 
     @classmethod
     def of_two(cls, feature: str, unit: int, one: str, two: str) -> _Permutation:
         """Return those of AVX-512."""
         names = f"llvm.x86.avx512.permvar.{one}.512", f"llvm.x86.avx512.vpermi2var.{two}.512"
-        return cls(feature, unit, 64, names)
+        return cls(feature, unit, 64, names, choice=0.5)
 
 
 _WORDS = _Permutation("avx2", 32, 32, ("llvm.x86.avx2.permd",))
@@ -60,10 +63,6 @@ _PERMUTATIONS = {
     32: (_Permutation.of_two("avx512f", 32, "si", "d"), _WORDS, _TABLES),
     64: (_Permutation.of_two("avx512f", 64, "di", "q"), _WORDS, _TABLES),
 }
-
-
-# Bytes of a register -> what it costs to choose between two of them, by an index: with masks of bits, or of bytes.
-_CHOICE = {64: 0.5, 32: 3, 16: 3}
 
 
 @cache
@@ -94,9 +93,8 @@ def picking_cost(registers: int, itemsize: int, lanes: int) -> float:
     how = _permutation(8 * itemsize)
     if not how:
         return inf
-    # An instruction picks from a few registers, and others choose between two results; indices of parts are formed.
     picks, parts = -(-registers // len(how.functions)), 8 * itemsize // how.unit
-    return results_of(lanes, itemsize) * (picks + _CHOICE[how.size] * (picks - 1) + 2 * (parts > 1))
+    return results_of(lanes, itemsize) * (picks + how.choice * (picks - 1) + 2 * (parts > 1))
 
 
 def _permute(builder: Any, how: _Permutation, parts: list[Any], index: Any) -> Any:
@@ -124,10 +122,10 @@ def _in_units(builder: Any, how: _Permutation, index: Any, count: int) -> Any:
         index = builder.and_(index, ir.Constant(index.type, [count - 1] * index.type.count))
     if parts == 1:
         return index
-    # The index of each part is a digit of a larger number: those of the first part, and how far the others lie behind.
-    first, behind = (sum(digit << how.unit * i for i, digit in enumerate(d)) for d in ([parts] * parts, range(parts)))
-    factor, term = (ir.Constant(index.type, [value] * index.type.count) for value in (first, behind))
-    index = builder.add(builder.mul(index, factor), term)
+    # The indices of the parts lie side by side in the bits of an element: number parts * index and those behind it.
+    factor, term = sum(parts << how.unit * i for i in range(parts)), sum(i << how.unit * i for i in range(parts))
+    index = builder.mul(index, ir.Constant(index.type, [factor] * index.type.count))
+    index = builder.add(index, ir.Constant(index.type, [term] * index.type.count))
     return builder.bitcast(index, ir.VectorType(ir.IntType(how.unit), index.type.count * parts))
 
 
