@@ -1,11 +1,13 @@
 """Calls whose results have the same bits on every machine: those in data/bits.json.
 
-``python -m tests.bits`` writes the file anew, after a change that is meant to change them.
+``python -m tests.bits`` writes the file anew, after a change that is meant to change them; with names of calls, it
+prints theirs.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from hashlib import sha256
@@ -20,6 +22,12 @@ from gpu_upsample.compat import jax, keras, onnx, opencv, paddle, pillow, scipy,
 from tests.cases import CASES, COMPLEX, DTYPES, FLOATS, INTEGERS, dtype_of
 
 FILE = Path(__file__).parent / "data" / "bits.json"
+
+# What Numba takes for a processor with AVX2 and no more.
+AVX2 = {
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+popcnt,+sse4.2,+ssse3",
+}
 
 Call = Callable[[], Any]
 """Runs on the backend in use."""
@@ -131,4 +139,8 @@ def digest(call: Call) -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(json.dumps({name: digest(call) for name, call in CALLS.items()}, indent=0) + "\n")
+    digests = {name: digest(CALLS[name]) for name in sys.argv[1:] or CALLS}
+    if sys.argv[1:]:
+        print(json.dumps(digests))
+    else:
+        FILE.write_text(json.dumps(digests, indent=0) + "\n")

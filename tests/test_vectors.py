@@ -22,6 +22,7 @@ from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.resample import plan_resize
 from gpu_upsample.plan.steps import FilterStep
 from gpu_upsample.plan.taps import Taps
+from tests.bits import AVX2
 
 SHAPES = [(3, 21, 70), (2, 9, 128), (40, 13, 3), (17, 8, 33), (33, 50, 1), (24, 22, 66)]
 FEW_SHAPES = [(40, 13, 3), (24, 22, 66)]  # one column, a few scalars and several vectors of the inner axis
@@ -306,8 +307,14 @@ def test_a_read_only_array_needs_no_kernel_of_its_own(monkeypatch):
     assert len(kernel.signatures) == 1
 
 
-def test_a_machine_without_permutations_gives_the_same_bits(tmp_path):
-    """Numba's generic processor has neither permutations nor fused multiply-adds: LLVM replaces both."""
+# Numba's generic processor has neither permutations nor fused multiply-adds: LLVM replaces both.
+LESSER = {"generic": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}, "AVX2": AVX2}
+
+
+@pytest.mark.parametrize("processor", LESSER)
+def test_a_lesser_processor_gives_the_same_bits(processor, tmp_path):
+    if processor == "AVX2" and not has_feature("avx2"):
+        pytest.skip("this processor has no AVX2")
     expected = results("float32", 0, FEW_SHAPES) + results("uint8", 0, FEW_SHAPES)
     code = """
 import sys
@@ -316,7 +323,7 @@ from tests.test_vectors import FEW_SHAPES, results
 np.savez(sys.argv[1], *results("float32", 0, FEW_SHAPES), *results("uint8", 0, FEW_SHAPES))
 """
     cache, file = tmp_path / "cache", tmp_path / "results.npz"
-    environment = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(cache)}
+    environment = os.environ | LESSER[processor] | {"NUMBA_CACHE_DIR": str(cache)}
     done = subprocess.run(
         [sys.executable, "-c", code, file], env=environment, capture_output=True, text=True, check=False
     )
