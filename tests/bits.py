@@ -89,6 +89,9 @@ def _others() -> Iterator[tuple[str, Call]]:
                 f"conv_transpose2d-{name}-{dtype}-backward",
                 partial(gu.conv_transpose2d_backward, grad, x, weight, **how),
             )
+    # A weight whose taps lie so near that they are collected together.
+    x, weight = whole((1, 20, 5, 9), "float32"), whole((20, 40, 3, 3), "float32")
+    yield "conv_transpose2d-collected", partial(gu.conv_transpose2d, x, weight, stride=2)
 
 
 def _dialects() -> Iterator[tuple[str, Call]]:

@@ -42,6 +42,7 @@ SOME = [
     "opencv-INTER_CUBIC-(21, 37)-float32",
     "opencv-INTER_AREA-(8, 17)-uint8",
     "conv_transpose2d-full-float32",
+    "conv_transpose2d-collected",
     "max_pool2d-float32",
 ]
 

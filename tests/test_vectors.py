@@ -241,7 +241,7 @@ PERMUTATIONS = [
 ]
 
 
-@pytest.mark.parametrize("registers", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize("registers", [1, 2, 3, 4, 6, 8, 16])
 @pytest.mark.parametrize(("bits", "how"), PERMUTATIONS)
 def test_samples_are_picked_from_registers(bits, how, registers, monkeypatch):
     """By all instructions that this processor has for it."""

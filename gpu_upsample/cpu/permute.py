@@ -119,7 +119,8 @@ def _in_units(builder: Any, how: _Permutation, index: Any, count: int) -> Any:
     """Return an index of elements, of which there are `count`, as one of the units that these are picked in."""
     parts = index.type.element.width // how.unit
     if not how.wraps:
-        index = builder.and_(index, ir.Constant(index.type, [count - 1] * index.type.count))
+        last_bits = (1 << (count - 1).bit_length()) - 1
+        index = builder.and_(index, ir.Constant(index.type, [last_bits] * index.type.count))
     if parts == 1:
         return index
     # The indices of the parts lie side by side in the bits of an element: number parts * index and those behind it.
