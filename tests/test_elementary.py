@@ -56,8 +56,9 @@ def test_powers_far_below_zero_vanish() -> None:
 
 # Of these, NumPy's and the C library's last bit depends on the machine; a product of matrices adds in any order.
 VAGUE = re.compile(
-    r"\b(np|math)\.(a?sin|a?cos|a?tan|a?sinh|a?cosh|a?tanh|arc\w+|sinc|exp|exp2|expm1|log(2|10|1p)?|pow|power|float_power|cbrt"
-    r"|hypot|fft|linalg|poly\w*|dot|inner|matmul|tensordot|einsum|convolve|correlate|interp|longdouble)\b"
+    r"\b(?:(?:np|math)\.|from (?:math|numpy) import [^\n]*\b)"
+    r"(a?(sin|cos|tan)h?|arc\w+|sinc|exp|exp2|expm1|log(2|10|1p)?|pow|power|float_power|cbrt|hypot|fft|linalg|poly\w*"
+    r"|dot|inner|matmul|tensordot|einsum|convolve|correlate|interp|longdouble)\b"
 )
 CALLS_ITS_LIBRARY = {"compat/opencv_axes.py", "compat/pillow_plan.py"}
 """Where such functions stand since the library that is followed calls them."""

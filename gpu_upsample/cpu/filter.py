@@ -12,6 +12,7 @@ from gpu_upsample.cpu.arithmetic import lanes_of
 from gpu_upsample.cpu.bands import Bands
 from gpu_upsample.cpu.filter_kernels import filter_kernel, turned_kernel
 from gpu_upsample.cpu.job import TOGETHER, Job, cost, sizes
+from gpu_upsample.cpu.permute import registers_at_once
 from gpu_upsample.cpu.tables import MAX_REGISTERS, Blocks, blocks_of, distinct
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.vectors import BYTES, aligned_copy
@@ -76,7 +77,7 @@ class _ColumnSums(NamedTuple):
         How many vectors of a pixel are summed side by side; 0 if a vector holds neighbouring columns, or if columns
         stay as they are.
     registers : int
-        In how many registers the samples of a vector of columns lie, or 0 for anywhere.
+        In how many registers the samples of each part of a vector of columns lie, or 0 for anywhere.
     joint : int
         The length of a window if these registers hold all of its samples, or else 0.
     stride : int
@@ -206,7 +207,8 @@ def _filter_job(step: FilterStep) -> Job:
 
 def _is_turned(step: FilterStep, columns: _ColumnSums) -> bool:
     """Return whether rows are turned into columns, since the samples of a vector of columns lie too far apart."""
-    if step.rows is not None or step.columns is None or columns.pixels or columns.registers in (1, 2):
+    near = max(2, registers_at_once(np.dtype(step.source.carrier).itemsize))
+    if step.rows is not None or step.columns is None or columns.pixels or 0 < columns.registers <= near:
         return False
     planes, _, _, width_in, _ = sizes(step)
     return planes >= lanes_of(kind_of(step.result.name)) and width_in * BYTES <= _TURNED_BYTES

@@ -22,7 +22,7 @@ _PARTS = BYTES // VECTOR_BYTES  # registers of a vector of sums
 _MAX_STRIDES, _SAMPLED_COLUMNS = 8, 512
 
 MAX_REGISTERS = 8
-"""Registers at most of which the samples of a vector are picked."""
+"""Registers at most from which a register of samples is picked."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,10 @@ def blocks_of(
         taps, kind = weight.shape[1], _fingerprints(weight[: len(some)])
     # Whole columns waste lanes, but their samples lie less far apart, and at many ratios all such vectors are alike.
     strides = dict.fromkeys((lanes, *range(lanes - lanes % inner, lanes // 2, -inner)[:_MAX_STRIDES]))
-    best, lowest = (1, lanes), inf
+    best, lowest, at_once = (1, lanes), inf, False
     for length in lengths:
+        if at_once:  # nothing is faster
+            break
         least = min(2 * lanes, _picking(1, itemsize, lanes, length))
         for stride in strides:
             # The shorter the stride, the more vectors there are.
@@ -143,6 +145,7 @@ def blocks_of(
             cost = blocks.cost(taps, kind) if blocks.registers or length == 1 else inf
             if cost < lowest:
                 best, lowest = (length, stride), cost
+                at_once = stride == lanes and 0 < blocks.registers <= registers_at_once(itemsize)
     blocks = _blocks(start, inner, lanes, itemsize, *best)
     return blocks if blocks.registers or blocks.length == 1 else blocks_of(start, inner, lanes, itemsize, weight)
 
@@ -171,12 +174,12 @@ def _split(place: Ints, parts: int) -> tuple[Ints, Ints]:
 
 
 def _registers(scalars: int, held: int, at_once: int) -> int:
-    """Return how many registers hold so many scalars: one, or as many as an instruction picks from, or a multiple.
+    """Return how many registers hold so many scalars: as many as an instruction picks from, or a multiple.
 
-    The last ones cost no more than a part of them, and take no kernel of their own.
+    The last ones of a multiple cost no more than a part of them, and take no kernel of their own.
     """
     needed = -(-scalars // held)
-    return needed if needed == 1 else -(-needed // at_once) * at_once
+    return needed if needed <= at_once else -(-needed // at_once) * at_once
 
 
 def distinct(*parts: NDArray[Any]) -> tuple[Ints, list[NDArray[Any]]]:
