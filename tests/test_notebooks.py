@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -22,6 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 _LARGEST = 1_500_000  # bytes: a picture belongs in a notebook, a gallery does not
 _SLOWEST = 60  # seconds
+# torch's own sums depend on the processor in the last place; over many steps of training, these places add up.
+_TRAINING = {"03_training.ipynb": 0.02}
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")
 
 pytestmark = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
@@ -44,6 +48,11 @@ def printed(notebook: Any) -> str:
     return "".join(output.get("text", output.get("data", {}).get("text/plain", "")) for output in outputs(notebook))
 
 
+def parted(text: str) -> tuple[list[str], list[float]]:
+    """Return what stands between the numbers of a text, and the numbers."""
+    return _NUMBER.split(text), [float(number) for number in _NUMBER.findall(text)]
+
+
 def test_a_notebook_runs(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     stored = printed(notebook)
@@ -56,7 +65,9 @@ def test_a_notebook_runs(path: Path) -> None:
     start = perf_counter()
     client.execute()
     assert perf_counter() - start < _SLOWEST
-    assert printed(notebook) == stored, "run it again and save it"
+    (words, numbers), (stored_words, stored_numbers) = parted(printed(notebook)), parted(stored)
+    assert words == stored_words, "run it again and save it"
+    assert numbers == pytest.approx(stored_numbers, rel=_TRAINING.get(path.name, 0.0)), "run it again and save it"
     assert [output.text for output in outputs(notebook) if output.get("name") == "stderr"] == []  # a warning
 
 
