@@ -17,7 +17,7 @@ from gpu_upsample.cpu import job, permute, tables
 from gpu_upsample.cpu.bands import Bands, joined
 from gpu_upsample.cpu.features import has_feature
 from gpu_upsample.cpu.permute import transpose
-from gpu_upsample.cpu.vectors import load, store
+from gpu_upsample.cpu.vectors import entries, load, store
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.resample import plan_resize
 from gpu_upsample.plan.steps import FilterStep
@@ -256,7 +256,7 @@ def test_samples_are_picked_from_registers(bits, how, registers, monkeypatch):
 
     @njit
     def picked(x, start, index, out):
-        at = permute.entries(results, start, 0)
+        at = entries(results, start, 0)
         store(out, 0, permute.gather(registers, x, at, shift, load(lanes, index, 0), turn))
 
     out = np.zeros(lanes, x.dtype)

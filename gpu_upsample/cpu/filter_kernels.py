@@ -9,10 +9,11 @@ from gpu_upsample import arithmetic
 from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.arithmetic import add_product, lanes_of, narrow, widen
 from gpu_upsample.cpu.compiled import compiled, inlined
-from gpu_upsample.cpu.permute import entries, gather, results_of, transpose
+from gpu_upsample.cpu.permute import gather, results_of, transpose
 from gpu_upsample.cpu.rows import STRIP_LINES, drain, readable
 from gpu_upsample.cpu.vectors import (
     aligned_pointer,
+    entries,
     entry,
     fence,
     fetch_to_write,

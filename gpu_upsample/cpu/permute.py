@@ -12,7 +12,7 @@ from numba.core import cgutils
 
 from gpu_upsample.arithmetic import Vector
 from gpu_upsample.cpu.features import has_feature
-from gpu_upsample.cpu.vectors import BYTES, invariant, place_of, primitive, shuffled, splat_value, vector_place_of
+from gpu_upsample.cpu.vectors import BYTES, place_of, primitive, shuffled, splat_value, vector_place_of
 
 
 # ---- samples that do not lie side by side -------------------------------------------------------------------
@@ -54,7 +54,8 @@ class _Permutation(NamedTuple):
 
 _WORDS = _Permutation("avx2", 32, 32, ("llvm.x86.avx2.permd",))
 _BYTES = _Permutation("ssse3", 8, 16, ("llvm.x86.ssse3.pshuf.b.128",), wraps=False)
-_TABLES = _Permutation("neon", 8, 16, tuple(f"llvm.aarch64.neon.tbl{n}.v16i8" for n in range(1, 5)), False, False)
+_TBL = tuple(f"llvm.aarch64.neon.tbl{n}.v16i8" for n in range(1, 5))
+_TABLES = _Permutation("neon", 8, 16, _TBL, leads=False, wraps=False)
 
 # Bits of an element -> how it can be picked, the fastest way first.
 _PERMUTATIONS = {
@@ -138,19 +139,6 @@ def _gather_singly(builder: Any, base: Any, kind: Any, index: Any) -> Any:
         offset = builder.zext(builder.extract_element(index, number), ir.IntType(64))
         result = builder.insert_element(result, builder.load(builder.gep(base, [offset])), number)
     return result
-
-
-@primitive
-def entries(typingctx: Any, number: Any, table: Any, at: Any) -> Any:
-    """Return `number` elements of an array that nobody writes to, from one on, as a tuple."""
-    count = number.literal_value
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        places = (builder.add(args[2], ir.Constant(args[2].type, i)) for i in range(count))
-        values = [invariant(builder, builder.load(place_of(context, builder, table, args[1], at))) for at in places]
-        return context.make_tuple(builder, signature.return_type, values)
-
-    return types.UniTuple(table.dtype, count)(number, table, types.intp), codegen
 
 
 @primitive

@@ -7,10 +7,11 @@ from typing import Any
 
 from gpu_upsample.cpu import vectors
 from gpu_upsample.cpu.compiled import compiled, inlined
-from gpu_upsample.cpu.permute import entries, gather, results_of
+from gpu_upsample.cpu.permute import gather, results_of
 from gpu_upsample.cpu.rows import STRIP_LINES, drain, readable, write_row
 from gpu_upsample.cpu.vectors import (
     aligned_pointer,
+    entries,
     entry,
     fence,
     load,

@@ -113,7 +113,7 @@ def aligned_pointer(typingctx: Any, array: Any, place: Any) -> Any:
     return types.CPointer(array.dtype)(array, types.intp), codegen
 
 
-def invariant(builder: Any, value: Any) -> Any:
+def _invariant(builder: Any, value: Any) -> Any:
     """Mark a load of what nobody writes to."""
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
     return value
@@ -139,7 +139,7 @@ def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
 @primitive
 def table(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
     """Return as many elements of an array that nobody writes to: the load may move out of a loop."""
-    return _loading(lanes, array, invariant)
+    return _loading(lanes, array, _invariant)
 
 
 @primitive
@@ -283,9 +283,22 @@ def entry(typingctx: Any, table: Any, at: Any) -> Any:
     """Return one element of an array that nobody writes to: the load may move out of a loop."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return invariant(builder, builder.load(place_of(context, builder, table, *args)))
+        return _invariant(builder, builder.load(place_of(context, builder, table, *args)))
 
     return table.dtype(table, types.intp), codegen
+
+
+@primitive
+def entries(typingctx: Any, number: Any, table: Any, at: Any) -> Any:
+    """Return `number` elements of an array that nobody writes to, from one on, as a tuple."""
+    count = number.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        places = (builder.add(args[2], ir.Constant(args[2].type, i)) for i in range(count))
+        values = [_invariant(builder, builder.load(place_of(context, builder, table, args[1], at))) for at in places]
+        return context.make_tuple(builder, signature.return_type, values)
+
+    return types.UniTuple(table.dtype, count)(number, table, types.intp), codegen
 
 
 @primitive

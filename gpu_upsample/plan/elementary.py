@@ -12,9 +12,8 @@ from fractions import Fraction
 from math import factorial, floor
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from gpu_upsample.plan.taps import Floats
 
 _PI = Fraction("3.14159265358979323846264338327950288419716939937510582097494459")
 _LN2 = Fraction("0.69314718055994530941723212145817656807550013436025525412068001")

@@ -12,9 +12,9 @@ from functools import partial
 
 import numpy as np
 
-from gpu_upsample.plan.elementary import Floats as Weights
 from gpu_upsample.plan.elementary import exp, sinc
 from gpu_upsample.plan.splines import REACHES, cardinal_spline
+from gpu_upsample.plan.taps import Floats as Weights
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from math import comb, factorial, sqrt
 
 import numpy as np
 
-from gpu_upsample.plan.elementary import Floats, horner
+from gpu_upsample.plan.elementary import horner
+from gpu_upsample.plan.taps import Floats
 
 REACHES = {2: 22, 3: 29, 4: 37, 5: 45}
 """Order of a spline -> how far its samples have weights of 2**-54 and more, which is where sums in float64 end."""
