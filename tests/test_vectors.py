@@ -12,8 +12,8 @@ from numba import njit
 
 import gpu_upsample as gu
 from gpu_upsample import cpu
+from gpu_upsample.cpu import bands, job, permute, tables
 from gpu_upsample.cpu import filter as filters
-from gpu_upsample.cpu import job, permute, tables
 from gpu_upsample.cpu.bands import Bands, joined
 from gpu_upsample.cpu.features import has_feature
 from gpu_upsample.cpu.permute import transpose
@@ -150,17 +150,19 @@ def test_turned_rows_sum_as_the_others_do(dtype, monkeypatch):
 @pytest.mark.parametrize("streamed", [1 << 23, 0], ids=["stored", "streamed"])
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize(
-    ("shape", "options"),
+    ("shape", "options", "between"),
     [
-        ((2, 150, 210, 3), {"size": (23, 13), "axes": (1, 2), "method": "cubic", "antialias": True}),
-        ((5, 7, 9, 23), {"size": (13, 20, 40), "axes": (1, 2, 3), "method": "linear"}),
-        ((3, 40, 9, 23), {"size": (5, 20, 41), "axes": (1, 2, 3), "method": "lanczos3", "border": "constant"}),
+        ((2, 150, 210, 3), {"size": (23, 13), "axes": (1, 2), "method": "cubic", "antialias": True}, 1 << 22),
+        ((2, 150, 210, 3), {"size": (23, 13), "axes": (1, 2), "method": "cubic", "antialias": True}, 0),
+        ((5, 7, 9, 23), {"size": (13, 20, 40), "axes": (1, 2, 3), "method": "linear"}, 1 << 22),
+        ((3, 40, 9, 23), {"size": (5, 20, 41), "axes": (1, 2, 3), "method": "lanczos3", "border": "constant"}, 1 << 22),
     ],
-    ids=["rows", "planes", "fewer planes"],
+    ids=["rows", "few rows", "planes", "fewer planes"],
 )
-def test_bands_sum_as_whole_arrays_do(shape, options, dtype, streamed, monkeypatch, use_threads):
+def test_bands_sum_as_whole_arrays_do(shape, options, between, dtype, streamed, monkeypatch, use_threads):
     x = (200 * np.random.default_rng(0).random(shape)).astype(dtype)
     use_threads("2")
+    monkeypatch.setattr(bands, "_BETWEEN_BYTES", between)
     monkeypatch.setattr(job, "_STREAMED_BYTES", streamed)
     banded, found = gu.resize(x, **options), []
     monkeypatch.setattr(cpu, "joined", lambda plan: found.append(joined(plan)) or plan.steps)

@@ -16,6 +16,7 @@ from gpu_upsample.cpu.vectors import (
     entries,
     entry,
     fence,
+    fetch_a_page_ahead,
     fetch_to_write,
     load,
     load_first,
@@ -92,6 +93,7 @@ def sum_neighbours(
         whole = entry(count, shared * LANES) < 0
         while b < last and entry(form, b) == shared:
             at = entries(RESULTS, start, b * RESULTS)
+            fetch_a_page_ahead(row, at[0])
             total = splat(LANES, zero)
             for k in range(length):
                 if JOINT:  # they are loaded once, and the loop is unrolled

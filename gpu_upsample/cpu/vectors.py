@@ -25,6 +25,8 @@ primitive: Any = intrinsic(prefer_literal=True)  # what it decorates is called w
 BYTES = 64
 """Bytes of a vector of accumulators: a cache line."""
 
+_PAGE = 1 << 12
+
 X86 = binding.get_process_triple().startswith(("x86_64", "i386", "i686"))
 """Whether this machine is one of those that have LLVM's functions for x86."""
 
@@ -201,16 +203,20 @@ def stream_line(typingctx: Any, array: Any, at: Any, source: Any, start: Any) ->
     return types.void(array, types.intp, source, types.intp), codegen
 
 
-def _fetching(array: Any, writes: int) -> Any:
-    """Return the signature and the code of a fetch of the cache line of an element, which may not be there."""
+def _fetching(array: Any, writes: int, ahead: int = 0) -> Any:
+    """Return the signature and the code of a fetch of the cache line so many bytes behind an element.
+
+    There may be no such line.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = place_of(context, builder, array, args[0], args[1])
         pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        place = builder.bitcast(place_of(context, builder, array, args[0], args[1]), pointer)
+        place = builder.gep(place, [ir.Constant(number, ahead)])
         kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
         write, near, data = (ir.Constant(number, value) for value in (writes, 3, 1))
-        builder.call(function, [builder.bitcast(place, pointer), write, near, data])
+        builder.call(function, [place, write, near, data])
         return context.get_dummy_value()
 
     return types.void(array, types.intp), codegen
@@ -218,8 +224,14 @@ def _fetching(array: Any, writes: int) -> Any:
 
 @primitive
 def fetch(typingctx: Any, array: Any, at: Any) -> Any:
-    """Fetch the cache line of an element that will be read soon, without waiting; there may be no such element."""
+    """Fetch the cache line of an element that will be read soon, without waiting."""
     return _fetching(array, 0)
+
+
+@primitive
+def fetch_a_page_ahead(typingctx: Any, array: Any, at: Any) -> Any:
+    """Fetch the cache line a page behind an element: what a processor fetches by itself ends with a page."""
+    return _fetching(array, 0, _PAGE)
 
 
 @primitive
