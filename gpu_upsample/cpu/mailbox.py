@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -12,10 +14,12 @@ from numba.core import cgutils
 from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.vectors import BYTES, X86, pointer, primitive
 
-# How often a thread looks for what it waits for before it sleeps: for longer than it takes to wake up.
-_LOOKS = 4000
-# And how often when it has come: who gave it holds the GIL for a moment still, and to wait for that is to sleep, too.
-_MORE = 200
+# Seconds in which a thread looks for what it waits for before it sleeps: longer than it takes to wake up, and than a
+# caller takes between two calls that follow one another.
+_AWAKE = 150e-6
+# And seconds in which it looks on when that has come: who gave it holds the GIL for a moment still, and to wait for
+# that is to sleep, too.
+_MOMENT = 10e-6
 
 _LINE = BYTES // 8
 """Where a counter lies in an array of twice as many: wherever that begins, nothing else shares the counter's line."""
@@ -48,9 +52,21 @@ def _look(counter: Any, before: Any, looks: Any, more: Any) -> Any:
             looks = min(looks, more)
 
 
+@cache
+def _looks_per_second() -> float:
+    """Return how often a thread looks: processors differ much in how long they pause."""
+
+    def seconds(looks: int) -> float:
+        began = perf_counter()
+        _look(np.zeros(2 * _LINE, np.int64), 0, looks, 0)
+        return perf_counter() - began
+
+    return 1000 / min(seconds(1000) for _ in range(4))  # the first time, it is compiled
+
+
 def prepare() -> None:
     """Compile what waits before threads are started: if one of them did during a fork, the child would hang."""
-    _look(np.zeros(2 * _LINE, np.int64), 0, 0, 0)
+    _looks_per_second()
 
 
 class Mailbox(Generic[Item]):
@@ -72,5 +88,6 @@ class Mailbox(Generic[Item]):
         """Return the next item, as soon as there is one."""
         before = self._counter[_LINE]
         if self._items.empty():
-            _look(self._counter, before, _LOOKS, _MORE)
+            often = _looks_per_second()
+            _look(self._counter, before, int(_AWAKE * often), int(_MOMENT * often))
         return self._items.get()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
@@ -37,16 +36,17 @@ def _parts(rows: int, threads: int, least: int, whole: bool) -> tuple[tuple[int,
 class _Work:
     """Work in parts, which a caller and those that help it take as they go."""
 
-    def __init__(self, do: Callable[[int, int], None], parts: Iterable[tuple[int, int]], helpers: int) -> None:
-        self._do, self._parts = do, deque(parts)
-        self._helpers, self._places = helpers, deque(range(helpers))
-        self._ended, self._bell = deque[BaseException | None](), Mailbox[None]()
+    def __init__(self, do: Callable[[int, int], None], parts: Sequence[tuple[int, int]], helpers: int) -> None:
+        self._do, self._parts = do, [*parts[::-1]]
+        self._helpers, self._places = helpers, [None] * helpers
+        self._ended: list[BaseException | None] = []
+        self._bell = Mailbox[None]()
 
     def take(self) -> None:
         """Do parts as long as there are any: whoever is held up leaves them to the others."""
         while self._parts:
             try:
-                part = self._parts.popleft()
+                part = self._parts.pop()
             except IndexError:  # another thread took the last one
                 return
             try:
