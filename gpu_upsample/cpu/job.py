@@ -23,10 +23,10 @@ def _last_cache() -> int:
         return 1 << 24
 
 
-_LAST_CACHE = min(_last_cache(), 1 << 26)
-# From this many bytes of input and result on, the result goes past the caches, which would not hold both. A virtual
-# machine is told of more than its share of them.
-_STREAMED_BYTES = min(_LAST_CACHE // 2, 1 << 24)
+_TOLD_BYTES, _SHARE = _last_cache(), 1 << 26  # a virtual machine is told of more than its share
+_LAST_CACHE = min(_TOLD_BYTES, _SHARE)
+# From this many bytes of input and result on, the result goes past the caches, which would not hold both.
+_STREAMED_BYTES = min(_TOLD_BYTES // 2, _SHARE)
 # Shorter rows only if they are whole cache lines: a line of which a part is streamed costs more than it saves.
 _LONG_ROW = 1 << 12
 # Rows of a result that are formed together, at most.
