@@ -11,7 +11,7 @@ from gpu_upsample.cpu.pool import pool_of
 from gpu_upsample.cpu.processors import num_threads
 
 # Bytes of work that make a thread worth its while. Below twice as many, the caller does all.
-_EACH_BYTES = 5 << 19
+_EACH_BYTES = 5 << 18
 # A thread with fewer bytes than this does them in one part: between two parts, it waits until no other holds the GIL.
 _WHOLE_BYTES = 1 << 25
 # Other work begins with one long part for each thread, up to so many times as long as a short one; two short ones for
