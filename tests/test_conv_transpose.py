@@ -37,7 +37,7 @@ def torch_result(x, weight, bias=None, **options):
 def scatter(x, weight, stride, padding, dilation, size_out):
     """Return the transposed convolution of one image by its definition: every input adds its kernel to the output."""
     rank = x.ndim - 1
-    out = np.zeros((weight.shape[1], *size_out))
+    out = np.zeros((weight.shape[1], *size_out), weight.dtype)
     for place in np.ndindex(*x.shape[1:]):
         for tap in np.ndindex(*weight.shape[2:]):
             target = tuple(place[a] * stride[a] - padding[a] + tap[a] * dilation[a] for a in range(rank))
@@ -239,3 +239,31 @@ def test_bad_input(name):
     with pytest.raises(error, match=message):
         gu.conv_transpose2d(**{"x": X, "weight": W, "out": out} | change)
     assert (out == 7).all()
+
+
+@pytest.mark.parametrize(("channels", "results"), [(1, 1), (40, 24)], ids=["by rows", "in tiles"])
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_a_sample_that_is_not_there_meets_no_factor(dtype, data_format, channels, results):
+    """At the edges of an image, taps without a sample may be infinite or NaN."""
+    x, weight = noise((1, channels, 5, 7)).astype(dtype), noise((channels, results, 3, 3), seed=1).astype(dtype)
+    weight[:, ::2, 0], weight[:, 1::2, :, 2] = np.inf, np.nan
+    with np.errstate(invalid="ignore"):
+        expected = scatter(x[0], weight, (2, 2), (0, 0), (1, 1), (11, 15))
+    last = data_format == "channels_last"
+    given_x = np.moveaxis(x, 1, -1) if last else x
+    result = gu.conv_transpose2d(given_x, weight, stride=2, data_format=data_format, deterministic=True)[0]
+    result, finite = np.moveaxis(result, -1, 0) if last else result, np.isfinite(expected)
+    assert 0 < finite.sum() < finite.size
+    np.testing.assert_array_equal(np.isfinite(result), finite)
+    assert_close(result[finite], expected[finite])
+
+
+@pytest.mark.parametrize(("channels", "results"), [(1, 1), (40, 24)], ids=["by rows", "in tiles"])
+@pytest.mark.parametrize("biased", [False, True])
+def test_no_sum_is_minus_zero(biased, channels, results):
+    """Neither where no term is, nor where all of them are -0.0, nor the bias."""
+    x, weight = np.full((1, channels, 3, 4), -0.0), np.abs(noise((channels, results, 2, 2)))
+    bias = np.full(results, -0.0) if biased else None
+    result = gu.conv_transpose2d(x, weight, bias, stride=3, padding=1, output_padding=2, deterministic=True)
+    assert_same_bits(result, np.zeros_like(result))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from math import prod
 from typing import Any
@@ -58,7 +59,7 @@ def _run_by_rows(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: A
     def work(first: int, last: int) -> None:
         kernel(
             x, weight, bias, out, first, last, sizes, channels, step.stride, step.padding, step.dilation,
-            strides_in, strides_out, *tables, real(-0.0), np.empty((phases, pitch * step.parts), real),
+            strides_in, strides_out, *tables, real(0.0), np.empty((phases, pitch * step.parts), real),
         )  # fmt: skip
 
     rows = step.batch * step.groups * step.channels_out * prod(step.size_out[:2])
@@ -192,7 +193,7 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     real = np.dtype(step.storage.accumulator).type
     lanes = register_lanes(step.storage.accumulator)
     tile = lanes * VECTORS
-    kernel = tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run)
+    kernel = partial(tile_kernel, kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run)
     strides_in = step.strides(step.size_in, step.channels_in)
     strides_out = step.strides(step.size_out, step.channels_out)
     axes = [axis[0] for axis in combs_of(step)]  # those of one axis differ in none of these
@@ -207,19 +208,27 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     rows = min(length, max(DEPTH, int(tables.combs["pairs"][:, 2].max()) * step.parts))
     held = 1 if rows == length else -(-blocks // cuts) * TILES
 
-    def work(first: int, last: int) -> None:
-        kernel(
+    doubts: list[bool] = []
+
+    def work(first: int, last: int, exact: int = 0) -> None:
+        doubt = np.zeros(tile, real)
+        kernel(exact)(
             x, panels, bias, out, first, last, cuts, spans, step.channels_in, step.channels_out,
-            tables.combs, tables.outputs, geometry, room, real(-0.0),
+            tables.combs, tables.outputs, geometry, room, real(0.0),
             aligned(TILES * rows * tile, real).reshape(TILES, -1), np.empty((TILES, rows * VECTORS), np.uint16),
             aligned(held * ROWS * tile, real), aligned(2 * lanes * lanes, real),
             np.empty((TILES, tile), np.int64),
             np.empty((TILES, pairs * tile), np.int64), np.empty((TILES, pairs, VECTORS), np.bool_),
             np.empty((TILES, pairs, VECTORS), np.uint16), np.empty(TILES, np.bool_),
-            np.empty((TILES, VECTORS), np.bool_),
+            np.empty((TILES, VECTORS), np.bool_), doubt,
         )  # fmt: skip
+        if np.isnan(doubt).any():
+            doubts.append(True)
 
-    run_in_parts(work, step.groups * spans * cuts, out.nbytes * length, least=1)
+    parts, size = step.groups * spans * cuts, out.nbytes * length
+    run_in_parts(work, parts, size, least=1)
+    if doubts:
+        run_in_parts(partial(work, exact=1), parts, size, least=1)
 
 
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import carrier_of
-from gpu_upsample.cpu.arithmetic import fma, narrow, widen
+from gpu_upsample.cpu.arithmetic import add_product, fma, narrow, widen
 from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.permute import gather, register_size, transpose
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
-from gpu_upsample.cpu.vectors import BYTES, entry, fetch, fetch_to_write, load, splat, store
+from gpu_upsample.cpu.vectors import BYTES, entry, fetch, fetch_to_write, load, splat, store, where_bits
 
 CHANNELS_IN, BLOCKS = 8, 8
 """Channels of the input and blocks of sums of which the weight is brought into the order of the products at once."""
@@ -80,7 +80,7 @@ def row_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int, ADJOINT: int) -> A
             channel, image = rest % (out_group * groups), rest // (out_group * groups)
             group, co = channel // out_group, channel % out_group
             for to in range(PARTS):
-                first_term = widen(KIND, bias[channel * PARTS + to]) if bias.size else zero
+                first_term = widen(KIND, bias[channel * PARTS + to]) + zero if bias.size else zero
                 for phase in range(phases):
                     for j in range(pitch):
                         lines[phase, j * PARTS + to] = first_term
@@ -304,7 +304,7 @@ def locate(comb, axes, begin, apart, room, target, source, straight, present, ev
 
 
 @cache
-def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any:  # noqa: N803
+def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: int) -> Any:  # noqa: N803
     """Return the kernel that forms the sums of a tile of outputs, for many channels and phases side by side.
 
     Parameters
@@ -315,28 +315,30 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
         Numbers of a vector, and sums that are formed side by side for each.
     RUN : int
         How many of these sums are always neighbours in the output.
+    EXACT : int
+        0 if a sample that is not there counts as 0, which is right as long as all factors are finite; 1 if it does not
+        count at all.
     """
-    FEWER = VECTORS - 1
+    TILE, FEWER = VECTORS * LANES, VECTORS - 1
 
     @compiled
     def kernel(
         x, panels, bias, out, first, last, cuts, spans, in_group, out_group, combs, outputs, axes, room, zero,
-        right, masks, sums, turned, target, source, straight, present, complete, even,
+        right, masks, sums, turned, target, source, straight, present, complete, even, doubt,
     ):  # fmt: skip
-        tile = LANES * VECTORS
         # Bounds that LLVM does not know: it would write out all turns of these loops, which only takes it time.
         vectors, lanes = even.shape[1], target.shape[1] // even.shape[1]
         between_in, between_out = axes[5][1], axes[6][1]
         for job in range(first, last):
             cut, rest = job % cuts, job // cuts
-            group, begin = rest // spans, rest % spans * (tile * TILES)
+            group, begin = rest // spans, rest % spans * (TILE * TILES)
             for q in range(combs.shape[0]):
                 comb = combs[q]
                 height, positions = comb.height, comb.positions
-                tiles = min(TILES, (positions - begin + tile - 1) // tile)
+                tiles = min(TILES, (positions - begin + TILE - 1) // TILE)
                 for t in range(tiles):
                     complete[t] = locate(
-                        comb, axes, begin + t * tile, RUN // PARTS, room,
+                        comb, axes, begin + t * TILE, RUN // PARTS, room,
                         target[t], source[t], straight[t], present[t], even[t],
                     )  # fmt: skip
                 taps = comb.pairs[2]
@@ -356,11 +358,12 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                             pair, row = above * taps + k, (begun - done) * taps + k
                             factors, places = right[t], source[t]
                             for v in range(vectors):
-                                begun_at, dst = pair * tile + v * LANES, row * PARTS * tile + v * LANES
+                                begun_at, dst = pair * TILE + v * LANES, row * PARTS * TILE + v * LANES
+                                there = present[t, pair, v]
                                 if PARTS == 1 and straight[t, pair, v]:
                                     for c in range(channels):
                                         value = widen(KIND, load(LANES, x, source[t, begun_at] + at + c * between_in))
-                                        store(factors, dst + c * taps * tile, value)
+                                        store(factors, dst + c * taps * TILE, where_bits(there, value))
                                 elif between_in == 1 and channels * PARTS >= LANES:
                                     # The samples of a position follow one another: squares of them are transposed.
                                     j = 0
@@ -372,8 +375,8 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                                         transpose(LANES, LANES, turned, 0, LANES, turned, LANES * LANES)
                                         for lane in range(lanes):
                                             c, of = (j + lane) // PARTS, (j + lane) % PARTS
-                                            value = load(LANES, turned, (LANES + lane) * LANES)
-                                            store(factors, dst + (c * taps * PARTS + of) * tile, value)
+                                            value = where_bits(there, load(LANES, turned, (LANES + lane) * LANES))
+                                            store(factors, dst + (c * taps * PARTS + of) * TILE, value)
                                         if j + LANES >= channels * PARTS:
                                             break
                                         j = min(j + LANES, channels * PARTS - LANES)
@@ -382,52 +385,53 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int) -> Any: 
                                         src = (source[t, begun_at + lane] + at) * PARTS
                                         for c in range(channels):
                                             for of in range(PARTS):
-                                                word = load_alone(x, src + c * between_in * PARTS + of)
-                                                place = dst + (c * taps * PARTS + of) * tile + lane
-                                                store_alone(factors, place, widen(KIND, word))
-                                if not complete[t]:
+                                                word = widen(KIND, load_alone(x, src + c * between_in * PARTS + of))
+                                                place = dst + (c * taps * PARTS + of) * TILE + lane
+                                                store_alone(factors, place, word if (there >> lane) & 1 else zero)
+                                if EXACT:
                                     for c in range(channels):
                                         for of in range(PARTS):
                                             place = ((row + c * taps) * PARTS + of) * VECTORS + v
                                             masks[t, place] = present[t, pair, v]
                     for t in range(tiles):
                         for block in range(low, high):
-                            held = ((block - low) * TILES + t) * ROWS * tile if turns > most else 0
-                            totals = sums[held : held + ROWS * tile]
+                            held = ((block - low) * TILES + t) * ROWS * TILE if turns > most else 0
+                            totals = sums[held : held + ROWS * TILE]
                             if done == 0:
                                 for i in range(ROWS):
                                     m = comb.outputs + min(block * ROWS + i, height - 1)
                                     channel = group * out_group * PARTS + outputs[m, 0]
-                                    value = widen(KIND, bias[channel]) if bias.size else zero
+                                    value = widen(KIND, bias[channel]) + zero if bias.size else zero
                                     for v in range(VECTORS):
-                                        store(totals, i * tile + v * LANES, splat(LANES, value))
+                                        store(totals, i * TILE + v * LANES, splat(LANES, value))
                             at = comb.panel + (done * blocks * taps * PARTS + block * rows) * ROWS
-                            few = positions - begin - t * tile <= tile - LANES  # of the last tile
-                            if rows > 0 and complete[t] and few:
-                                add_products(LANES, ROWS, FEWER, 0, rows, panels[group], at, right[t], masks[t], totals)
-                            elif rows > 0 and complete[t]:
+                            few = positions - begin - t * TILE <= TILE - LANES  # of the last tile
+                            if rows > 0 and few:
                                 add_products(
-                                    LANES, ROWS, VECTORS, 0, rows, panels[group], at, right[t], masks[t], totals
+                                    LANES, ROWS, FEWER, EXACT, rows, panels[group], at, right[t], masks[t], totals
                                 )
-                            elif rows > 0 and few:
-                                add_products(LANES, ROWS, FEWER, 1, rows, panels[group], at, right[t], masks[t], totals)
                             elif rows > 0:
                                 add_products(
-                                    LANES, ROWS, VECTORS, 1, rows, panels[group], at, right[t], masks[t], totals
+                                    LANES, ROWS, VECTORS, EXACT, rows, panels[group], at, right[t], masks[t], totals
                                 )
                             if until == turns:
+                                if not EXACT and not complete[t]:
+                                    seen = load(TILE, doubt, 0)
+                                    for i in range(0, ROWS * TILE, TILE):
+                                        seen = add_product(KIND, load(TILE, totals, i), splat(TILE, zero), seen)
+                                    store(doubt, 0, seen)
                                 for i in range(0, min(ROWS, height - block * ROWS), RUN):
                                     away = outputs[comb.outputs + block * ROWS + i, 1]
                                     away += group * out_group * between_out * PARTS
                                     for v in range(vectors):
-                                        transpose(RUN, LANES, totals, i * tile + v * LANES, tile, turned, 0)
+                                        transpose(RUN, LANES, totals, i * TILE + v * LANES, TILE, turned, 0)
                                         if even[t, v]:
                                             dst = target[t, v * LANES] * PARTS + away
                                             for j in range(0, RUN * LANES, LANES):
                                                 store(out, dst + j, narrow(KIND, load(LANES, turned, j)))
                                         else:
                                             p = v * LANES
-                                            for j in range(min(LANES, positions - begin - t * tile - p)):
+                                            for j in range(min(LANES, positions - begin - t * TILE - p)):
                                                 value = narrow(KIND, load(RUN, turned, j * RUN))
                                                 store(out, target[t, p + j] * PARTS + away, value)
 

@@ -336,3 +336,15 @@ def where_nonzero(typingctx: Any, factor: Any, new: Any, old: Any) -> Any:
         return builder.select(differs("!=", args[0], zero), args[1], args[2])
 
     return new(new, new, new), codegen
+
+
+@primitive
+def where_bits(typingctx: Any, bits: Any, vector: Any) -> Any:
+    """Return the lanes of `vector` whose bit is set, and 0 elsewhere."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        number = builder.trunc(args[0], ir.IntType(vector.lanes)) if bits.bitwidth > vector.lanes else args[0]
+        chosen = builder.bitcast(number, ir.VectorType(ir.IntType(1), vector.lanes))
+        return builder.select(chosen, args[1], ir.Constant(args[1].type, None))
+
+    return vector(bits, vector), codegen

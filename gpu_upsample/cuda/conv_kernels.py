@@ -81,9 +81,9 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
 
         sums = memory.local.array(PARTS, real)
         for part in range(PARTS):
-            sums[part] = real(-0.0)
+            sums[part] = real(0.0)
             if BIAS:
-                sums[part] = widen(KIND, load(bias, mad(channel, index(PARTS), index(part))))
+                sums[part] += widen(KIND, load(bias, mad(channel, index(PARTS), index(part))))
         a = zero
         while a < index(load(count_d, od)):
             sample_d = advanced(load(place_d, od), a, place_step_d)
