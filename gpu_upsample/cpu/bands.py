@@ -13,8 +13,9 @@ from gpu_upsample.plan.steps import FilterStep, Plan, Shape4
 
 # What lies between the steps of a band should fit into the second cache, or nearly so.
 _BETWEEN_BYTES = 1 << 22
-# As many rows are turned into columns at once.
-_TURNED_ROWS = 16
+# Rows of a band at least, where row r of the second step needs row r of the first alone: as many as are turned into
+# columns at once.
+_FEWEST_ROWS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +69,13 @@ def _rows_of_band(first: Any, second: Any, threads: int) -> tuple[int, int] | No
     planes, rows, columns, inner = first.shape_out
     if second.rows is None:  # a row of the one is a row of the other
         alike = first.columns is None and columns * inner == prod(second.shape[2:])
-        if not alike or planes * rows < _TURNED_ROWS * threads:
+        every, row_bytes = planes * rows, columns * inner * first.result.itemsize
+        if not alike or every < _FEWEST_ROWS * threads:
             return None
-        fitting = max(_TURNED_ROWS, _BETWEEN_BYTES // (columns * inner * first.result.itemsize))
-        each = -(-planes * rows // (threads * -(-planes * rows // (threads * fitting))))
-        return each, each
+        most = max(_FEWEST_ROWS, _BETWEEN_BYTES // row_bytes)
+        bands = threads * -(-every // (threads * most))  # as many for each thread
+        height = -(-every // bands)
+        return height, height
     whole = second.shape[0]  # so many planes need nothing of one another
     if first.rows is None or whole < max(2, threads) or planes % whole:
         return None
