@@ -107,7 +107,7 @@ def test_streamed_results_of_wide_sums_are_the_same(names, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("products", "size_in", "size_out", "streams"),
+    ("product_bytes", "size_in", "size_out", "streams"),
     [
         (1, 40, 50, False),
         (1, 40, 60, True),
@@ -116,11 +116,11 @@ def test_streamed_results_of_wide_sums_are_the_same(names, monkeypatch):
         (0, 100, 60, True),  # the input takes that cache
     ],
 )
-def test_what_goes_past_the_caches(products, size_in, size_out, streams, monkeypatch):
+def test_what_goes_past_the_caches(product_bytes, size_in, size_out, streams, monkeypatch):
     monkeypatch.setattr(job, "_STREAMED_BYTES", 100)
     monkeypatch.setattr(job, "_LAST_CACHE", 300)
     monkeypatch.setattr(job, "_LONG_ROW", 0)
-    some = job.Job(None, (), (), 1, 1, 1, width=8, products=products)
+    some = job.Job(None, (), (), 1, 1, 1, width=8, product_bytes=product_bytes)
     assert some.writing(np.empty(8, np.float64), size_in, size_out).streams == streams
 
 

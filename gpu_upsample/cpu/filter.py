@@ -202,7 +202,7 @@ def _filter_job(step: FilterStep) -> Job:
     least = 4 * slots  # every part filters the rows of its first window anew
     formed = min(rows_in, rows_out * rows.width) * taps if across else 0
     products = planes * width * (formed + rows_out * rows.width)
-    return Job(kernel, arguments, scratch, planes * rows_out, 1, least, width, products)
+    return Job(kernel, arguments, scratch, planes * rows_out, 1, least, width, products * accumulator.itemsize)
 
 
 def _is_turned(step: FilterStep, columns: _ColumnSums) -> bool:
@@ -226,7 +226,8 @@ def _turned_job(step: FilterStep) -> Job:
     squares = lanes, _whole_vectors(width_in, lanes), _whole_vectors(width, lanes)
     scratch = tuple((lanes * side + lanes, accumulator) for side in squares)
     kernel = turned_kernel(*kinds, int(columns.outside is not None))
-    return Job(kernel, arguments, scratch, rows, lanes, 1, width, rows * width * columns.width)
+    products = rows * width * columns.width
+    return Job(kernel, arguments, scratch, rows, lanes, 1, width, products * accumulator.itemsize)
 
 
 # ---- steps --------------------------------------------------------------------------------------------------
@@ -255,4 +256,4 @@ def run_bands(step: Bands, x: Any, out: Any) -> None:
                 below[writing.collected] = second.scratch_arrays(out.dtype, writing.collected)
             second.run_units(between, part, 0, (0, second.units(high - low)), below[writing.collected], writing)
 
-    run_in_parts(work, bands, cost(first.products + second.products, x, out), least=1)
+    run_in_parts(work, bands, cost(first.product_bytes + second.product_bytes, x, out), least=1)

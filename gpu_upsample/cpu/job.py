@@ -74,8 +74,8 @@ class Job:
         How many units a thread should do at a time.
     width : int
         Scalars of a row of the result.
-    products : int
-        How many products are formed in all. If none are, because the kernel only copies, a result that fits into the
+    product_bytes : int
+        Bytes of all products that are formed. If none are, because the kernel only copies, a result that fits into the
         last cache stays there, if the input is small.
     """
 
@@ -86,7 +86,7 @@ class Job:
     unit: int
     least: int
     width: int
-    products: int
+    product_bytes: int
 
     def units(self, rows: int) -> int:
         """Return how many units so many rows are."""
@@ -104,7 +104,7 @@ class Job:
 
     def writing(self, part: Any, size_in: int, size_out: int) -> Writing:
         """Return how a part of a result is written, if the input and the whole result have these bytes."""
-        left = _LAST_CACHE if not self.products and size_in < _STREAMED_BYTES else 0
+        left = _LAST_CACHE if not self.product_bytes and size_in < _STREAMED_BYTES else 0
         if size_in + size_out < _STREAMED_BYTES or size_out <= left:
             return _STORED
         astray, row, line = part.ctypes.data % BYTES, self.width * part.itemsize, BYTES // part.itemsize
@@ -122,12 +122,12 @@ class Job:
         def work(first: int, last: int) -> None:
             self.run_units(x, out, 0, (first, last), self.scratch_arrays(out.dtype, writing.collected), writing)
 
-        run_in_parts(work, self.units(self.rows), cost(self.products, x, out), self.least)
+        run_in_parts(work, self.units(self.rows), cost(self.product_bytes, x, out), self.least)
 
 
-def cost(products: int, x: Any, out: Any) -> int:
+def cost(product_bytes: int, x: Any, out: Any) -> int:
     """Return what some work costs, in bytes that are moved in the same time, within the caches."""
-    return max(2 * products, min(x.nbytes, BYTES * out.size) + out.nbytes)  # a sample is read with its cache line
+    return max(product_bytes // 4, min(x.nbytes, BYTES * out.size) + out.nbytes)  # a sample is read with its cache line
 
 
 def sizes(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:

@@ -37,7 +37,7 @@ def _select_job(step: SelectStep) -> Job:
     fill = word.type(step.source.bits(step.fill))
     arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill)
     scratch = ((width_in + (MAX_REGISTERS + 2) * lanes, word), (width + 3 * lanes, word))
-    return Job(kernel, arguments, scratch, planes * rows_out, 1, 8, width, products=0)
+    return Job(kernel, arguments, scratch, planes * rows_out, 1, 8, width, product_bytes=0)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:
