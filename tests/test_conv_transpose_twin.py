@@ -45,6 +45,13 @@ def test_dtypes(device, dtype):
     assert_same_bits(*both(device, *LAYERS["2d"], dtype, deterministic=True))
 
 
+@pytest.mark.parametrize("biased", [False, True])
+def test_no_sum_is_minus_zero(device, biased):
+    arrays = np.full((1, 2, 3, 4), -0.0), np.ones((2, 3, 3, 3)), np.full(3, -0.0)
+    got = device(OPERATORS[2], *arrays[: 2 + biased], stride=2, dilation=2, deterministic=True)
+    assert_same_bits(got, np.zeros_like(got))
+
+
 @pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_matrix_product(device, dtype, data_format):
