@@ -97,6 +97,7 @@ GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.parametrize("special", ["none", "infinite", "tiny"])
 @pytest.mark.parametrize("dtype", ["float32", "complex64"])
 @pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
 @pytest.mark.parametrize(("shape", "weight_shape", "options"), GEOMETRIES)
@@ -106,11 +107,15 @@ def test_tiles_and_rows_give_the_same_bits(
     options: dict[str, Any],
     data_format: str,
     dtype: str,
+    special: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     x, weight = noise(shape, dtype), noise(weight_shape, dtype, 1)
-    x.reshape(-1)[:: x.size // 3] = np.inf  # nothing may be multiplied that is not there
-    bias = noise((weight_shape[1] * options.get("groups", 1),), dtype, 2)
+    if special == "infinite":  # nothing may be multiplied that is not there
+        x.reshape(-1)[:: x.size // 3] = np.inf
+    if special == "tiny":  # products become 0 or -0.0
+        x, weight = 1e-23 * x, 1e-23 * weight
+    bias = None if special == "tiny" else noise((weight_shape[1] * options.get("groups", 1),), dtype, 2)
     x = np.ascontiguousarray(np.moveaxis(x, 1, -1)) if data_format == "channels_last" else x
     rank = len(shape) - 2
     forward, backward = (getattr(gu, f"conv_transpose{rank}d{which}") for which in ("", "_backward"))

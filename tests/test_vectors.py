@@ -163,12 +163,15 @@ def test_bands_sum_as_whole_arrays_do(shape, options, between, dtype, streamed, 
     x = (200 * np.random.default_rng(0).random(shape)).astype(dtype)
     use_threads("2")
     monkeypatch.setattr(bands, "_BETWEEN_BYTES", between)
+    bands._joined.cache_clear()
     monkeypatch.setattr(job, "_STREAMED_BYTES", streamed)
     banded, found = gu.resize(x, **options), []
     monkeypatch.setattr(cpu, "joined", lambda plan: found.append(joined(plan)) or plan.steps)
     assert same([gu.resize(x, **options)], [banded])
     assert len(found) == 1
     assert isinstance(found[0][0], Bands)  # else both took the same way
+    assert (found[0][0].rows == (12, 12)) == (between == 0)
+    bands._joined.cache_clear()
 
 
 # What a processor has to pick samples from registers, and the bytes of its own.

@@ -13,8 +13,8 @@ from gpu_upsample.plan.steps import FilterStep, Plan, Shape4
 
 # What lies between the steps of a band should fit into the second cache, or nearly so.
 _BETWEEN_BYTES = 1 << 22
-# Rows of a band at least, where row r of the second step needs row r of the first alone: as many as are turned into
-# columns at once.
+# Rows of a band at least, or about, where row r of the second step needs row r of the first alone: as many as are
+# turned into columns at once.
 _FEWEST_ROWS = 16
 
 
@@ -73,7 +73,7 @@ def _rows_of_band(first: Any, second: Any, threads: int) -> tuple[int, int] | No
         if not alike or every < _FEWEST_ROWS * threads:
             return None
         most = max(_FEWEST_ROWS, _BETWEEN_BYTES // row_bytes)
-        bands = threads * -(-every // (threads * most))  # as many for each thread
+        bands = threads * -(-every // (threads * most))
         height = -(-every // bands)
         return height, height
     whole = second.shape[0]  # so many planes need nothing of one another

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from math import prod
 from typing import Any
@@ -193,7 +192,6 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     real = np.dtype(step.storage.accumulator).type
     lanes = register_lanes(step.storage.accumulator)
     tile = lanes * VECTORS
-    kernel = partial(tile_kernel, kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run)
     strides_in = step.strides(step.size_in, step.channels_in)
     strides_out = step.strides(step.size_out, step.channels_out)
     axes = [axis[0] for axis in combs_of(step)]  # those of one axis differ in none of these
@@ -208,11 +206,11 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     rows = min(length, max(DEPTH, int(tables.combs["pairs"][:, 2].max()) * step.parts))
     held = 1 if rows == length else -(-blocks // cuts) * TILES
 
-    doubts: list[bool] = []
+    kernels = [tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run, exact) for exact in (0, 1)]
 
     def work(first: int, last: int, exact: int = 0) -> None:
         doubt = np.zeros(tile, real)
-        kernel(exact)(
+        kernels[exact](
             x, panels, bias, out, first, last, cuts, spans, step.channels_in, step.channels_out,
             tables.combs, tables.outputs, geometry, room, real(0.0),
             aligned(TILES * rows * tile, real).reshape(TILES, -1), np.empty((TILES, rows * VECTORS), np.uint16),
@@ -222,13 +220,10 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
             np.empty((TILES, pairs, VECTORS), np.uint16), np.empty(TILES, np.bool_),
             np.empty((TILES, VECTORS), np.bool_), doubt,
         )  # fmt: skip
-        if np.isnan(doubt).any():
-            doubts.append(True)
+        if not exact and np.isnan(doubt).any():
+            work(first, last, exact=1)
 
-    parts, size = step.groups * spans * cuts, out.nbytes * length
-    run_in_parts(work, parts, size, least=1)
-    if doubts:
-        run_in_parts(partial(work, exact=1), parts, size, least=1)
+    run_in_parts(work, step.groups * spans * cuts, out.nbytes * length, least=1)
 
 
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:

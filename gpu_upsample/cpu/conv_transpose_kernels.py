@@ -80,7 +80,7 @@ def row_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int, ADJOINT: int) -> A
             channel, image = rest % (out_group * groups), rest // (out_group * groups)
             group, co = channel // out_group, channel % out_group
             for to in range(PARTS):
-                first_term = widen(KIND, bias[channel * PARTS + to]) + zero if bias.size else zero
+                first_term = widen(KIND, bias[channel * PARTS + to]) if bias.size else zero
                 for phase in range(phases):
                     for j in range(pitch):
                         lines[phase, j * PARTS + to] = first_term
@@ -121,10 +121,10 @@ def row_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int, ADJOINT: int) -> A
                     for phase in range(STRIDE):
                         for to in range(PARTS):
                             at = (j * STRIDE + phase) * between_out * PARTS + to
-                            target[at] = narrow(KIND, lines[phase, j * PARTS + to])
+                            target[at] = narrow(KIND, lines[phase, j * PARTS + to] + zero)
             for ow in range(width_out // STRIDE * STRIDE if STRIDE and phases == STRIDE else 0, width_out):
                 for to in range(PARTS):
-                    value = lines[ow % phases, ow // phases * PARTS + to]
+                    value = lines[ow % phases, ow // phases * PARTS + to] + zero
                     target[ow * between_out * PARTS + to] = narrow(KIND, value)
 
     return kernel
@@ -317,7 +317,8 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
         How many of these sums are always neighbours in the output.
     EXACT : int
         0 if a sample that is not there counts as 0, which is right as long as all factors are finite; 1 if it does not
-        count at all.
+        count at all. With 0, `doubt` becomes NaN in some lane if a sum that lacks a sample is not finite, for then a
+        factor may not be.
     """
     TILE, FEWER = VECTORS * LANES, VECTORS - 1
 
@@ -401,7 +402,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
                                 for i in range(ROWS):
                                     m = comb.outputs + min(block * ROWS + i, height - 1)
                                     channel = group * out_group * PARTS + outputs[m, 0]
-                                    value = widen(KIND, bias[channel]) + zero if bias.size else zero
+                                    value = widen(KIND, bias[channel]) if bias.size else zero
                                     for v in range(VECTORS):
                                         store(totals, i * TILE + v * LANES, splat(LANES, value))
                             at = comb.panel + (done * blocks * taps * PARTS + block * rows) * ROWS
@@ -416,7 +417,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
                                 )
                             if until == turns:
                                 if not EXACT and not complete[t]:
-                                    seen = load(TILE, doubt, 0)
+                                    seen = load(TILE, doubt, 0)  # 0 times what is not finite is NaN
                                     for i in range(0, ROWS * TILE, TILE):
                                         seen = add_product(KIND, load(TILE, totals, i), splat(TILE, zero), seen)
                                     store(doubt, 0, seen)
@@ -428,11 +429,14 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
                                         if even[t, v]:
                                             dst = target[t, v * LANES] * PARTS + away
                                             for j in range(0, RUN * LANES, LANES):
-                                                store(out, dst + j, narrow(KIND, load(LANES, turned, j)))
+                                                nothing = splat(LANES, zero)
+                                                total = add_product(KIND, nothing, nothing, load(LANES, turned, j))
+                                                store(out, dst + j, narrow(KIND, total))
                                         else:
                                             p = v * LANES
                                             for j in range(min(LANES, positions - begin - t * TILE - p)):
-                                                value = narrow(KIND, load(RUN, turned, j * RUN))
-                                                store(out, target[t, p + j] * PARTS + away, value)
+                                                nothing = splat(RUN, zero)
+                                                total = add_product(KIND, nothing, nothing, load(RUN, turned, j * RUN))
+                                                store(out, target[t, p + j] * PARTS + away, narrow(KIND, total))
 
     return kernel

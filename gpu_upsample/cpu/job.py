@@ -23,10 +23,12 @@ def _last_cache() -> int:
         return 1 << 24
 
 
-_TOLD_BYTES, _SHARE = _last_cache(), 1 << 26  # a virtual machine is told of more than its share
-_LAST_CACHE = min(_TOLD_BYTES, _SHARE)
+_TOLD_BYTES = _last_cache()
+# A virtual machine is told of all of a cache that others use, too: no more than this is counted on.
+_SHARE_BYTES = 1 << 26
+_LAST_CACHE = min(_TOLD_BYTES, _SHARE_BYTES)
 # From this many bytes of input and result on, the result goes past the caches, which would not hold both.
-_STREAMED_BYTES = min(_TOLD_BYTES // 2, _SHARE)
+_STREAMED_BYTES = min(_TOLD_BYTES // 2, _SHARE_BYTES)
 # Shorter rows only if they are whole cache lines: a line of which a part is streamed costs more than it saves.
 _LONG_ROW = 1 << 12
 # Rows of a result that are formed together, at most.

@@ -16,10 +16,10 @@ from gpu_upsample.cpu.vectors import BYTES, X86, pointer, primitive
 
 # Seconds in which a thread looks for what it waits for before it sleeps: longer than it takes to wake up, and than a
 # caller takes between two calls that follow one another.
-_AWAKE = 150e-6
+_AWAKE_SECONDS = 150e-6
 # And seconds in which it looks on when that has come: who gave it holds the GIL for a moment still, and to wait for
 # that is to sleep, too.
-_MOMENT = 10e-6
+_MOMENT_SECONDS = 10e-6
 
 _LINE = BYTES // 8
 """Where a counter lies in an array of twice as many: wherever that begins, nothing else shares the counter's line."""
@@ -54,7 +54,7 @@ def _look(counter: Any, before: Any, looks: Any, more: Any) -> Any:
 
 @cache
 def _looks_per_second() -> float:
-    """Return how often a thread looks: processors differ much in how long they pause."""
+    """Return how often a thread looks in a second: processors differ much in how long they pause."""
 
     def seconds(looks: int) -> float:
         began = perf_counter()
@@ -89,5 +89,5 @@ class Mailbox(Generic[Item]):
         before = self._counter[_LINE]
         if self._items.empty():
             often = _looks_per_second()
-            _look(self._counter, before, int(_AWAKE * often), int(_MOMENT * often))
+            _look(self._counter, before, int(_AWAKE_SECONDS * often), int(_MOMENT_SECONDS * often))
         return self._items.get()

@@ -224,13 +224,13 @@ def _fetching(array: Any, writes: int, ahead: int = 0) -> Any:
 
 @primitive
 def fetch(typingctx: Any, array: Any, at: Any) -> Any:
-    """Fetch the cache line of an element that will be read soon, without waiting."""
+    """Fetch the cache line of an element that will be read soon, without waiting; there may be no such element."""
     return _fetching(array, 0)
 
 
 @primitive
 def fetch_a_page_ahead(typingctx: Any, array: Any, at: Any) -> Any:
-    """Fetch the cache line a page behind an element: what a processor fetches by itself ends with a page."""
+    """Fetch the cache line a page behind an element, as `fetch`: by itself, a processor fetches none beyond a page."""
     return _fetching(array, 0, _PAGE)
 
 

@@ -83,7 +83,7 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
         for part in range(PARTS):
             sums[part] = real(0.0)
             if BIAS:
-                sums[part] += widen(KIND, load(bias, mad(channel, index(PARTS), index(part))))
+                sums[part] = widen(KIND, load(bias, mad(channel, index(PARTS), index(part))))
         a = zero
         while a < index(load(count_d, od)):
             sample_d = advanced(load(place_d, od), a, place_step_d)
@@ -116,7 +116,7 @@ def build_conv_transpose(machine: Any, spec: ConvTransposeSpec) -> Callable[...,
             a = plus(a, one)
         packed = memory.local.array(1, carrier)
         for part in range(PARTS):
-            packed[0] = narrow(KIND, sums[part])
+            packed[0] = narrow(KIND, sums[part] + real(0.0))
             store_lanes(y, mad(place, index(PARTS), index(part)), packed, 1)
 
     return kernel

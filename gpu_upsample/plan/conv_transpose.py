@@ -23,10 +23,10 @@ PRECISIONS = ("float32", "tf32")
 class ConvTransposeStep:
     """A transposed convolution over three spatial axes, of which the leading ones may have length 1.
 
-    Every output is a sum over the pairs that reach it. Directly, it starts at 0, or at 0 plus the bias, and adds one
-    fused multiply-add per term in the accumulator: taps of the first two axes ascending, then the input channels, then
-    the taps of the last axis. So no sum is -0.0, and a term of 0 changes none. A CPU always does so. By way of a matrix
-    product, on a GPU, all products of a tap are formed at once, and the sums gather them.
+    Every output is a sum over the pairs that reach it. Directly, it starts at the bias or 0 and adds one fused
+    multiply-add per term in the accumulator: taps of the first two axes ascending, then the input channels, then the
+    taps of the last axis; at last 0, so that no sum is -0.0 and a term of 0 changes none. A CPU always does so. By way
+    of a matrix product, on a GPU, all products of a tap are formed at once, and the sums gather them.
 
     The adjoint is the same sum read the other way: input and output change places, the windows gather what their taps
     see, and complex weights are conjugated. It is always formed directly.
