@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -267,3 +269,16 @@ def test_no_sum_is_minus_zero(biased, channels, results):
     bias = np.full(results, -0.0) if biased else None
     result = gu.conv_transpose2d(x, weight, bias, stride=2, dilation=2, deterministic=True)
     assert_same_bits(result, np.zeros_like(result))
+
+
+def test_arrays_are_freed_at_once():
+    """Not when garbage is collected some time: the next call would take memory that is not in the caches."""
+    x, weight = noise((1, 40, 5, 7)), noise((40, 24, 3, 3))
+    gc.disable()
+    try:
+        gu.conv_transpose2d(x, weight, deterministic=True)
+        alive = weakref.ref(x)
+        del x
+        assert alive() is None
+    finally:
+        gc.enable()

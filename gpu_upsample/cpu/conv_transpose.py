@@ -208,20 +208,21 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
 
     kernels = [tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run, exact) for exact in (0, 1)]
 
-    def work(first: int, last: int, exact: int = 0) -> None:
-        doubt = np.zeros(tile, real)
-        kernels[exact](
-            x, panels, bias, out, first, last, cuts, spans, step.channels_in, step.channels_out,
-            tables.combs, tables.outputs, geometry, room, real(0.0),
-            aligned(TILES * rows * tile, real).reshape(TILES, -1), np.empty((TILES, rows * VECTORS), np.uint16),
-            aligned(held * ROWS * tile, real), aligned(2 * lanes * lanes, real),
-            np.empty((TILES, tile), np.int64),
-            np.empty((TILES, pairs * tile), np.int64), np.empty((TILES, pairs, VECTORS), np.bool_),
-            np.empty((TILES, pairs, VECTORS), np.uint16), np.empty(TILES, np.bool_),
-            np.empty((TILES, VECTORS), np.bool_), doubt,
-        )  # fmt: skip
-        if not exact and np.isnan(doubt).any():
-            work(first, last, exact=1)
+    def work(first: int, last: int) -> None:
+        for kernel in kernels:
+            doubt = np.zeros(tile, real)
+            kernel(
+                x, panels, bias, out, first, last, cuts, spans, step.channels_in, step.channels_out,
+                tables.combs, tables.outputs, geometry, room, real(0.0),
+                aligned(TILES * rows * tile, real).reshape(TILES, -1), np.empty((TILES, rows * VECTORS), np.uint16),
+                aligned(held * ROWS * tile, real), aligned(2 * lanes * lanes, real),
+                np.empty((TILES, tile), np.int64),
+                np.empty((TILES, pairs * tile), np.int64), np.empty((TILES, pairs, VECTORS), np.bool_),
+                np.empty((TILES, pairs, VECTORS), np.uint16), np.empty(TILES, np.bool_),
+                np.empty((TILES, VECTORS), np.bool_), doubt,
+            )  # fmt: skip
+            if not np.isnan(doubt).any():
+                return
 
     run_in_parts(work, step.groups * spans * cuts, out.nbytes * length, least=1)
 
