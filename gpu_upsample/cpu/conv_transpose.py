@@ -11,16 +11,9 @@ import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.combs import combs_of, takes_tiles
-from gpu_upsample.cpu.conv_transpose_kernels import (
-    BLOCKS,
-    COMB,
-    DEPTH,
-    TILES,
-    panel_kernel,
-    row_kernel,
-    tile_kernel,
-    turned_panel_kernel,
-)
+from gpu_upsample.cpu.conv_transpose_panels import BLOCKS, panel_kernel, turned_panel_kernel
+from gpu_upsample.cpu.conv_transpose_rows import row_kernel
+from gpu_upsample.cpu.conv_transpose_tiles import COMB, TILES, tile_kernel
 from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.tiles import ROWS, VECTORS, register_lanes
@@ -31,6 +24,8 @@ from gpu_upsample.plan.windows import Pairs
 
 # Blocks that a part has at least, as each finds the samples of its tiles anew, and at most, as it holds their sums.
 _LEAST, _MOST = 8, 64
+# Rows of the factors that are multiplied at once: those of a tile should stay in the first cache.
+_DEPTH = 192
 
 
 # ---- row by row ---------------------------------------------------------------------------------------------
@@ -132,7 +127,10 @@ def _tiles(step: ConvTransposeStep) -> _Tiles:
         blocks = -(-height // ROWS)
         rows = np.arange(blocks * ROWS).clip(max=height - 1)  # the last block is filled up with its last row
         begins = (sum(len(part) for part in table) for table in (outputs, factors))
-        combs.append((panel, length, height, step.batch * prod(counts), counts, pairs, places, *begins))
+        turns, most = prod(pairs[:2]) * step.channels_in, max(1, _DEPTH // max(pairs[2] * step.parts, 1))
+        at_once = -(-turns // max(1, -(-turns // most)))  # about as many each time
+        positions = step.batch * prod(counts)
+        combs.append((panel, length, height, positions, counts, pairs, places, max(1, at_once), *begins))
         outputs.append(places_out)
         factors.append(above[:, rows].reshape(-1, blocks, ROWS).swapaxes(0, 1).reshape(-1, ROWS))
         panel += blocks * ROWS * length
@@ -202,9 +200,10 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     blocks = -(-int(tables.combs["height"].max()) // ROWS)
     wanted = -(-4 * num_threads() // (spans * step.groups))
     cuts = max(-(-blocks // _MOST), min(blocks // _LEAST, wanted), 1)
-    length, pairs = int(tables.combs["length"].max()), int(tables.combs["pairs"].prod(axis=1).max())
-    rows = min(length, max(DEPTH, int(tables.combs["pairs"][:, 2].max()) * step.parts))
-    held = 1 if rows == length else -(-blocks // cuts) * TILES
+    lengths, pairs = tables.combs["length"], int(tables.combs["pairs"].prod(axis=1).max())
+    at_once = tables.combs["turns"] * tables.combs["pairs"][:, 2] * step.parts
+    rows = max(1, int(at_once.max()))
+    held = -(-blocks // cuts) * TILES if (lengths > at_once).any() else 1
 
     kernels = [tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run, exact) for exact in (0, 1)]
 
@@ -224,7 +223,7 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
             if not np.isnan(doubt).any():
                 return
 
-    run_in_parts(work, step.groups * spans * cuts, out.nbytes * length, least=1)
+    run_in_parts(work, step.groups * spans * cuts, out.nbytes * int(lengths.max()), least=1)
 
 
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:

@@ -14,7 +14,7 @@ from numba import types
 
 from gpu_upsample.arithmetic import fused
 from gpu_upsample.cpu.features import VECTOR_BYTES
-from gpu_upsample.cpu.vectors import X86, primitive, splat_value
+from gpu_upsample.cpu.vectors import X86, place_of, primitive, splat_value
 
 _REGISTERS = 32 if VECTOR_BYTES == 64 or not X86 else 16
 
@@ -47,8 +47,8 @@ def add_products(
 ) -> Any:
     """Add ``a[r, i] * b[r, j]`` to ``sums[i, j]``, r ascending up to n, by one fused multiply-add each.
 
-    The arrays are flat: `a` has `rows` numbers in a row and is read from `at` on, `b` has VECTORS * lanes, and so has
-    `sums`; the first `used` of these vectors take part. With `masked`, bit ``j % lanes`` of ``masks[r, j // lanes]``
+    `a` has `rows` numbers in a row and is read from `at` on, `b` has VECTORS * lanes, and so has `sums`; the first
+    `used` of these vectors take part. With `masked`, bit ``j % lanes`` of ``masks[r, j // lanes]``
     says whether row r takes part in column j.
     """
     if not all(isinstance(number, types.IntegerLiteral) for number in (lanes, rows, used, masked)):
@@ -63,14 +63,14 @@ def add_products(
         def constant(value: int) -> Any:
             return ir.Constant(index, value)
 
-        def start(position: int, begin: Any = None) -> Any:
-            array = context.make_array(signature.args[position])(context, builder, args[position])
-            return array.data if begin is None else builder.gep(array.data, [begin])
+        def start(position: int, begin: Any) -> Any:
+            return place_of(context, builder, signature.args[position], args[position], begin)
 
         def vector_at(pointer: Any, offset: Any) -> Any:
             return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
 
-        left, right, bits, block = start(5, args[6]), start(7), start(8), start(9)
+        left = start(5, args[6])
+        right, bits, block = (start(position, constant(0)) for position in (7, 8, 9))
         places = [[constant((i * VECTORS + j) * width) for j in range(across)] for i in range(height)]
         before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
 
@@ -123,9 +123,8 @@ def load_alone(typingctx: Any, array: Any, at: Any) -> Any:
     """Return an element of a flat array, never as a part of a gathered vector."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        size = context.get_abi_sizeof(data.type.pointee)
-        return builder.load_atomic(builder.gep(data, [args[1]]), "unordered", size)
+        place = place_of(context, builder, array, args[0], args[1])
+        return builder.load_atomic(place, "unordered", array.dtype.bitwidth // 8)
 
     return array.dtype(array, types.int64), codegen
 
@@ -135,9 +134,8 @@ def store_alone(typingctx: Any, array: Any, at: Any, value: Any) -> Any:
     """Set an element of a flat array, never as a part of a scattered vector."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        size = context.get_abi_sizeof(data.type.pointee)
-        builder.store_atomic(args[2], builder.gep(data, [args[1]]), "unordered", size)
+        place = place_of(context, builder, array, args[0], args[1])
+        builder.store_atomic(args[2], place, "unordered", array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, types.int64, array.dtype), codegen
