@@ -82,7 +82,9 @@ def kind_of(name: str, x: Any, is_out: bool = False) -> Kind:
         return _on_device(x, library)
     if hasattr(x, "__dlpack__") and hasattr(x, "__dlpack_device__"):
         return _dlpack(x, library)
-    advice = ", or a tuple of arrays for several results" if is_out else _advice(name, x)
+    advice = _advice(name, x)
+    if is_out:
+        advice = ", or a tuple of arrays for several results" if isinstance(x, list | tuple) else ""
     raise TypeError(f"{name} must be {_ACCEPTED}{advice}; got {type(x).__module__}.{type(x).__qualname__}")
 
 

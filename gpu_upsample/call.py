@@ -12,6 +12,7 @@ import numpy as np
 from gpu_upsample.arrays import Kind, kind_of, own_kind
 from gpu_upsample.dispatch import chosen_backend, load
 from gpu_upsample.plan.cache import Planner, remembered, written
+from gpu_upsample.plan.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from gpu_upsample.plan.steps import Plan
@@ -74,7 +75,7 @@ def _route(
 ) -> Route:
     """Check all that can be checked without the arrays, and plan: once for calls that are alike."""
     first = kinds[0]
-    _check_one_kind(dict(zip(names, kinds, strict=False)))
+    _check_inputs(dict(zip(names, kinds, strict=False)))
     plan = planner(tuple((kind.shape, kind.dtype) for kind in kinds), call)
     if goals is not None:
         _check_goals(names, first, plan, goals, several)
@@ -207,7 +208,11 @@ class Route:
         engine.run_step(last, current, [*map(engine.words, results, plan.dtypes)])
 
 
-def _check_one_kind(operands: dict[str, Kind]) -> None:
+def _check_inputs(operands: dict[str, Kind]) -> None:
+    """Refuse inputs of a dtype that no operator has, or from several libraries or places."""
+    for name, kind in operands.items():
+        if kind.dtype not in DTYPES:
+            raise TypeError(f"{name} must have one of the dtypes {', '.join(DTYPES)}; got {kind.dtype}")
     if len({(kind.library, kind.on_device) for kind in operands.values()}) > 1:
         listed = ", ".join(f"{name} from {kind.library}" for name, kind in operands.items())
         raise TypeError(f"all arrays of a call must be of one kind; got {listed}")

@@ -10,8 +10,8 @@ from numpy.typing import DTypeLike, NDArray
 from gpu_upsample.call import apply
 from gpu_upsample.plan.cache import cached, plain
 from gpu_upsample.plan.conv_transpose import plan_conv_transpose
-from gpu_upsample.plan.dtypes import check_floating
-from gpu_upsample.plan.shapes import as_integer
+from gpu_upsample.plan.dtypes import as_floating
+from gpu_upsample.plan.shapes import check_addressable
 from gpu_upsample.plan.windows import integers
 from gpu_upsample.typing import Array, Backend, DataFormat, Integers, Precision
 
@@ -191,7 +191,7 @@ def bilinear_weight(channels: SupportsIndex, scale: Integers, dtype: DTypeLike =
     Raises
     ------
     ValueError
-        If `channels` or a scale is less than 1, or there is no scale.
+        If `channels` or a scale is less than 1 or too large, or there are not one to three scales.
     TypeError
         If `channels` or a scale is not an integer, or `dtype` not a floating-point or complex one.
 
@@ -209,20 +209,15 @@ def bilinear_weight(channels: SupportsIndex, scale: Integers, dtype: DTypeLike =
            [0.1875, 0.5625, 0.5625, 0.1875],
            [0.0625, 0.1875, 0.1875, 0.0625]], dtype=float32)
     """
-    try:
-        name = str(np.dtype(dtype))
-    except TypeError:
-        name = repr(dtype)
-    check_floating("dtype", name)
-    n_channels, given = as_integer("channels", channels), plain(scale)
-    scales = integers("scale", given, len(given) if np.ndim(given) else 2, least=1)
-    if n_channels < 1:
-        raise ValueError(f"channels must be positive, got {channels!r}")
-    if not scales:
-        raise ValueError(f"scale must name at least one axis, got {scale!r}")
+    kind = as_floating("dtype", dtype)
+    (n_channels,), given = integers("channels", channels, 1, least=1), plain(scale)
+    scales = integers("scale", given, len(given) if isinstance(given, tuple) else 2, least=1)
+    if not 1 <= len(scales) <= 3:
+        raise ValueError(f"scale must have one to three entries, one per spatial axis; got {scale!r}")
+    sizes = tuple(2 * s - s % 2 for s in scales)
+    check_addressable((n_channels, 1, *sizes), str(kind))
     kernel = np.ones(())
-    for s in scales:
-        size = 2 * s - s % 2
+    for s, size in zip(scales, sizes, strict=True):
         axis = 1 - np.abs(np.arange(size) - (size - 1) / 2) / s
         kernel = kernel[..., None] * axis
-    return np.broadcast_to(kernel, (n_channels, 1, *kernel.shape)).astype(dtype)
+    return np.broadcast_to(kernel, (n_channels, 1, *kernel.shape)).astype(kind)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 
 import gpu_upsample as gu
 from gpu_upsample import dispatch
-from gpu_upsample.compat import jax, keras, onnx, opencv, paddle, pillow, tensorflow
+from gpu_upsample.compat import jax, keras, onnx, opencv, paddle, pillow, scipy, tensorflow
 from gpu_upsample.plan import shapes, taps
 
 IMAGE = np.zeros((1, 2, 4, 6))
@@ -247,6 +249,217 @@ def test_a_name_like_no_other_is_not_taken_for_one() -> None:
         gu.interpolate(IMAGE, 3, mode="foo")
 
 
+# ---- what stands for something else ----------------------------------------------------------------------------
+PLANE, BYTES = np.zeros((4, 5)), np.zeros((4, 4, 3), np.uint8)
+BATCH, ONE = np.zeros((1, 1, 4, 4)), np.ones((1, 1, 2, 2))
+
+OTHERWISE: dict[str, tuple[Any, type[Exception], str]] = {
+    "one scale too many": (
+        lambda: gu.bilinear_weight(1, (2, 2, 2, 2)),
+        ValueError,
+        "scale must have one to three .*2, 2",
+    ),
+    "no scale": (lambda: gu.bilinear_weight(1, ()), ValueError, "scale must have one to three entries"),
+    "huge scale": (lambda: gu.bilinear_weight(1, 2**62), ValueError, "scale must be at most 2147483647, got 46116860"),
+    "large scales": (lambda: gu.bilinear_weight(1, 2**30), ValueError, "would have .* bytes"),
+    "no channels": (lambda: gu.bilinear_weight(0, 2), ValueError, "channels must be at least 1, got 0"),
+    "no dtype": (lambda: gu.bilinear_weight(1, 2, None), TypeError, "dtype must be one of float16, .*; got None"),
+    "integers": (lambda: gu.bilinear_weight(1, 2, "int8"), TypeError, "dtype must be one of float16, .*; got 'int8'"),
+    "half": (
+        lambda: gu.resize(PLANE.astype("f2"), (3, 3), border="constant", fill_value=1e6),
+        ValueError,
+        "fill_value must be a number that float16 holds, got 1000000.0",
+    ),
+    "single": (
+        lambda: gu.resize(PLANE.astype("f4"), (3, 3), border="constant", fill_value=HUGE),
+        ValueError,
+        "fill_value must be a number that float32 holds, got 10000",
+    ),
+    "size of a set": (lambda: gu.resize(PLANE, {3, 4}), TypeError, r"size must be an integer, got \{3, 4\}"),
+    "size of text": (lambda: gu.resize(PLANE, "44"), TypeError, "size must be an integer, got '44'"),
+    "scale of text": (lambda: gu.resize(PLANE, scale="2"), TypeError, "scale must be a number, got '2'"),
+    "x of objects": (
+        lambda: gu.resize(PLANE.astype(object), 3),
+        TypeError,
+        "x must have one of the dtypes .*; got object",
+    ),
+    "no axes": (lambda: gu.pixel_shuffle(BATCH, ()), ValueError, r"got 0 from upscale_factor=\(\), ndim=None"),
+    "huge shuffle": (
+        lambda: gu.pixel_shuffle(np.broadcast_to(np.float32(0), (4, 2**24, 2**24)), 2),
+        ValueError,
+        r"\(1, 33554432, 33554432\) and dtype float32 would have",
+    ),
+    "needs": (
+        lambda: gu.conv_transpose2d_backward(BATCH, BATCH, ONE, needs=np.array([True, False])),
+        ValueError,
+        "needs must be three booleans",
+    ),
+    "factor of a layer": (lambda: gu.nn.PixelShuffle(2**40), ValueError, "upscale_factor must be at most 2147483647"),
+    "size of a layer": (
+        lambda: gu.nn.Upsample(2**40),
+        ValueError,
+        "size must be at most 2147483647, got 1099511627776",
+    ),
+    "padding of a layer": (
+        lambda: gu.nn.ConvTranspose2d(1, 1, 1, padding=2**40),
+        ValueError,
+        "padding must be at most",
+    ),
+    "kernel of a layer": (lambda: gu.nn.MaxPool2d(2**31), ValueError, "kernel_size must be at most 2147483647"),
+    "dtype of a layer": (
+        lambda: gu.nn.ConvTranspose2d(1, 1, 1, dtype="junk"),
+        TypeError,
+        "dtype must be one of .*'junk'",
+    ),
+    "bias of a layer": (lambda: gu.nn.ConvTranspose2d(1, 1, 1, bias="yes"), TypeError, "bias must be .*, got 'yes'"),
+    "input of a layer": (
+        lambda: gu.nn.ConvTranspose2d(1, 1, 3)(np.zeros(3, np.float32), output_size=(6, 6)),
+        ValueError,
+        "x of conv_transpose2d must have 4 axes",
+    ),
+    "jax: text for a flag": (
+        lambda: jax.image.resize(PLANE, (5, 5), "linear", "False"),
+        TypeError,
+        "antialias must be True or False, got 'False'",
+    ),
+    "jax: None for a flag": (
+        lambda: jax.image.scale_and_translate(PLANE, (5, 5), (0,), (1.0,), (0.0,), "linear", None),
+        TypeError,
+        "antialias must be True or False, got None",
+    ),
+    "jax: axes": (
+        lambda: jax.image.scale_and_translate(PLANE, (5, 5), (2,), (1.0,), (0.0,), "linear"),
+        ValueError,
+        r"spatial_dims must lie in \[-2, 2\)",
+    ),
+    "tensorflow: ratio": (
+        lambda: tensorflow.image.resize(BYTES, (2, 2), preserve_aspect_ratio="no"),
+        TypeError,
+        "preserve_aspect_ratio must be True or False, got 'no'",
+    ),
+    "tensorflow: antialias": (
+        lambda: tensorflow.image.resize(BYTES, (2, 2), antialias="no"),
+        TypeError,
+        "antialias must be True or False, got 'no'",
+    ),
+    "keras: bias": (lambda: keras.Conv2DTranspose(1, 3, use_bias="False"), TypeError, "use_bias must be True or False"),
+    "keras: padding": (
+        lambda: keras.Conv2DTranspose(1, 3, padding="Causal"),
+        ValueError,
+        "padding must .*got 'Causal'",
+    ),
+    "keras: kernel": (lambda: keras.Conv2DTranspose(1, 2**40), ValueError, "kernel_size must be at most 2147483647"),
+    "keras: no shape": (lambda: keras.Conv2DTranspose(1, 3).build(()), ValueError, r"input_shape must have 4 .*\(\)"),
+    "keras: number": (
+        lambda: keras.Conv2DTranspose(1, 3).build(3),
+        ValueError,
+        "input_shape must have 4 entries, got 3",
+    ),
+    "keras: negative": (
+        lambda: keras.Conv2DTranspose(1, 3).build((1, 4, 4, -2)),
+        ValueError,
+        "input_shape must be at least 1, got -2",
+    ),
+    "keras: weights": (
+        lambda: keras.Conv2DTranspose(1, 3).set_weights(3),
+        ValueError,
+        "weights must be kernel and bias",
+    ),
+    "keras: input": (lambda: keras.UpSampling2D(2)([[1.0]]), TypeError, r"x must be a NumPy, .*pass np\.asarray\(x\)"),
+    "paddle: recomputed": (
+        lambda: paddle.interpolate(BATCH, scale_factor=2, recompute_scale_factor="no"),
+        TypeError,
+        "recompute_scale_factor must be True or False, got 'no'",
+    ),
+    "paddle: align_mode": (
+        lambda: paddle.interpolate(BATCH, 2, align_mode=True),
+        TypeError,
+        "align_mode must be an int",
+    ),
+    "paddle: format": (
+        lambda: paddle.interpolate(BATCH, 2, data_format="channels_last"),
+        ValueError,
+        "data_format must be one of 'NCHW', 'NHWC'; got 'channels_last'",
+    ),
+    "paddle: mode": (lambda: paddle.interpolate(BATCH, 2, mode="Foo"), ValueError, "mode must be one of .*; got 'Foo'"),
+    "pillow: set": (lambda: pillow.resize(BYTES, {4, 5}), TypeError, r"size must be two integers.*got \{4, 5\}"),
+    "pillow: mapping": (lambda: pillow.resize(BYTES, {4: 0, 5: 0}), TypeError, "size must be two integers"),
+    "pillow: box": (lambda: pillow.resize(BYTES, (2, 2), box={0, 1, 2, 3}), TypeError, "box must be four numbers"),
+    "pillow: thumbnail": (lambda: pillow.thumbnail(BYTES, {2, 3}), TypeError, r"size must be two numbers.*\{2, 3\}"),
+    "pillow: one number": (lambda: pillow.thumbnail(BYTES, 2), TypeError, "size must be two numbers.*got 2"),
+    "pillow: factor": (lambda: pillow.reduce(BYTES, 0), ValueError, "factor must be at least 1, got 0"),
+    "pillow: dtype": (
+        lambda: pillow.reduce(BYTES.astype("u2"), 2),
+        TypeError,
+        "image must .* to be reduced; got uint16",
+    ),
+    "onnx: kernel": (
+        lambda: onnx.max_pool(BATCH, kernel_shape=None),
+        ValueError,
+        "kernel_shape must have 2 .*got None",
+    ),
+    "onnx: one number": (lambda: onnx.max_pool(BATCH, kernel_shape=2), ValueError, "kernel_shape must have 2 .*got 2"),
+    "onnx: unpooling": (
+        lambda: onnx.max_unpool(BATCH, BATCH.astype(int), kernel_shape=[2]),
+        ValueError,
+        r"kernel_shape must have 2 entries, one per spatial axis; got \(2,\)",
+    ),
+    "onnx: block": (lambda: onnx.col2im(np.zeros((1, 4, 4)), (4, 4), None), ValueError, "block_shape must .*got None"),
+    "onnx: roi": (lambda: onnx.resize(PLANE, "junk", scales=[2, 2]), ValueError, "roi must have 4 entries.*got 'junk'"),
+    "onnx: value": (
+        lambda: onnx.resize(PLANE, scales=[2, 2], extrapolation_value="a"),
+        TypeError,
+        "extrapolation_value must be a number, got 'a'",
+    ),
+    "onnx: indices": (
+        lambda: onnx.max_unpool(BATCH, BATCH.astype(int) + 99, kernel_shape=(1, 1)),
+        ValueError,
+        r"I must lie between 0 and 15; I\[0, 0, 0, 0\] is 99",
+    ),
+    "onnx: their dtype": (
+        lambda: onnx.max_unpool(BATCH, BATCH, kernel_shape=(1, 1)),
+        TypeError,
+        "I must have dtype int32 or int64, got float64",
+    ),
+    "onnx: bias": (lambda: onnx.conv_transpose(BATCH, ONE, np.ones(1, "f4")), TypeError, "B must have the dtype of X"),
+    "onnx: its shape": (lambda: onnx.conv_transpose(BATCH, ONE, np.ones(2)), ValueError, r"B must have shape \(1,\)"),
+    "scipy: tuple": (
+        lambda: scipy.ndimage.zoom(PLANE, 2, output=(PLANE,)),
+        TypeError,
+        "output must be an array or a dtype that NumPy has",
+    ),
+    "scipy: number": (
+        lambda: scipy.ndimage.zoom(PLANE, 2, output=5),
+        TypeError,
+        "output must be an array or a dtype that NumPy has, got 5",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "exception", "told"), OTHERWISE.values(), ids=OTHERWISE)
+def test_what_is_taken_for_nothing_else(call: Any, exception: type[Exception], told: str) -> None:
+    with pytest.raises(exception, match=told) as caught:
+        call()
+    assert type(caught.value) is exception
+
+
+def test_infinity_surrounds_floats() -> None:
+    given = {"border": "constant", "fill_value": INFINITY, "box": [(-1, 3)], "method": "nearest"}
+    assert gu.resize(np.zeros(3, np.float16), 4, **given).tolist() == [INFINITY, 0, 0, 0]
+
+
+def test_three_flags_of_an_array() -> None:
+    gradients = gu.conv_transpose2d_backward(np.ones((1, 1, 5, 5)), BATCH, ONE, needs=np.array([True, False, False]))
+    assert [gradient is None for gradient in gradients] == [False, True, True]
+
+
+def test_bfloat16_by_its_name_alone() -> None:
+    pytest.importorskip("ml_dtypes")
+    program = "import gpu_upsample as gu; print(gu.bilinear_weight(1, 2, 'bfloat16').dtype)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "bfloat16\n"
+
+
 # ---- results that no machine holds -----------------------------------------------------------------------------
 SMALL = np.zeros((1, 1, 3, 4), np.float32)
 FLAT = np.zeros((3, 4), np.float32)
@@ -356,8 +569,12 @@ def test_out(mode: str, out: Any, exception: type[Exception], parts: list[str]) 
 
 
 def test_out_of_another_kind() -> None:
-    for goal in ([0.0], 3.0, [np.zeros((1, 2, 3, 3))]):
-        with pytest.raises(TypeError, match=r"out must be a NumPy, .*a torch tensor.*tuple.*results; got builtins"):
+    for goal, advice in (
+        ([np.zeros((1, 2, 3, 3))], ", or a tuple of arrays for several results"),
+        (3.0, ""),
+        ("a", ""),
+    ):
+        with pytest.raises(TypeError, match=rf"out must be a NumPy, .*__dlpack__{advice}; got builtins"):
             gu.interpolate(IMAGE, 3, out=goal)
     torch = pytest.importorskip("torch")
     with pytest.raises(TypeError, match="one kind; got numpy and torch"):

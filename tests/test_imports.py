@@ -92,7 +92,7 @@ print([name for name in sys.modules if name.startswith(("gpu_upsample.plan.", "g
 interpolate(np.zeros((1, 1, 3)), 6)
 print([name for name in sys.modules if name.startswith(("gpu_upsample.cpu.conv", "gpu_upsample.cpu.pooling"))])
 """
-    assert run(code).splitlines() == ["['gpu_upsample.plan.cache']", "[]"]
+    assert run(code).splitlines() == ["['gpu_upsample.plan.cache', 'gpu_upsample.plan.dtypes']", "[]"]
 
 
 def test_an_error_loads_no_compiler() -> None:

@@ -25,7 +25,15 @@ from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_number, as_shape, check_addressable, normalized_axes
+from gpu_upsample.plan.shapes import (
+    LONGEST_AXIS,
+    as_choice,
+    as_flag,
+    as_number,
+    as_shape,
+    check_addressable,
+    normalized_axes,
+)
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Reals, Taps, check_table, offsets, window_taps
 from gpu_upsample.typing import Backend, Integers, Numbers, Shape
@@ -228,7 +236,7 @@ def _plan_resize(shape_in: tuple[int, ...], dtype: str, shape: Any, method: Any,
     kind, shape_out = _method(method), _shape_out(shape_in, shape)
     result = _floats(dtype)
     check_addressable(shape_out, dtype if kind is ResizeMethod.NEAREST else result)
-    maps = resize_maps(shape_in, shape_out, kind, bool(antialias), _real(result))
+    maps = resize_maps(shape_in, shape_out, kind, as_flag("antialias", antialias), _real(result))
     if kind is ResizeMethod.NEAREST:
         return plan_steps(shape_in, dtype, maps)
     return plan_floats(shape_in, dtype, result, maps)
@@ -248,13 +256,13 @@ def _plan_scale_and_translate(
     kind, shape_out = _method(method), _shape_out(shape_in, shape)
     if kind not in _MAPS:
         raise ValueError("nearest neighbour resampling is not supported by scale_and_translate; resize has it")
-    axes = normalized_axes(spatial_dims, len(shape_in))
+    axes = normalized_axes(spatial_dims, len(shape_in), "spatial_dims")
     others = [axis for axis, (n, m) in enumerate(zip(shape_in, shape_out, strict=True)) if n != m and axis not in axes]
     if others:
         raise ValueError(f"shape may differ from that of image, {shape_in}, in spatial_dims={axes} only; got {shape!r}")
     result = _floats(dtype)
     check_addressable(shape_out, result)
-    real = _real(result)
+    real, widened = _real(result), as_flag("antialias", antialias)
     warps = {}
     numbers = (_numbers("scale", scale, len(axes)), _numbers("translation", translation, len(axes)))
     for axis, factor, distance in zip(axes, *numbers, strict=True):
@@ -264,7 +272,7 @@ def _plan_scale_and_translate(
                 f"±{LONGEST_AXIS}; got scale={scale!r}, translation={translation!r}"
             )
         step = 1 / real(factor)
-        warps[axis] = _Warp(shape_in[axis], shape_out[axis], step, real(distance) * step, bool(antialias))
+        warps[axis] = _Warp(shape_in[axis], shape_out[axis], step, real(distance) * step, widened)
     return plan_floats(shape_in, dtype, result, {axis: _map(warp, kind) for axis, warp in warps.items()})
 
 

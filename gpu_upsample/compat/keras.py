@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import gpu_upsample as gu
+from gpu_upsample.arrays import kind_of
 from gpu_upsample.call import apply
 from gpu_upsample.compat import jax
 from gpu_upsample.nn.conv_transpose import Learned
-from gpu_upsample.plan.cache import cached, plain
+from gpu_upsample.plan.cache import cached, has_items, plain
 from gpu_upsample.plan.conv_transpose import conv_transpose_step
 from gpu_upsample.plan.dtypes import scalars
-from gpu_upsample.plan.shapes import LONGEST_AXIS, SPATIAL, as_choice, as_integer, check_addressable
+from gpu_upsample.plan.shapes import LONGEST_AXIS, SPATIAL, as_choice, as_flag, as_integer, check_addressable
 from gpu_upsample.plan.steps import Output, Plan, plan_steps
 from gpu_upsample.plan.windows import integers, reach, three
 from gpu_upsample.typing import Array, Backend, DataFormat, Integers, Shape
@@ -40,7 +41,7 @@ def _data_format(value: Any) -> str:
 
 def _shape(x: Any, rank: int) -> tuple[int, ...]:
     """Return the shape of an input, checked for its rank."""
-    shape = tuple(getattr(x, "shape", ()))
+    shape = kind_of("x", x).shape
     if len(shape) != rank + 2:
         raise ValueError(f"x must have {rank + 2} axes, batch, channels and {rank} spatial ones; got shape {shape}")
     return shape
@@ -150,8 +151,8 @@ class UpSampling2D(_UpSampling):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        name = self.interpolation.lower() if isinstance(self.interpolation, str) else self.interpolation
-        object.__setattr__(self, "interpolation", as_choice("interpolation", name, (*_FILTERS, "nearest")))
+        name = as_choice("interpolation", self.interpolation, (*_FILTERS, "nearest"), str.lower)
+        object.__setattr__(self, "interpolation", name)
 
 
 class UpSampling3D(_UpSampling):
@@ -315,8 +316,7 @@ class ConvTranspose(Learned):
                 f"strides and dilation_rate must not both be above 1; got strides={strides!r}, "
                 f"dilation_rate={dilation_rate!r}"
             )
-        lower = padding.lower() if isinstance(padding, str) else padding
-        self.padding = as_choice("padding", lower, ("valid", "same"))
+        self.padding = as_choice("padding", padding, ("valid", "same"), str.lower)
         self.output_padding = (
             None if output_padding is None else integers("output_padding", plain(output_padding), self.rank, least=0)
         )
@@ -324,7 +324,7 @@ class ConvTranspose(Learned):
             raise ValueError(f"output_padding must be smaller than strides={self.strides}; got {output_padding!r}")
         self.data_format = _data_format(data_format)
         self.activation = _activation(activation)
-        self.use_bias = bool(use_bias)
+        self.use_bias = as_flag("use_bias", use_bias)
         self._random = np.random.default_rng(rng)
 
     @property
@@ -334,8 +334,11 @@ class ConvTranspose(Learned):
 
     def build(self, input_shape: Shape) -> None:
         """Draw the kernel for inputs of a shape, uniformly after Glorot, and set the bias to zero."""
-        channels = tuple(input_shape)[-1 if self.data_format == "channels_last" else 1]
-        shape = (*self.kernel_size, self.filters, as_integer("input_shape", channels))
+        given = tuple(input_shape) if has_items(input_shape) else (input_shape,)
+        if len(given) != self.rank + 2:
+            raise ValueError(f"input_shape must have {self.rank + 2} entries, got {input_shape!r}")
+        (channels,) = integers("input_shape", given[-1 if self.data_format == "channels_last" else 1], 1, least=1)
+        shape = (*self.kernel_size, self.filters, channels)
         bound = sqrt(6 / (prod(self.kernel_size) * (shape[-1] + shape[-2])))
         self.kernel = self._random.uniform(-bound, bound, shape).astype(self._dtype)
         if self.use_bias:
@@ -372,7 +375,7 @@ class ConvTranspose(Learned):
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set the kernel and, where there is one, the bias."""
-        given = list(weights)
+        given = list(weights) if has_items(weights) else [weights]
         if len(given) != 1 + self.use_bias:
             raise ValueError(
                 f"weights must be {'kernel and bias' if self.use_bias else 'the kernel'}; got {len(given)}"

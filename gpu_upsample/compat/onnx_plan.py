@@ -17,9 +17,9 @@ from gpu_upsample.plan.conv_transpose import make_step
 from gpu_upsample.plan.dtypes import PARTS, check_floating, scalars, words
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, check_index_dtype, count_pooled, skips_axis
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, fold_axes
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer, check_addressable, check_lengths
+from gpu_upsample.plan.shapes import ADDRESSABLE, LONGEST_AXIS, as_choice, as_integer, check_addressable, check_lengths
 from gpu_upsample.plan.steps import Output, Plan
-from gpu_upsample.plan.windows import bounded, count_windows, integers, reach, three
+from gpu_upsample.plan.windows import count_windows, integers, reach, three
 
 Pads = tuple[int, int]
 
@@ -27,7 +27,14 @@ Pads = tuple[int, int]
 # ---- attributes ---------------------------------------------------------------------------------------------
 def _attribute(name: str, value: Any, rank: int, least: int, default: int) -> tuple[int, ...]:
     """Return an optional attribute that has one integer per spatial axis."""
-    return (default,) * rank if value is None else bounded(name, value, rank, least)
+    return (default,) * rank if value is None else integers(name, value, rank, least)
+
+
+def _required(name: str, value: Any, rank: int) -> tuple[int, ...]:
+    """Return an attribute that has one positive integer per spatial axis."""
+    if not isinstance(value, tuple) or len(value) != rank:
+        raise ValueError(f"{name} must have {rank} entries, one per spatial axis; got {value!r}")
+    return integers(name, value, rank, 1)
 
 
 def _pads(value: Any, rank: int, auto_pad: str) -> tuple[Pads, ...]:
@@ -38,7 +45,7 @@ def _pads(value: Any, rank: int, auto_pad: str) -> tuple[Pads, ...]:
         raise ValueError(f"pads cannot be given with auto_pad={auto_pad!r}; got pads={value!r}")
     if not isinstance(value, tuple) or len(value) != 2 * rank:
         raise ValueError(f"pads must have {2 * rank} entries, all beginnings before all ends; got {value!r}")
-    numbers = bounded("pads", value, 2 * rank, 0)
+    numbers = integers("pads", value, 2 * rank, 0)
     return tuple(zip(numbers[:rank], numbers[rank:], strict=True))
 
 
@@ -110,7 +117,7 @@ def plan_onnx_max_pool(
     size = _spatial("MaxPool", shape)
     rank = len(size)
     auto_pad = as_choice("auto_pad", auto_pad, AUTO_PADS)
-    kernel = _attribute("kernel_shape", kernel_shape, rank, 1, 1)
+    kernel = _required("kernel_shape", kernel_shape, rank)
     stride = _attribute("strides", strides, rank, 1, 1)
     dilation = _attribute("dilations", dilations, rank, 1, 1)
     ceil, order = as_bit("ceil_mode", ceil_mode), int(as_bit("storage_order", storage_order))
@@ -155,23 +162,23 @@ def plan_onnx_max_unpool(
     (1, 1, 4, 4)
     """
     storage, parts = scalars(dtype)
-    check_index_dtype(indices_dtype)
+    check_index_dtype(indices_dtype, "I")
     if indices_shape != shape:
         raise ValueError(f"I must have the shape of X, {shape}; got {indices_shape}")
     size = _spatial("MaxUnpool", shape)
     rank = len(size)
-    kernel = _attribute("kernel_shape", kernel_shape, rank, 1, 1)
+    kernel = _required("kernel_shape", kernel_shape, rank)
     stride = _attribute("strides", strides, rank, 1, 1)
     if output_shape is None:
         axes = zip(size, kernel, stride, _pads(pads, rank, "NOTSET"), strict=True)
         shape_out = (*shape[:2], *((n - 1) * s - sum(ends) + k for n, k, s, ends in axes))
     else:
-        shape_out = integers("output_shape", output_shape, len(shape), 0)
+        shape_out = integers("output_shape", output_shape, len(shape), 0, ADDRESSABLE)
         if shape_out[:2] != shape[:2]:
             raise ValueError(f"output_shape must begin with the N and C of X, {shape[:2]}; got {output_shape!r}")
     check_lengths("the result", shape_out[2:])
     check_addressable(shape_out, dtype)
-    step = UnpoolStep(shape, 1, prod(shape), prod(shape_out), storage, parts, False)
+    step = UnpoolStep(shape, 1, prod(shape), prod(shape_out), storage, parts, False, indices="I")
     return Plan((Output(shape_out, dtype),), (step,))
 
 
@@ -211,8 +218,10 @@ def plan_onnx_conv_transpose(
     if group < 1 or shape[1] % group:
         raise ValueError(f"group must be positive and divide the {shape[1]} channels of X; got {group}")
     n_out = weight_shape[1] * group
-    if bias_shape is not None and (bias_shape, bias_dtype) != ((n_out,), dtype):
-        raise ValueError(f"B must have shape ({n_out},) and dtype {dtype}; got {bias_shape} and {bias_dtype}")
+    if bias_shape is not None and bias_dtype != dtype:
+        raise TypeError(f"B must have the dtype of X, {dtype}; got {bias_dtype}")
+    if bias_shape is not None and bias_shape != (n_out,):
+        raise ValueError(f"B must have shape ({n_out},), one number per channel of the result; got {bias_shape}")
     stride = _attribute("strides", strides, rank, 1, 1)
     dilation = _attribute("dilations", dilations, rank, 1, 1)
     extra = _attribute("output_padding", output_padding, rank, 0, 0)
@@ -301,6 +310,7 @@ def plan_onnx_shuffle(shape: tuple[int, ...], dtype: str, blocksize: Any, mode: 
     large, small = (n, few, high * block, wide * block), (n, few * block**2, high, wide)
     outputs = (Output(large if enlarge else small, dtype),)
     check_lengths("the result", outputs[0].shape[2:])
+    check_addressable(outputs[0].shape, dtype)
     if block == 1:
         return Plan(outputs, ())
     between_channels, between_pixels = distances(few, block)
@@ -336,7 +346,7 @@ def plan_onnx_col2im(
     rank = len(image_shape)
     image = integers("image_shape", image_shape, rank, 1)
     check_lengths("the result", image)
-    block = _attribute("block_shape", block_shape, rank, 1, 1)
+    block = _required("block_shape", block_shape, rank)
     dilation = _attribute("dilations", dilations, rank, 1, 1)
     ends = _pads(pads, rank, "NOTSET")
     stride = _attribute("strides", strides, rank, 1, 1)

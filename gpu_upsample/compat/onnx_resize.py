@@ -141,12 +141,12 @@ def _given(name: str, value: Any, length: int) -> tuple[Any, ...] | None:
 
 def _rois(value: Any, coordinates: str, rank: int) -> tuple[Roi, ...]:
     """Return the (start, end) of every axis, of which only `CROP` takes notice."""
+    given = _given("roi", value, 2 * rank)
+    edges = [shapes.as_number("roi", edge) for edge in given or ()]
     if coordinates != CROP:
         return (_WHOLE,) * rank
-    given = _given("roi", value, 2 * rank)
     if given is None:
         raise ValueError(f"roi must be given with coordinate_transformation_mode={CROP!r}")
-    edges = [shapes.as_number("roi", edge) for edge in given]
     return tuple(zip(edges[:rank], edges[rank:], strict=True))
 
 
@@ -244,7 +244,8 @@ def plan_onnx_resize(
         raise ValueError("one of scales and sizes must be given; got neither")
     _check_lengths(geometry, asked)
     shapes.check_addressable(shape, dtype, {a: axis.n_out for a, axis in zip(chosen, geometry, strict=True)})
-    fill = _extrapolated(extrapolation_value, dtype) if how.coordinates == CROP else 0.0
+    beyond = _extrapolated(extrapolation_value, dtype)
+    fill = beyond if how.coordinates == CROP else 0.0
     lines = {
         a: once_per_axis(_line, g, how, r) for a, g, r in zip(chosen, geometry, rois, strict=True) if not _stays(g, r)
     }

@@ -19,7 +19,7 @@ from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import scalars
 from gpu_upsample.plan.filters import keys_cubic
-from gpu_upsample.plan.shapes import as_choice, check_addressable, nearest_names, output_sizes
+from gpu_upsample.plan.shapes import as_choice, as_flag, as_integer, check_addressable, nearest_names, output_sizes
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Taps, check_table, pooling_taps, window_taps
 from gpu_upsample.typing import Array, Backend, Integers, Numbers
@@ -117,8 +117,7 @@ def _spatial_axes(shape: tuple[int, ...], data_format: Any) -> tuple[int, ...]:
     fitting = [name for name in _FORMATS if len(name) == len(shape)]
     if not fitting:
         raise ValueError(f"x must have 3, 4 or 5 axes; got shape {shape}")
-    name = data_format.upper() if isinstance(data_format, str) else data_format
-    return _FORMATS[as_choice("data_format", fitting[0] if name is None else name, fitting)]
+    return _FORMATS[as_choice("data_format", fitting[0] if data_format is None else data_format, fitting, str.upper)]
 
 
 def _plan_interpolate(
@@ -135,25 +134,24 @@ def _plan_interpolate(
     """Plan `interpolate`; the arguments are its own."""
     scalars(dtype)
     axes = _spatial_axes(shape, data_format)
-    mode = as_choice("mode", mode.lower() if isinstance(mode, str) else mode, _MODES)
+    mode = as_choice("mode", mode, _MODES, str.lower)
     if len(axes) not in _MODES[mode].ranks:
         fitting = [name for name, other in _MODES.items() if len(axes) in other.ranks]
         listed, nearest = ", ".join(map(repr, fitting)), nearest_names(mode, fitting)
         raise ValueError(f"mode must be one of {listed} for x of shape {shape}; got {mode!r}{nearest}")
-    if not isinstance(align_corners, bool):
-        raise TypeError(f"align_corners must be True or False, got {align_corners!r}")
-    if align_corners and mode == "nearest":
+    if as_flag("align_corners", align_corners) and mode == "nearest":
         raise ValueError("align_corners=True has no meaning for mode 'nearest'")
-    if align_mode not in (0, 1):
+    if as_integer("align_mode", align_mode) not in (0, 1):
         raise ValueError(f"align_mode must be 0 or 1, got {align_mode!r}")
     if mode == "area" and size is None:
         raise ValueError("mode 'area' needs size, not scale_factor")
-    if recompute_scale_factor and size is not None:
+    recomputed = recompute_scale_factor is not None and as_flag("recompute_scale_factor", recompute_scale_factor)
+    if recomputed and size is not None:
         raise ValueError("recompute_scale_factor=True needs scale_factor, not size")
     n_in = tuple(shape[axis] for axis in axes)
     sizes, scales = output_sizes(n_in, size, scale_factor, "scale_factor")
     check_addressable(shape, dtype, dict(zip(axes, sizes, strict=True)))
-    if recompute_scale_factor:
+    if recomputed:
         scales = (None,) * len(axes)
     maps = {
         axis: once_per_axis(_MODES[mode].map, _Axis(n, m, scale, align_corners, align_mode, len(axes)))

@@ -19,8 +19,9 @@ from gpu_upsample.arrays import kind_of
 from gpu_upsample.call import apply
 from gpu_upsample.compat.pillow_plan import DTYPES, KERNELS, Box, Size, plan_means, plan_resize, regions
 from gpu_upsample.dispatch import load
-from gpu_upsample.plan.cache import cached, plain
+from gpu_upsample.plan.cache import cached, has_items, plain
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_flag, as_integer, as_number
+from gpu_upsample.plan.windows import integers
 from gpu_upsample.rearrange import pixel_unshuffle
 from gpu_upsample.typing import Array, Backend, Integers, Shape
 
@@ -141,9 +142,14 @@ def _divided(x: Any) -> Any:
 
 
 # ---- arguments ----------------------------------------------------------------------------------------------
+def _items(value: Any) -> tuple[Any, ...]:
+    """Return the items of a sequence; what is none has none."""
+    return tuple(value) if has_items(value) else ()
+
+
 def _pair(name: str, value: Any) -> Size:
     try:
-        first, second = (as_integer(name, n) for n in value)
+        first, second = (as_integer(name, n) for n in _items(value))
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be two integers, (width, height); got {value!r}") from None
     if not 1 <= min(first, second) <= max(first, second) <= LONGEST_AXIS:
@@ -165,7 +171,7 @@ def _box(box: Any, size: Size, read: Callable[[str, Any], Any]) -> Any:
     if box is None:
         return (0, 0, *size)
     try:
-        left, upper, right, lower = box
+        left, upper, right, lower = _items(box)
     except (TypeError, ValueError):
         raise TypeError(f"box must be four numbers, (left, upper, right, lower); got {box!r}") from None
     edges = tuple(read("box", edge) for edge in (left, upper, right, lower))
@@ -224,7 +230,7 @@ def _means(x: Any, factor: Size, box: tuple[int, int, int, int], backend: Backen
     """Return the means of the blocks of an image, region by region, and band by band where that matters."""
     dtype = str(x.dtype.newbyteorder("="))
     if dtype not in ("uint8", "int32", "float32"):
-        raise ValueError(f"only images of uint8, int32 and float32 can be reduced; got {dtype}")
+        raise TypeError(f"image must have one of the dtypes uint8, int32 and float32 to be reduced; got {dtype}")
     home = _home(kind_of("image", x).on_device)
     shape = tuple(-((box[i] - box[i + 2]) // factor[i]) for i in (1, 0))
     result = home.empty((*shape, *x.shape[2:]), x.dtype)
@@ -350,8 +356,8 @@ def reduce(
     array([[ 3,  5,  7],
            [11, 13, 14]], dtype=uint8)
     """
-    given = plain(factor)
-    blocks = _pair("factor", given if isinstance(given, Sequence) else (given, given))
+    width, height = integers("factor", plain(factor), 2, least=1)
+    blocks = width, height
     if blocks[0] * blocks[1] > _LARGEST_BLOCK:
         raise ValueError(f"factor must give blocks of at most {_LARGEST_BLOCK} pixels, got {factor!r}")
 
@@ -402,12 +408,12 @@ def thumbnail(
     >>> thumbnail(np.zeros((60, 90, 3), np.uint8), (32, 32)).shape
     (21, 32, 3)
     """
-    try:
-        most = tuple(math.floor(as_number("size", n)) for n in size)
-    except TypeError:
-        most = ()
-    if len(most) != 2 or min(most) < 1:
-        raise ValueError(f"size must be two numbers of at least 1, (width, height); got {size!r}")
+    numbers, wrong = plain(size), f"size must be two numbers of at least 1, (width, height); got {size!r}"
+    if not isinstance(numbers, tuple) or len(numbers) != 2:
+        raise TypeError(wrong)
+    most = tuple(math.floor(as_number("size", n)) for n in numbers)
+    if min(most) < 1:
+        raise ValueError(wrong)
     given: Any = image
     if not _is_image(image):
         held = kind_of("image", image)

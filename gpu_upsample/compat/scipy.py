@@ -255,12 +255,17 @@ _cached_zoom = cached(_plan_zoom)
 
 def _dtype_name(output: Any) -> str:
     """Return NumPy's name of a dtype of NumPy or torch."""
-    own = output if isinstance(output, str | type | np.dtype) else str(output).removeprefix("torch.")
+    own = str(output).removeprefix("torch.") if type(output).__name__ == "dtype" else output
     try:
         name: str = np.dtype(own).name
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(f"output must be an array or a dtype that NumPy has, got {output!r}") from None
     return name
+
+
+def _is_dtype(output: Any) -> bool:
+    """Say whether an output is no array, but a dtype, or something that can only be taken for one."""
+    return not hasattr(output, "shape") or isinstance(output, type)
 
 
 # ---- scipy.ndimage ------------------------------------------------------------------------------------------
@@ -344,7 +349,7 @@ def zoom(
     kind, out = kind_of("input", input), None
     if output is None:
         result = kind.dtype
-    elif isinstance(output, str | type | np.dtype) or type(output).__name__ == "dtype":  # the last one is torch's
+    elif isinstance(output, np.dtype) or _is_dtype(output):
         result = _dtype_name(output)
     else:
         result, out = kind_of("output", output, is_out=True).dtype, output

@@ -19,7 +19,7 @@ from gpu_upsample.plan.axes import once_per_axis
 from gpu_upsample.plan.cache import cached
 from gpu_upsample.plan.dtypes import PARTS, scalars
 from gpu_upsample.plan.filters import FILTERS, Filter, keys_cubic
-from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_integer, check_addressable
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_flag, as_integer, check_addressable
 from gpu_upsample.plan.steps import Index, Plan, plan_steps
 from gpu_upsample.plan.taps import Taps, check_table, offsets, window_taps
 from gpu_upsample.typing import Backend, Shape
@@ -163,15 +163,15 @@ def _plan_resize(
     n_out = _size(size)
     if min(n_in) < 1 or max(n_in) > LONGEST_AXIS:
         raise ValueError(f"height and width of images must lie between 1 and {LONGEST_AXIS}; got shape {shape}")
-    if preserve_aspect_ratio:
+    if as_flag("preserve_aspect_ratio", preserve_aspect_ratio):
         n_out = _fitting(n_out, n_in)
     if not 1 <= min(n_out) <= max(n_out) <= LONGEST_AXIS:
         raise ValueError(f"size={size!r} gives {n_out} for images of {n_in}; both must be from 1 to {LONGEST_AXIS}")
     check_addressable(shape, dtype if method == "nearest" else "float32", {rows: n_out[0], columns: n_out[1]})
-    axes = {rows: (n_in[0], n_out[0]), columns: (n_in[1], n_out[1])}
+    axes, widened = {rows: (n_in[0], n_out[0]), columns: (n_in[1], n_out[1])}, as_flag("antialias", antialias)
     if method == "nearest":
         return plan_steps(shape, dtype, {axis: _nearest(*lengths) for axis, lengths in axes.items()})
-    maps = {axis: once_per_axis(_axis_taps, *lengths, method, bool(antialias)) for axis, lengths in axes.items()}
+    maps = {axis: once_per_axis(_axis_taps, *lengths, method, widened) for axis, lengths in axes.items()}
     return plan_floats(shape, dtype, "float32", maps)
 
 

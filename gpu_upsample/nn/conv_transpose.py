@@ -13,7 +13,7 @@ from gpu_upsample.arrays import kind_of
 from gpu_upsample.dispatch import load
 from gpu_upsample.plan.cache import plain
 from gpu_upsample.plan.conv_transpose import check_output_padding
-from gpu_upsample.plan.dtypes import check_floating
+from gpu_upsample.plan.dtypes import as_floating, check_floating
 from gpu_upsample.plan.shapes import as_integer
 from gpu_upsample.plan.windows import integers
 from gpu_upsample.typing import Array, Backend, Integers, Precision
@@ -26,8 +26,7 @@ class Learned:
     _bias: NDArray[Any] | None
 
     def __init__(self, dtype: DTypeLike) -> None:
-        self._dtype = np.dtype(dtype)
-        check_floating(f"parameters (dtype={dtype!r})", str(self._dtype))
+        self._dtype = as_floating("dtype", dtype)
         self._hold(weight=None, bias=None)
 
     def _hold(self, **parameters: NDArray[Any] | None) -> None:
@@ -48,7 +47,10 @@ class Learned:
     def _array(self, name: str, value: Any) -> NDArray[Any]:
         """Return what the convolution can multiply by: an array as it is, numbers in the dtype of the layer."""
         given = value.detach() if hasattr(value, "detach") else value
-        array = np.asarray(given) if hasattr(given, "dtype") else np.asarray(given, self._dtype)
+        try:
+            array = np.asarray(given) if hasattr(given, "dtype") else np.asarray(given, self._dtype)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must be an array or numbers, got {value!r}") from None
         check_floating(name, str(array.dtype.newbyteorder("=")))
         return array
 
@@ -114,7 +116,7 @@ class ConvTranspose(Learned):
         super().__init__(dtype)
         rng, shape = np.random.default_rng(rng), self._weight_shape
         bound = 1 / sqrt(prod(shape[1:]))
-        self.weight = rng.uniform(-bound, bound, shape).astype(dtype) if weight is None else weight
+        self.weight = rng.uniform(-bound, bound, shape).astype(self._dtype) if weight is None else weight
         if isinstance(bias, bool | np.bool_):
             self.bias = rng.uniform(-bound, bound, self.out_channels).astype(self._dtype) if bias else None
         else:
@@ -178,6 +180,8 @@ class ConvTranspose(Learned):
     def _extra(self, shape: tuple[int, ...], output_size: Integers) -> tuple[int, ...]:
         """Return the output padding that leads to an output size, given with or without the leading axes."""
         given = plain(output_size)
+        if len(shape) not in (self.rank + 1, self.rank + 2):
+            return self.output_padding  # the operator says what is wrong
         if isinstance(given, tuple) and len(given) == len(shape):
             given = given[-self.rank :]
         wanted = integers("output_size", given, self.rank, least=1)

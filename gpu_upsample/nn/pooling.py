@@ -9,7 +9,7 @@ import gpu_upsample as gu
 from gpu_upsample.nn.layer import Layer, checked
 from gpu_upsample.plan.cache import plain
 from gpu_upsample.plan.shapes import per_axis
-from gpu_upsample.plan.windows import bounded
+from gpu_upsample.plan.windows import integers
 from gpu_upsample.typing import Array, Backend, Integers
 
 
@@ -118,7 +118,7 @@ class MaxUnpool(Layer):
             ("stride", stride, 1),
             ("padding", self.padding, 0),
         ):
-            self._set(**{name: bounded(name, plain(value), self.rank, least)})
+            self._set(**{name: integers(name, plain(value), self.rank, least)})
 
     def __call__(
         self,

@@ -7,7 +7,7 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-from gpu_upsample.plan.cache import kept
+from gpu_upsample.plan.cache import kept, plain
 from gpu_upsample.plan.conv_transpose import LONG_SUM, ConvTransposeStep, conv_transpose_step
 from gpu_upsample.plan.dtypes import STORAGE, Storage, words
 from gpu_upsample.plan.rearrange import FoldStep, UnfoldStep, Windows, fold_axes, unfolded_rows
@@ -203,9 +203,10 @@ def rounding(step: ConvTransposeStep, rows: int, width: int) -> FoldStep:
 
 def as_needs(value: Any) -> tuple[bool, bool, bool]:
     """Return `value` as three booleans, or say why it is none."""
-    if not isinstance(value, tuple | list) or len(value) != 3:
+    given = plain(value)
+    if not isinstance(given, tuple) or len(given) != 3:
         raise ValueError(f"needs must be three booleans, for x, weight and bias; got {value!r}")
-    x, weight, bias = (as_flag("needs", need) for need in value)
+    x, weight, bias = (as_flag("needs", need) for need in given)
     return x, weight, bias
 
 

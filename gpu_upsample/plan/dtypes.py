@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -129,6 +130,9 @@ last three, in short integers where these are exact."""
 PARTS = {"complex64": ("float32", 2), "complex128": ("float64", 2)}
 """Dtypes that are several scalars side by side, which every operator here treats alike."""
 
+DTYPES = (*STORAGE, *PARTS)
+"""Names of all dtypes that arrays may have."""
+
 
 @cache
 def scalars(dtype: Any) -> tuple[Storage, int]:
@@ -147,7 +151,7 @@ def scalars(dtype: Any) -> tuple[Storage, int]:
     """
     name, parts = PARTS.get(str(dtype), (str(dtype), 1))
     if name not in STORAGE:
-        raise TypeError(f"dtype {dtype} is not supported; supported are {', '.join([*STORAGE, *PARTS])}")
+        raise TypeError(f"dtype {dtype} is not supported; supported are {', '.join(DTYPES)}")
     return STORAGE[name], parts
 
 
@@ -163,8 +167,24 @@ def words(storage: Storage, parts: int) -> tuple[int, int]:
     return min(size, 8), max(1, size // 8)
 
 
+_FLOATING = (*(scalar for scalar in STORAGE if "float" in scalar), *PARTS)
+
+
 def check_floating(name: str, dtype: str) -> None:
     """Refuse an array that holds no floating-point or complex numbers; `name` is what the message calls it."""
-    supported = [*(scalar for scalar in STORAGE if "float" in scalar), *PARTS]
-    if dtype not in supported:
-        raise TypeError(f"{name} must have one of the dtypes {', '.join(supported)}; got {dtype}")
+    if dtype not in _FLOATING:
+        raise TypeError(f"{name} must have one of the dtypes {', '.join(_FLOATING)}; got {dtype}")
+
+
+def as_floating(name: str, value: Any) -> np.dtype[Any]:
+    """Return a dtype of floating-point or complex numbers, or say why it is none."""
+    if value == "bfloat16":
+        with suppress(ImportError):
+            import ml_dtypes  # noqa: F401 - from then on NumPy knows the name
+    try:
+        dtype: np.dtype[Any] | None = None if value is None else np.dtype(value)
+    except TypeError:
+        dtype = None
+    if dtype is None or str(dtype) not in _FLOATING:
+        raise TypeError(f"{name} must be one of {', '.join(_FLOATING)}; got {value!r}")
+    return dtype

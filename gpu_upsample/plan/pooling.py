@@ -15,7 +15,7 @@ from gpu_upsample.plan.cache import has_items
 from gpu_upsample.plan.dtypes import PARTS, Storage, scalars
 from gpu_upsample.plan.shapes import LONGEST_AXIS, as_flag, check_addressable
 from gpu_upsample.plan.steps import Output, Plan
-from gpu_upsample.plan.windows import Triple, bounded, count_windows, three
+from gpu_upsample.plan.windows import Triple, count_windows, integers, three
 
 AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
 """The spatial axes of arrays of each rank, as messages call them."""
@@ -77,6 +77,8 @@ class UnpoolStep:
     windows : pair of (tuple of 3 int), optional
         The lengths of the input's axes, and of the windows that were pooled along each, if these tile the output.
         Indices that pooling has found then lie in windows of their own.
+    indices : str
+        What messages call the indices.
     """
 
     shape: tuple[int, ...]
@@ -87,10 +89,11 @@ class UnpoolStep:
     parts: int
     validate: bool
     windows: tuple[Triple, Triple] | None = None
+    indices: str = "indices"
 
 
-def named_index(shape: tuple[int, ...], position: int, index: int) -> str:
-    """Return the words for an index at a flat position of indices of that shape.
+def named_index(shape: tuple[int, ...], position: int, index: int, name: str = "indices") -> str:
+    """Return the words for an index at a flat position of indices of that shape and name.
 
     Examples
     --------
@@ -98,18 +101,19 @@ def named_index(shape: tuple[int, ...], position: int, index: int) -> str:
     'indices[1, 1] is -7'
     """
     at = ", ".join(str(int(i)) for i in np.unravel_index(position, shape))
-    return f"indices[{at}] is {index}"
+    return f"{name}[{at}] is {index}"
 
 
 def index_error(step: UnpoolStep, position: int, index: int) -> ValueError:
     """Return the error for an index out of range, at a flat position of the indices."""
-    return ValueError(f"indices must lie between 0 and {step.n_out - 1}; {named_index(step.shape, position, index)}")
+    at = named_index(step.shape, position, index, step.indices)
+    return ValueError(f"{step.indices} must lie between 0 and {step.n_out - 1}; {at}")
 
 
-def check_index_dtype(dtype: str) -> None:
+def check_index_dtype(dtype: str, name: str = "indices") -> None:
     """Refuse indices of a dtype that counts nothing."""
     if dtype not in _INDEX_DTYPES:
-        raise TypeError(f"indices must have dtype {' or '.join(_INDEX_DTYPES)}, got {dtype}")
+        raise TypeError(f"{name} must have dtype {' or '.join(_INDEX_DTYPES)}, got {dtype}")
 
 
 def _spatial(operator: str, rank: int, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -190,10 +194,10 @@ def plan_max_pool(
     if dtype in PARTS:
         raise TypeError(f"max_pool{rank}d needs values with an order; got dtype {dtype}")
     size = _spatial("max_pool", rank, shape)
-    kernel = bounded("kernel_size", kernel_size, rank, least=1)
-    strides = kernel if stride is None else bounded("stride", stride, rank, least=1)
-    paddings = bounded("padding", padding, rank, least=0)
-    dilations = bounded("dilation", dilation, rank, least=1)
+    kernel = integers("kernel_size", kernel_size, rank, least=1)
+    strides = kernel if stride is None else integers("stride", stride, rank, least=1)
+    paddings = integers("padding", padding, rank, least=0)
+    dilations = integers("dilation", dilation, rank, least=1)
     ceil, indices = as_flag("ceil_mode", ceil_mode), as_flag("return_indices", return_indices)
     axes = zip(size, kernel, strides, paddings, dilations, strict=True)
     size_out = tuple(_windows_of_axis(*axis, ceil) for axis in axes)
@@ -224,7 +228,7 @@ def _unpooled_size(shape: tuple[int, ...], default: tuple[int, ...], strides: tu
         if len(given) == len(shape) and given[:-rank] != shape[:-rank]:
             raise ValueError(f"output_size must begin like x, of shape {shape}; got {asked!r}")
         given = given[-rank:]
-    size = bounded("output_size", given, rank, least=1)
+    size = integers("output_size", given, rank, least=1)
     for n, middle, stride in zip(size, default, strides, strict=True):
         if not middle - stride < n < middle + stride:
             raise ValueError(
@@ -261,9 +265,9 @@ def plan_max_unpool(
     if indices_shape != shape:
         raise ValueError(f"indices must have the shape of x, {shape}; got {indices_shape}")
     size = _spatial("max_unpool", rank, shape)
-    kernel = bounded("kernel_size", kernel_size, rank, least=1)
-    strides = kernel if stride is None else bounded("stride", stride, rank, least=1)
-    paddings = bounded("padding", padding, rank, least=0)
+    kernel = integers("kernel_size", kernel_size, rank, least=1)
+    strides = kernel if stride is None else integers("stride", stride, rank, least=1)
+    paddings = integers("padding", padding, rank, least=0)
     axes = zip(size, kernel, strides, paddings, strict=True)
     default = tuple((n - 1) * s + k - 2 * p for n, k, s, p in axes)
     size_out = _unpooled_size(shape, default, strides, output_size)

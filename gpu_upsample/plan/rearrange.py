@@ -151,7 +151,8 @@ def rank_of(ndim: Any, arguments: dict[str, Any], most: int | None) -> int:
     rank = next(iter(lengths.values()), _USUAL_RANK)
     if rank < 1 or (most is not None and rank > most):
         allowed = "at least 1" if most is None else f"1 to {most}"
-        raise ValueError(f"the number of spatial axes must be {allowed}, got {rank}")
+        given = ", ".join(f"{name}={value!r}" for name, value in (arguments | {"ndim": ndim}).items())
+        raise ValueError(f"the number of spatial axes must be {allowed}, got {rank} from {given}")
     return rank
 
 
@@ -202,6 +203,7 @@ def plan_shuffle(shape: tuple[int, ...], dtype: str, factor: Any, ndim: Any, enl
         few, small = channels, tuple(n // r for n, r in zip(spatial, factors, strict=True))
         after = (channels * prod(factors), *small)
     outputs = (Output((*before, *after), dtype),)
+    check_addressable(outputs[0].shape, dtype)
     if prod(factors) == 1:
         return Plan(outputs, ())
     rows = np.zeros(1, np.int64)

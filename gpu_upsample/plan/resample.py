@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf, isinf
 from typing import Any
 
 import numpy as np
@@ -338,4 +338,7 @@ def _fill(value: Any, dtype: str) -> float:
             raise ValueError(f"fill_value must be an integer between {low} and {high} for {dtype}, got {value!r}")
         return int(exact)
     with np.errstate(over="ignore"):
-        return storage.rounded(fill)
+        rounded = storage.rounded(fill)
+    if isinf(rounded) and value not in (inf, -inf):
+        raise ValueError(f"fill_value must be a number that {dtype} holds, got {value!r}")
+    return rounded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,13 +82,13 @@ def nearest_names(value: Any, choices: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(names)}?" if names else ""
 
 
-def as_choice(name: str, value: Any, choices: Iterable[str]) -> str:
-    """Return `value` if it is one of `choices`, or list them."""
+def as_choice(name: str, value: Any, choices: Iterable[str], cased: Callable[[str], str] = str) -> str:
+    """Return `value`, `cased` as the choices are, if it is one of them, or list them."""
     choices = tuple(choices)
-    if not isinstance(value, str) or value not in choices:
+    if not isinstance(value, str) or cased(value) not in choices:
         listed = ", ".join(map(repr, choices))
         raise ValueError(f"{name} must be one of {listed}; got {value!r}{nearest_names(value, choices)}")
-    return value
+    return cased(value)
 
 
 def per_axis(name: str, value: Any, rank: int) -> tuple[Any, ...]:
@@ -195,17 +195,17 @@ def output_sizes(
     return sizes, scales
 
 
-def normalized_axes(axes: Any, ndim: int) -> tuple[int, ...]:
-    """Return `axes` as non-negative, distinct integers."""
+def normalized_axes(axes: Any, ndim: int, name: str = "axes") -> tuple[int, ...]:
+    """Return `axes` as non-negative, distinct integers; `name` is what messages call them."""
     listed = tuple(axes) if has_items(axes) else (axes,)
     result = []
     for axis in listed:
-        number = as_integer("axes", axis)
+        number = as_integer(name, axis)
         if not -ndim <= number < ndim:
-            raise ValueError(f"axes must lie in [-{ndim}, {ndim}) for an array of rank {ndim}; got {axes!r}")
+            raise ValueError(f"{name} must lie in [-{ndim}, {ndim}) for an array of rank {ndim}; got {axes!r}")
         result.append(number % ndim)
     if not result or len(set(result)) != len(result):
-        raise ValueError(f"axes must name at least one axis and none twice; got {axes!r}")
+        raise ValueError(f"{name} must name at least one axis and none twice; got {axes!r}")
     return tuple(result)
 
 
@@ -214,11 +214,11 @@ def default_axes(ndim: int, size: Any, scale: Any) -> tuple[int, ...]:
 
     H×W, H×W×C, D×H×W and D×H×W×C are clear; an N×C×H×W array resized in N and C would be an accident.
     """
-    given = size if size is not None else scale
+    name, given, read = ("scale", scale, as_number) if size is None else ("size", size, as_integer)
+    numbers = [read(name, number) for number in (given if has_items(given) else (given,))]
     if has_items(given):
-        rank = len(tuple(given))
-        if ndim - 1 <= rank <= ndim and rank:
-            return tuple(range(rank))
+        if ndim - 1 <= len(numbers) <= ndim and numbers:
+            return tuple(range(len(numbers)))
     elif (1 <= ndim <= 2 and scale is not None) or ndim == 1:
         return tuple(range(ndim))
     raise ValueError(

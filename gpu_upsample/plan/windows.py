@@ -20,11 +20,9 @@ from gpu_upsample.plan.shapes import LONGEST_AXIS, as_integer, per_axis
 Ints = NDArray[np.int64]
 Triple = tuple[int, int, int]
 
-_LARGEST = 2**63 - 1
 
-
-def integers(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
-    """Return one integer per axis, none below `least`; a single one, or the only item of a sequence, serves them all.
+def integers(name: str, value: Any, rank: int, least: int, most: int = LONGEST_AXIS) -> tuple[int, ...]:
+    """Return one integer per axis, from `least` to `most`; a single one, or the only item of a sequence, serves all.
 
     Examples
     --------
@@ -36,16 +34,8 @@ def integers(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
     numbers = tuple(as_integer(name, number) for number in each)
     if any(number < least for number in numbers):
         raise ValueError(f"{name} must be at least {least}, got {value!r}")
-    if any(number > _LARGEST for number in numbers):
-        raise ValueError(f"{name} must be at most {_LARGEST}, got {value!r}")
-    return numbers
-
-
-def bounded(name: str, value: Any, rank: int, least: int) -> tuple[int, ...]:
-    """Return one integer per axis, none below `least` and none beyond the longest axis."""
-    numbers = integers(name, value, rank, least)
-    if max(numbers) > LONGEST_AXIS:
-        raise ValueError(f"{name} must be at most {LONGEST_AXIS}, got {value!r}")
+    if any(number > most for number in numbers):
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
     return numbers
 
 

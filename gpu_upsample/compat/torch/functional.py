@@ -10,8 +10,10 @@ from torch import Tensor
 
 from gpu_upsample.compat.torch import operators
 from gpu_upsample.plan import shapes
-from gpu_upsample.plan.resample import checked_boxes
-from gpu_upsample.plan.shapes import as_integer, as_number
+from gpu_upsample.plan.borders import BORDERS
+from gpu_upsample.plan.coordinates import COORDINATES
+from gpu_upsample.plan.resample import METHODS, ROUNDINGS, checked_boxes, interpolation_flags
+from gpu_upsample.plan.shapes import LONGEST_AXIS, as_choice, as_flag, as_integer, as_number
 from gpu_upsample.typing import Border, Coordinates, Method, Mode, Rounding
 
 Integers = SupportsIndex | Sequence[SupportsIndex]
@@ -32,7 +34,15 @@ def _tensor(name: str, value: Any, like: Tensor | None = None) -> Tensor:
     return value
 
 
-def _each(name: str, value: Any, rank: int, read: Callable[[str, Any], Any] = as_integer) -> Any:
+def _integer(name: str, value: Any) -> int:
+    """Return an integer that operators take."""
+    number = as_integer(name, value)
+    if abs(number) > LONGEST_AXIS:
+        raise ValueError(f"{name} must lie within ±{LONGEST_AXIS}, got {value!r}")
+    return number
+
+
+def _each(name: str, value: Any, rank: int, read: Callable[[str, Any], Any] = _integer) -> Any:
     """Return one number per axis as a list, which is what operators take; one number serves them all."""
     given = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     if len(given) not in (1, rank):
@@ -40,7 +50,7 @@ def _each(name: str, value: Any, rank: int, read: Callable[[str, Any], Any] = as
     return [read(name, number) for number in given] * (rank // len(given))
 
 
-def _each_or_none(name: str, value: Any, rank: int, read: Callable[[str, Any], Any] = as_integer) -> Any:
+def _each_or_none(name: str, value: Any, rank: int, read: Callable[[str, Any], Any] = _integer) -> Any:
     """Return one number per axis as a list, or None; torch also takes an empty sequence for that."""
     empty = value is None or (isinstance(value, Sequence) and len(value) == 0)
     return None if empty else _each(name, value, rank, read)
@@ -79,6 +89,7 @@ def interpolate(
     sizes = _each_or_none("size", size, rank)
     factors = _each_or_none("scale_factor", scale_factor, rank, as_number)
     sampling = (sizes, factors, mode, align_corners, recompute_scale_factor, antialias)
+    interpolation_flags(sizes, *sampling[2:], "channels_first")
     result: Tensor = operators.interpolate(input, *sampling)
     return result
 
@@ -126,7 +137,7 @@ def resize(
     shapes.check_exactly_one(size, scale, "scale")
     chosen = shapes.default_axes(ndim, size, scale) if axes is None else shapes.normalized_axes(axes, ndim)
     rank = len(chosen)
-    sizes = None if size is None else [as_integer("size", n) for n in shapes.per_axis("size", size, rank)]
+    sizes = None if size is None else [_integer("size", n) for n in shapes.per_axis("size", size, rank)]
     factors = None if scale is None else [as_number("scale", s) for s in shapes.per_axis("scale", scale, rank)]
     boxes = None if box is None else checked_boxes(box, (0,) * rank)
     result: Tensor = operators.resize(
@@ -134,12 +145,12 @@ def resize(
         sizes,
         factors,
         list(chosen),
-        list(shapes.per_axis("method", method, rank)),
-        antialias,
-        coordinates,
-        nearest_rounding,
+        [as_choice("method", m, METHODS) for m in shapes.per_axis("method", method, rank)],
+        as_flag("antialias", antialias),
+        as_choice("coordinates", coordinates, COORDINATES),
+        as_choice("nearest_rounding", nearest_rounding, ROUNDINGS),
         as_number("cubic_coeff", cubic_coeff),
-        list(shapes.per_axis("border", border, rank)),
+        [as_choice("border", rule, BORDERS) for rule in shapes.per_axis("border", border, rank)],
         fill_value if isinstance(fill_value, int | float) else shapes.as_real("fill_value", fill_value),
         boxes and [edge for pair in boxes if pair for edge in pair],
     )
@@ -154,8 +165,8 @@ def _windows(rank: int, kernel_size: Any, stride: Any, padding: Any) -> tuple[An
 def _max_pool(rank: int, x: Any, windows: tuple[Any, ...], ceil_mode: bool, return_indices: bool) -> Any:
     *sliding, dilation = windows
     geometry = (*_windows(rank, *sliding), _each("dilation", dilation, rank))
-    values, indices = operators.max_pool(_tensor("input", x), *geometry, ceil_mode)
-    return (values, indices) if return_indices else values
+    values, indices = operators.max_pool(_tensor("input", x), *geometry, as_flag("ceil_mode", ceil_mode))
+    return (values, indices) if as_flag("return_indices", return_indices) else values
 
 
 def max_pool1d(
@@ -381,7 +392,7 @@ def _conv_transpose(rank: int, x: Any, weight: Any, bias: Any, geometry: tuple[A
         stride,
         padding,
         output_padding,
-        as_integer("groups", groups),
+        _integer("groups", groups),
         dilation,
         torch.are_deterministic_algorithms_enabled(),
     )
@@ -496,9 +507,11 @@ def conv_transpose3d(
     return _conv_transpose(3, input, weight, bias, (stride, padding, output_padding, dilation), groups)
 
 
-def _of_images(operator: Any, x: Any, factor: SupportsIndex) -> Tensor:
-    """Run a shuffle on the last three axes, whatever lies before them."""
-    images, number = _tensor("input", x), as_integer("factor", factor)
+def _of_images(operator: Any, x: Any, name: str, factor: SupportsIndex) -> Tensor:
+    """Run a shuffle on the last three axes, whatever lies before them; `name` is that of its factor."""
+    images, number = _tensor("input", x), _integer(name, factor)
+    if images.ndim < 3:
+        raise ValueError(f"input must have at least 3 axes, channels, height and width; got {tuple(images.shape)}")
     if images.ndim <= 4:
         result: Tensor = operator(images, number)
         return result
@@ -526,7 +539,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: SupportsIndex) -> Tensor:  # no
     tensor([[[0., 1.],
              [2., 3.]]])
     """
-    return _of_images(operators.pixel_shuffle, input, upscale_factor)
+    return _of_images(operators.pixel_shuffle, input, "upscale_factor", upscale_factor)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: SupportsIndex) -> Tensor:  # noqa: A002
@@ -549,7 +562,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: SupportsIndex) -> Tensor:  
     >>> pixel_unshuffle(torch.tensor([[[0.0, 1.0], [2.0, 3.0]]]), 2).flatten()
     tensor([0., 1., 2., 3.])
     """
-    return _of_images(operators.pixel_unshuffle, input, downscale_factor)
+    return _of_images(operators.pixel_unshuffle, input, "downscale_factor", downscale_factor)
 
 
 def _sliding(*windows: Any) -> list[Any]:
