@@ -330,15 +330,15 @@ TAIL = """\
 
 | library | module | agreement |
 |---|---|---|
-| Pillow | `compat.pillow` | bit for bit: all filters, 12 modes, boxes, `reduce`, `thumbnail` |
-| torch, uint8 | `compat.torch`, `compat.torch_uint8` | bit for bit with its CPU kernels (bilinear, bicubic) |
+| Pillow | `compat.pillow` | bit for bit, but for overflows of mode I: all filters, boxes, `reduce`, `thumbnail` |
+| torch, uint8 | `compat.torch`, `compat.torch_uint8` | bit for bit with its CPU kernels (bilinear, bicubic, Lanczos) |
 | torch, floating point | `compat.torch`, `gu.interpolate` | up to rounding; `compat.torch` is differentiable |
 | OpenCV | `compat.opencv` | bit for bit for nearest, exact linear, and area by whole factors; other integers within 1 |
 | ONNX | `compat.onnx` | up to rounding: Resize, MaxPool, MaxUnpool, ConvTranspose, DepthToSpace, SpaceToDepth, Col2Im |
 | JAX, TensorFlow, Keras, Paddle, SciPy | `compat.jax`, `.tensorflow`, `.keras`, `.paddle`, `.scipy` | up to rounding |
 
-The tests compare each module with its library on thousands of random calls. TensorFlow and Paddle are too large to
-install for that; the tests compare with results of theirs, recorded by the scripts in `tests/data`.
+The tests compare each module with its library on hundreds or thousands of random calls. TensorFlow and Paddle are too
+large to install for that; the tests compare with results of theirs, recorded by the scripts in `tests/data`.
 """
 
 

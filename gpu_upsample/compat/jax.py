@@ -329,6 +329,8 @@ def resize(
         If the method is unknown, or the shape does not fit the image.
     TypeError
         If an array has an unsupported type or dtype, or an argument has a wrong type.
+    BackendUnavailableError
+        If the backend cannot run on this machine.
 
     Notes
     -----
@@ -388,7 +390,7 @@ def scale_and_translate(
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError, TypeError, BackendUnavailableError
         As in `resize`.
 
     Examples

@@ -215,7 +215,7 @@ def interpolate(
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError, TypeError, BackendUnavailableError
         As in `gpu_upsample.interpolate`.
 
     Examples

@@ -1,6 +1,7 @@
 """Pillow's resizing: ``from gpu_upsample.compat import pillow``, and ``pillow.resize(image, size)``.
 
-The results are those of Pillow 13.0.0, bit for bit. Images are arrays or ``PIL.Image.Image`` objects, and results are
+The results are those of Pillow 13.0.0, bit for bit; where a sum of mode I exceeds its limits, Pillow's overflows, and
+the result here is the limit. Images are arrays or ``PIL.Image.Image`` objects, and results are
 of the same type; only the latter need Pillow.
 """
 
@@ -260,8 +261,8 @@ def resize(
     Parameters
     ----------
     image : PIL.Image.Image, or array of shape (H, W) or (H, W, C)
-        An image of mode 1, P, L, LA, RGB, RGBA, CMYK, YCbCr, HSV, LAB, I, F or I;16; or an array of bool, uint8, int32,
-        float32 or uint16, the types of these modes, with any number of channels.
+        An image of mode 1, P, L, LA, La, RGB, RGBA, RGBa, RGBX, CMYK, YCbCr, HSV, LAB, I, F or I;16; or an array of
+        bool, uint8, int32, float32 or uint16, the types of these modes, with any number of channels.
     size : sequence of 2 int
         New (width, height).
     resample : Resampling, optional

@@ -220,7 +220,9 @@ def resize(
     ValueError
         If the method is unknown, or a shape or size does not fit.
     TypeError
-        If an array has an unsupported type or dtype; these include bool and complex.
+        If an array has an unsupported type or dtype, which bool and complex are, or an argument has a wrong type.
+    BackendUnavailableError
+        If the backend cannot run on this machine.
 
     Notes
     -----

@@ -80,6 +80,11 @@ def interpolate(
     Tensor
         With the dtype, device and memory format of `input`.
 
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.interpolate`.
+
     Examples
     --------
     >>> interpolate(torch.tensor([[[1.0, 3.0]]]), size=4)
@@ -122,6 +127,11 @@ def resize(
     -------
     Tensor
         With the dtype and device of `x`.
+
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.resize`.
 
     Examples
     --------
@@ -192,6 +202,11 @@ def max_pool1d(
     Tensor or (Tensor, Tensor)
         The maxima, with the dtype and device of `input`; with `return_indices`, also their positions.
 
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.max_pool1d`.
+
     Examples
     --------
     >>> max_pool1d(torch.tensor([[3.0, 1.0, 4.0, 1.0]]), 2)
@@ -223,6 +238,11 @@ def max_pool2d(
     Tensor or (Tensor, Tensor)
         The maxima, with the dtype and device of `input`; with `return_indices`, also their positions.
 
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.max_pool2d`.
+
     Examples
     --------
     >>> max_pool2d(torch.tensor([[[3.0, 1.0], [4.0, 1.0]]]), 2)
@@ -253,6 +273,11 @@ def max_pool3d(
     -------
     Tensor or (Tensor, Tensor)
         The maxima, with the dtype and device of `input`; with `return_indices`, also their positions.
+
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.max_pool3d`.
 
     Examples
     --------
@@ -295,6 +320,11 @@ def max_unpool1d(
     Tensor
         With the dtype and device of `input`.
 
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.max_unpool1d`.
+
     Examples
     --------
     >>> max_unpool1d(torch.tensor([[3.0, 4.0]]), torch.tensor([[0, 2]]), 2)
@@ -327,6 +357,11 @@ def max_unpool2d(
     -------
     Tensor
         With the dtype and device of `input`.
+
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.max_unpool2d`.
 
     Examples
     --------
@@ -361,6 +396,11 @@ def max_unpool3d(
     -------
     Tensor
         With the dtype and device of `input`.
+
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.max_unpool3d`.
 
     Examples
     --------
@@ -427,6 +467,11 @@ def conv_transpose1d(
     Tensor
         With the dtype and device of `input`. Under autocast, the dtype is that of autocast.
 
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.conv_transpose1d`.
+
     Examples
     --------
     >>> conv_transpose1d(torch.tensor([[1.0, 2.0]]), torch.ones(1, 1, 3), stride=2)
@@ -462,6 +507,11 @@ def conv_transpose2d(
     -------
     Tensor
         With the dtype, device and memory format of `input`. Under autocast, the dtype is that of autocast.
+
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.conv_transpose2d`.
 
     Examples
     --------
@@ -499,6 +549,11 @@ def conv_transpose3d(
     Tensor
         With the dtype, device and memory format of `input`. Under autocast, the dtype is that of autocast.
 
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.conv_transpose3d`.
+
     Examples
     --------
     >>> conv_transpose3d(torch.ones(1, 4, 4, 4), torch.ones(1, 8, 2, 2, 2), stride=2).shape
@@ -533,6 +588,11 @@ def pixel_shuffle(input: Tensor, upscale_factor: SupportsIndex) -> Tensor:  # no
     Tensor, shape (..., C, H * r, W * r)
         With the dtype and device of `input`.
 
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.pixel_shuffle`.
+
     Examples
     --------
     >>> pixel_shuffle(torch.arange(4.0).view(4, 1, 1), 2)
@@ -556,6 +616,11 @@ def pixel_unshuffle(input: Tensor, downscale_factor: SupportsIndex) -> Tensor:  
     -------
     Tensor, shape (..., C * r * r, H, W)
         With the dtype and device of `input`.
+
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.pixel_unshuffle`.
 
     Examples
     --------
@@ -592,6 +657,11 @@ def fold(
     Tensor, shape (N, C, H, W) or (C, H, W)
         With the dtype and device of `input`.
 
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.fold`.
+
     Examples
     --------
     >>> fold(torch.ones(4, 4), 3, 2)
@@ -624,6 +694,11 @@ def unfold(
     -------
     Tensor, shape (N, C * prod(kernel_size), windows) or (C * prod(kernel_size), windows)
         With the dtype and device of `input`.
+
+    Raises
+    ------
+    ValueError, TypeError, BackendUnavailableError
+        As in `gpu_upsample.unfold`.
 
     Examples
     --------
