@@ -132,7 +132,7 @@ def blocks_of(
         taps, kind = weight.shape[1], _fingerprints(weight[: len(some)])
     # Whole columns waste lanes, but their samples lie less far apart, and at many ratios all such vectors are alike.
     strides = dict.fromkeys((lanes, *range(lanes - lanes % inner, lanes // 2, -inner)[:_MAX_STRIDES]))
-    best, lowest, at_once = (1, lanes), inf, False
+    best, lowest, at_once = None, inf, False
     for length in lengths:
         if at_once:  # nothing is faster
             break
@@ -144,10 +144,12 @@ def blocks_of(
             blocks = _blocks(some, inner, lanes, itemsize, length, stride)
             cost = blocks.cost(taps, kind) if blocks.registers or length == 1 else inf
             if cost < lowest:
-                best, lowest = (length, stride), cost
+                best, lowest = blocks, cost
                 at_once = stride == lanes and 0 < blocks.registers <= registers_at_once(itemsize)
-    blocks = _blocks(start, inner, lanes, itemsize, *best)
-    return blocks if blocks.registers or blocks.length == 1 else blocks_of(start, inner, lanes, itemsize, weight)
+    assert best  # samples that are picked one by one may lie anywhere
+    if len(some) < len(start):
+        best = _blocks(start, inner, lanes, itemsize, best.length, best.stride)
+    return best if best.registers or best.length == 1 else blocks_of(start, inner, lanes, itemsize, weight)
 
 
 def _blocks(start: Ints, inner: int, lanes: int, itemsize: int, length: int, stride: int) -> Blocks:
