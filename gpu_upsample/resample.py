@@ -104,6 +104,10 @@ def interpolate(
     without antialiasing. On a CPU, PyTorch ignores a `scale_factor` along axes whose length it does not change, in
     nearest, linear and antialiased modes; here every factor counts.
 
+    A NaN or an infinity reaches those outputs alone in whose windows it lies; along an axis whose length does not
+    change, its own alone, also where PyTorch multiplies it by 0 for its neighbours. Where a scale factor leaves no
+    sample, PyTorch returns an empty array; here this is an error.
+
     uint8 is rounded as other integers are. PyTorch's CPU kernels use an integer arithmetic of their own in bilinear,
     bicubic and Lanczos modes: for their bits, call `gpu_upsample.compat.torch_uint8.interpolate`, or
     `gpu_upsample.compat.torch` for tensors.
@@ -187,8 +191,8 @@ def resize(
         them gives NaN. With ``"wrap"``, and mirrored where a window lies outside, samples are copied to their places
         first. Method ``"nearest"`` takes the nearest sample with ``"renormalize"`` and ``"extrapolate"``, too.
     fill_value : float, optional
-        The constant of ``border="constant"``; other borders ignore it. With every border, it must be a number that the
-        dtype holds, and 0 for complex dtypes.
+        The constant of ``border="constant"``; other borders ignore it. With every border, it must be one of the
+        integers that an integer dtype holds, and 0 for complex dtypes. Beyond the range of others, it is infinite.
     box : sequence of (float, float), optional
         The part of the input to resize: a (start, stop) pair per resized axis, measured between pixel edges. With
         aligned corners, it must span at least one pixel.

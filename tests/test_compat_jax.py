@@ -119,6 +119,12 @@ def test_strings_name_the_methods_of_jax(name: str) -> None:
     assert ours.image.ResizeMethod.from_string(name).name == jax.image.ResizeMethod.from_string(name).name
 
 
+def test_no_axes_are_moved() -> None:
+    x = noise((4, 3), "float32")
+    assert_same_bits(ours.image.scale_and_translate(x, (4, 3), (), [], [], "linear"), x)
+    np.testing.assert_array_equal(jax.image.scale_and_translate(x, (4, 3), (), np.zeros(0), np.zeros(0), "linear"), x)
+
+
 def test_a_string_that_names_no_method() -> None:
     with pytest.raises(ValueError, match=r"s must be one of .*got 'linera'; did you mean 'linear'\?"):
         ours.ResizeMethod.from_string("linera")

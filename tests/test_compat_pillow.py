@@ -315,7 +315,7 @@ L = np.zeros((4, 6), np.uint8)
         (lambda: pillow.reduce(L, (2, 1.5)), TypeError, "factor"),
         (lambda: pillow.reduce(L, 2, (0, 0, 0, 4)), ValueError, "box"),
         (lambda: pillow.reduce(L, 2, (0, 0, 2.5, 4)), TypeError, "box"),
-        (lambda: pillow.reduce(L.astype(np.uint16), 2), ValueError, "uint16"),
+        (lambda: pillow.reduce(L.astype(np.uint16), 2), TypeError, "uint16"),
         (lambda: pillow.reduce(Image.fromarray(L).convert("P"), 2), ValueError, "'P'"),
         (lambda: pillow.reduce(L, 5000), ValueError, "factor must give blocks of at most 16777216 pixels, got 5000"),
         (

@@ -269,7 +269,7 @@ BAD = {
     "stride": (ValueError, "stride", {"stride": 0}),
     "output_padding": (ValueError, "output_padding", {"output_padding": 1}),
     "padding": (ValueError, "padding", {"padding": 4}),
-    "too long": (ValueError, "dilation", {"dilation": 2**31, "padding": 2**31}),
+    "too long": (ValueError, "dilation", {"dilation": 2**31 - 1, "padding": 2**31 - 1}),
     "data_format": (ValueError, "data_format", {"data_format": "NCHW"}),
     "precision": (ValueError, "precision", {"precision": "half"}),
     "needs": (ValueError, "needs", {"needs": (True, True)}),

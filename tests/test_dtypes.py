@@ -240,6 +240,22 @@ def test_nan_and_inf_stay_within_the_support(backend: Any, arguments: dict[str, 
             assert not finite[np.abs(weighed) > 1e-3].any()
 
 
+@pytest.mark.parametrize("bad", [NAN, INFINITY])
+@pytest.mark.parametrize("method", ["linear", "hamming", "cubic", "lanczos2", "lanczos5", "spline3"])
+def test_nan_and_inf_stay_where_they_are_on_an_axis_that_is_kept(backend: Any, method: str, bad: float) -> None:
+    x = np.arange(36.0).reshape(4, 9)
+    x[2, 5] = bad
+    for options in ({}, {"antialias": True}, {"coordinates": "align_corners"}, {"border": "reflect"}):
+        assert np.array_equal(backend.resize(x, (4, 9), method=method, **options), x, equal_nan=True)
+        finite = np.isfinite(backend.resize(x, (2, 9), method=method, **options))
+        assert np.delete(finite, 5, axis=1).all()
+
+
+@pytest.mark.parametrize("method", ["gaussian", "mitchell"])
+def test_a_filter_that_blurs_does_so_on_an_axis_that_is_kept(backend: Any, method: str) -> None:
+    assert np.isnan(backend.resize(np.array([0, 0, NAN, 0, 0]), 5, method=method)).tolist() == [0, 1, 1, 1, 0]
+
+
 @pytest.mark.parametrize("channels", [1, 9])
 @pytest.mark.parametrize("fill", [NAN, INFINITY, -INFINITY])
 def test_an_infinite_fill_value_stays_outside(backend: Any, fill: float, channels: int) -> None:

@@ -373,7 +373,7 @@ BAD: list[tuple[Any, Any, dict[str, Any], type[Exception], list[str]]] = [
     (gu.unfold, IMAGE[0, 0], {"kernel_size": 2}, ValueError, ["x must have 4 axes, or 3", "(4, 6)", "ndim="]),
     (gu.unfold, IMAGE, {"kernel_size": (2,)}, ValueError, ["x must have 3 axes, or 2", "1 spatial"]),
     (gu.unfold, IMAGE[:, :, :0], {"kernel_size": 1}, ValueError, ["spatial axes of x", "(0, 6)"]),
-    (gu.unfold, IMAGE, {"kernel_size": 2, "padding": 2**31}, ValueError, ["padded axes", "2147483647"]),
+    (gu.unfold, IMAGE, {"kernel_size": 2, "padding": 2**30}, ValueError, ["padded axes", "2147483647"]),
     (gu.fold, COLUMNS, {"output_size": (3, 4), "kernel_size": 3}, ValueError, ["multiple of 9", "(1, 8, 6)"]),
     (gu.fold, COLUMNS, {"output_size": (4, 4), "kernel_size": 2}, ValueError, ["9 windows (3 x 3)", "(1, 8, 6)"]),
     (gu.fold, COLUMNS, {"output_size": (0, 4), "kernel_size": 2}, ValueError, ["output_size", "at least 1"]),

@@ -256,7 +256,7 @@ def _plan_scale_and_translate(
     kind, shape_out = _method(method), _shape_out(shape_in, shape)
     if kind not in _MAPS:
         raise ValueError("nearest neighbour resampling is not supported by scale_and_translate; resize has it")
-    axes = normalized_axes(spatial_dims, len(shape_in), "spatial_dims")
+    axes = normalized_axes(spatial_dims, len(shape_in), "spatial_dims") if spatial_dims != () else ()
     others = [axis for axis, (n, m) in enumerate(zip(shape_in, shape_out, strict=True)) if n != m and axis not in axes]
     if others:
         raise ValueError(f"shape may differ from that of image, {shape_in}, in spatial_dims={axes} only; got {shape!r}")

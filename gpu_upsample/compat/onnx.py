@@ -193,8 +193,9 @@ def max_pool(
     -----
     Of equal samples the first, row by row, is the maximum, and of several NaNs the last. Where `auto_pad` would give
     negative padding, because the windows do not overlap, there is none, as in TensorFlow. The reference evaluator
-    differs: it skips NaN; its `Indices` are not positions in `X` if all strides and dilations are 1; with
-    ``"SAME_LOWER"`` it rounds the number of windows down and puts the odd sample of padding at the end.
+    differs: it skips NaN; if all strides and dilations are 1, its `Indices` are not positions in `X`, and with `pads`
+    along one axis, windows are missing, or it fails; with ``"SAME_LOWER"`` it rounds the number of windows down and
+    puts the odd sample of padding at the end.
 
     Examples
     --------

@@ -141,12 +141,12 @@ def _given(name: str, value: Any, length: int) -> tuple[Any, ...] | None:
 
 def _rois(value: Any, coordinates: str, rank: int) -> tuple[Roi, ...]:
     """Return the (start, end) of every axis, of which only `CROP` takes notice."""
-    given = _given("roi", value, 2 * rank)
-    edges = [shapes.as_number("roi", edge) for edge in given or ()]
-    if coordinates != CROP:
+    if coordinates != CROP:  # models often give what nobody looks at
         return (_WHOLE,) * rank
+    given = _given("roi", value, 2 * rank)
     if given is None:
         raise ValueError(f"roi must be given with coordinate_transformation_mode={CROP!r}")
+    edges = [shapes.as_number("roi", edge) for edge in given]
     return tuple(zip(edges[:rank], edges[rank:], strict=True))
 
 
