@@ -13,7 +13,7 @@ from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.combs import combs_of, takes_tiles
 from gpu_upsample.cpu.conv_transpose_panels import BLOCKS, panel_kernel, turned_panel_kernel
 from gpu_upsample.cpu.conv_transpose_rows import row_kernel
-from gpu_upsample.cpu.conv_transpose_tiles import COMB, TILES, tile_kernel
+from gpu_upsample.cpu.conv_transpose_tiles import COMB, tile_kernel
 from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.tiles import ROWS, VECTORS, register_lanes
@@ -26,6 +26,9 @@ from gpu_upsample.plan.windows import Pairs
 _LEAST, _MOST = 8, 64
 # Rows of the factors that are multiplied at once: those of a tile should stay in the first cache.
 _DEPTH = 192
+# A weight of up to so many bytes stays in the second cache: two tiles are multiplied by each part of it in turn, by
+# which a few sums in between stay there, too. Each part of a larger weight comes from afar, for four tiles.
+_NEAR_BYTES = 1 << 20
 
 
 # ---- row by row ---------------------------------------------------------------------------------------------
@@ -196,14 +199,15 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     steps = ((axis.step, axis.place_step, axis.pair_step) for axis in axes)
     geometry = (step.size_in, step.size_out, *zip(*steps, strict=True), strides_in, strides_out)
     room = x.size // step.parts - lanes - (step.groups * step.channels_in - 1) * strides_in[1]
-    spans = -(-int(tables.combs["positions"].max()) // (tile * TILES))
+    together = 2 if tables.panel * panels.itemsize <= _NEAR_BYTES else 4
+    spans = -(-int(tables.combs["positions"].max()) // (tile * together))
     blocks = -(-int(tables.combs["height"].max()) // ROWS)
     wanted = -(-4 * num_threads() // (spans * step.groups))
     cuts = max(-(-blocks // _MOST), min(blocks // _LEAST, wanted), 1)
     lengths, pairs = tables.combs["length"], int(tables.combs["pairs"].prod(axis=1).max())
     at_once = tables.combs["turns"] * tables.combs["pairs"][:, 2] * step.parts
     rows = max(1, int(at_once.max()))
-    held = -(-blocks // cuts) * TILES if (lengths > at_once).any() else 1
+    held = -(-blocks // cuts) * together if (lengths > at_once).any() else 1
 
     kernels = [tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run, exact) for exact in (0, 1)]
 
@@ -213,12 +217,13 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
             kernel(
                 x, panels, bias, out, first, last, cuts, spans, step.channels_in, step.channels_out,
                 tables.combs, tables.outputs, geometry, room, real(0.0),
-                aligned(TILES * rows * tile, real).reshape(TILES, -1), np.empty((TILES, rows * VECTORS), np.uint16),
+                aligned(together * rows * tile, real).reshape(together, -1),
+                np.empty((together, rows * VECTORS), np.uint16),
                 aligned(held * ROWS * tile, real), aligned(2 * lanes * lanes, real),
-                np.empty((TILES, tile), np.int64),
-                np.empty((TILES, pairs * tile), np.int64), np.empty((TILES, pairs, VECTORS), np.bool_),
-                np.empty((TILES, pairs, VECTORS), np.uint16), np.empty(TILES, np.bool_),
-                np.empty((TILES, VECTORS), np.bool_), doubt,
+                np.empty((together, tile), np.int64),
+                np.empty((together, pairs * tile), np.int64), np.empty((together, pairs, VECTORS), np.bool_),
+                np.empty((together, pairs, VECTORS), np.uint16), np.empty(together, np.bool_),
+                np.empty((together, VECTORS), np.bool_), doubt,
             )  # fmt: skip
             if not np.isnan(doubt).any():
                 return

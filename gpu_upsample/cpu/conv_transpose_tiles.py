@@ -17,9 +17,6 @@ from gpu_upsample.cpu.permute import transpose
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
 from gpu_upsample.cpu.vectors import entry, fetch, load, pointer, splat, store, where_bits
 
-TILES = 2
-"""Tiles that are multiplied by the same part of the weight while it is in the second cache."""
-
 COMB = np.dtype(
     [
         ("panel", np.int64),  # where its panel begins
@@ -215,16 +212,16 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
         right, masks, sums, turned, target, source, straight, present, complete, even, doubt,
     ):  # fmt: skip
         # Bounds that LLVM does not know: it would write out all turns of these loops, which only takes it time.
-        vectors, lanes = even.shape[1], target.shape[1] // even.shape[1]
+        vectors, lanes, together = even.shape[1], target.shape[1] // even.shape[1], right.shape[0]
         between_in, between_out = axes[5][1], axes[6][1]
         samples, goal, square = pointer(x, 0), pointer(out, 0), pointer(turned, 0)
         for job in range(first, last):
             cut, rest = job % cuts, job // cuts
-            group, begin = rest // spans, rest % spans * (TILE * TILES)
+            group, begin = rest // spans, rest % spans * (TILE * together)
             for q in range(combs.shape[0]):
                 comb = combs[q]
                 height, positions = comb.height, comb.positions
-                tiles = min(TILES, (positions - begin + TILE - 1) // TILE)
+                tiles = min(together, (positions - begin + TILE - 1) // TILE)
                 for t in range(tiles):
                     complete[t] = locate(
                         comb, axes, begin + t * TILE, RUN // PARTS, room,
@@ -259,7 +256,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
                     for t in range(tiles):
                         goals = pointer(target, t * target.shape[1])
                         for block in range(low, high):
-                            held = ((block - low) * TILES + t) * ROWS * TILE if turns > most else 0
+                            held = ((block - low) * together + t) * ROWS * TILE if turns > most else 0
                             totals, factors = pointer(sums, held), pointer(right, t * right.shape[1])
                             panel, chosen = pointer(panels, group * panels.shape[1]), pointer(masks, t * masks.shape[1])
                             if done == 0:
