@@ -213,7 +213,7 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
 
     def work(first: int, last: int) -> None:
         for kernel in kernels:
-            doubt = np.zeros(tile, real)
+            doubt = np.zeros(lanes, real)
             kernel(
                 x, panels, bias, out, first, last, cuts, spans, step.channels_in, step.channels_out,
                 tables.combs, tables.outputs, geometry, room, real(0.0),

@@ -264,7 +264,8 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
                                     m = comb.outputs + min(block * ROWS + i, height - 1)
                                     channel = group * out_group * PARTS + outputs[m, 0]
                                     value = widen(KIND, bias[channel]) if bias.size else zero
-                                    store(totals, i * TILE, splat(TILE, value))
+                                    for v in range(VECTORS):
+                                        store(totals, i * TILE + v * LANES, splat(LANES, value))
                             at = comb.panel + (done * blocks * taps * PARTS + block * rows) * ROWS
                             few = positions - begin - t * TILE <= TILE - LANES  # of the last tile
                             if rows > 0 and few:
@@ -273,9 +274,9 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
                                 add_products(LANES, ROWS, VECTORS, EXACT, rows, panel, at, factors, chosen, totals)
                             if until == turns:
                                 if not EXACT and not complete[t]:
-                                    seen = load(TILE, doubt, 0)  # 0 times what is not finite is NaN
-                                    for i in range(0, ROWS * TILE, TILE):
-                                        seen = add_product(KIND, load(TILE, totals, i), splat(TILE, zero), seen)
+                                    seen = load(LANES, doubt, 0)  # 0 times what is not finite is NaN
+                                    for i in range(0, ROWS * TILE, LANES):
+                                        seen = add_product(KIND, load(LANES, totals, i), splat(LANES, zero), seen)
                                     store(doubt, 0, seen)
                                 for i in range(0, min(ROWS, height - block * ROWS), RUN):
                                     away = outputs[comb.outputs + block * ROWS + i, 1]
