@@ -120,14 +120,17 @@ def test_tiles_and_rows_give_the_same_bits(
     rank = len(shape) - 2
     forward, backward = (getattr(gu, f"conv_transpose{rank}d{which}") for which in ("", "_backward"))
     results = []
-    for tiled in (True, False):
+    for tiled, near in ((True, 1 << 30), (True, 0), (False, 0)):
         monkeypatch.setattr(conv_transpose, "takes_tiles", lambda _, tiled=tiled: tiled)
+        monkeypatch.setattr(conv_transpose, "_NEAR_BYTES", near)
         y = forward(x, weight, bias, **options, data_format=data_format)
         gradient = np.where(np.isfinite(y), y, 1).astype(dtype)
         needs = (True, False, False)
         results.append((y, backward(gradient, x, weight, needs=needs, **options, data_format=data_format)[0]))
-    for by_tiles, by_rows in zip(*results, strict=True):
-        tolerances.assert_same_bits(by_tiles, by_rows)
+    *all_by_tiles, by_rows = results
+    for by_tiles in all_by_tiles:
+        for of_tiles, of_rows in zip(by_tiles, by_rows, strict=True):
+            tolerances.assert_same_bits(of_tiles, of_rows)
 
 
 # How the weight is brought into the panels: whether scalars that are multiplied together lie near each other, and
