@@ -97,7 +97,7 @@ GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("special", ["none", "infinite", "tiny"])
+@pytest.mark.parametrize("special", ["none", "infinite", "infinite weight", "tiny"])
 @pytest.mark.parametrize("dtype", ["float32", "complex64"])
 @pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
 @pytest.mark.parametrize(("shape", "weight_shape", "options"), GEOMETRIES)
@@ -113,6 +113,8 @@ def test_tiles_and_rows_give_the_same_bits(
     x, weight = noise(shape, dtype), noise(weight_shape, dtype, 1)
     if special == "infinite":  # nothing may be multiplied that is not there
         x.reshape(-1)[:: x.size // 3] = np.inf
+    if special == "infinite weight":  # of the last channel alone
+        weight.reshape(-1)[-1] = np.inf
     if special == "tiny":  # products become 0 or -0.0
         x, weight = 1e-23 * x, 1e-23 * weight
     bias = None if special == "tiny" else noise((weight_shape[1] * options.get("groups", 1),), dtype, 2)
