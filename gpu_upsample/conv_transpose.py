@@ -11,7 +11,7 @@ from gpu_upsample.call import apply
 from gpu_upsample.plan.cache import cached, plain
 from gpu_upsample.plan.conv_transpose import plan_conv_transpose
 from gpu_upsample.plan.dtypes import as_floating
-from gpu_upsample.plan.shapes import check_addressable
+from gpu_upsample.plan.shapes import as_integer, check_addressable
 from gpu_upsample.plan.windows import integers
 from gpu_upsample.typing import Array, Backend, DataFormat, Integers, Precision
 
@@ -210,7 +210,9 @@ def bilinear_weight(channels: SupportsIndex, scale: Integers, dtype: DTypeLike =
            [0.0625, 0.1875, 0.1875, 0.0625]], dtype=float32)
     """
     kind = as_floating("dtype", dtype)
-    (n_channels,), given = integers("channels", channels, 1, least=1), plain(scale)
+    n_channels, given = as_integer("channels", channels), plain(scale)
+    if n_channels < 1:
+        raise ValueError(f"channels must be positive, got {channels!r}")
     scales = integers("scale", given, len(given) if isinstance(given, tuple) else 2, least=1)
     if not 1 <= len(scales) <= 3:
         raise ValueError(f"scale must have one to three entries, one per spatial axis; got {scale!r}")

@@ -104,9 +104,9 @@ def interpolate(
     without antialiasing. On a CPU, PyTorch ignores a `scale_factor` along axes whose length it does not change, in
     nearest, linear and antialiased modes; here every factor counts.
 
-    A NaN or an infinity reaches those outputs alone in whose windows it lies; along an axis whose length does not
-    change, its own alone, also where PyTorch multiplies it by 0 for its neighbours. Where a scale factor leaves no
-    sample, PyTorch returns an empty array; here this is an error.
+    A NaN or an infinity reaches those outputs alone in whose windows it lies; along an axis whose samples stay what
+    they are, its own alone, also where PyTorch multiplies it by 0 for its neighbours. A scale factor that leaves no
+    sample is an error, while PyTorch's ``"area"`` returns an empty array.
 
     uint8 is rounded as other integers are. PyTorch's CPU kernels use an integer arithmetic of their own in bilinear,
     bicubic and Lanczos modes: for their bits, call `gpu_upsample.compat.torch_uint8.interpolate`, or

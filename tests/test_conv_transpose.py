@@ -152,7 +152,7 @@ def test_arguments_of_bilinear_weight():
             gu.bilinear_weight(1, scale)
     with pytest.raises(ValueError, match="scale must be at least 1, got 0"):
         gu.bilinear_weight(1, 0)
-    with pytest.raises(ValueError, match="channels must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="channels must be positive, got 0"):
         gu.bilinear_weight(0, 2)
     with pytest.raises(ValueError, match=r"scale must have one to three entries, one per spatial axis; got \(\)"):
         gu.bilinear_weight(1, ())

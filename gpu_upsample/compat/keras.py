@@ -295,7 +295,7 @@ class ConvTranspose(Learned):
         *,
         name: str | None = None,
         rng: Any = None,
-        dtype: DTypeLike = "float32",
+        dtype: DTypeLike | None = None,
         **others: Any,
     ) -> None:
         if others:
@@ -337,7 +337,9 @@ class ConvTranspose(Learned):
         given = tuple(input_shape) if has_items(input_shape) else (input_shape,)
         if len(given) != self.rank + 2:
             raise ValueError(f"input_shape must have {self.rank + 2} entries, got {input_shape!r}")
-        (channels,) = integers("input_shape", given[-1 if self.data_format == "channels_last" else 1], 1, least=1)
+        channels = as_integer("input_shape", given[-1 if self.data_format == "channels_last" else 1])
+        if channels < 1:
+            raise ValueError(f"input_shape must have at least one channel, got {input_shape!r}")
         shape = (*self.kernel_size, self.filters, channels)
         bound = sqrt(6 / (prod(self.kernel_size) * (shape[-1] + shape[-2])))
         self.kernel = self._random.uniform(-bound, bound, shape).astype(self._dtype)
@@ -444,8 +446,8 @@ class Conv2DTranspose(ConvTranspose):
         Kept as an attribute.
     rng : numpy.random.Generator or seed, optional
         Draws the kernel when the layer is built, as ``glorot_uniform`` does.
-    dtype : dtype
-        The dtype of the kernel and the bias when the layer is built.
+    dtype : dtype, optional
+        The dtype of the kernel and the bias when the layer is built; float32 by default.
 
     Attributes
     ----------

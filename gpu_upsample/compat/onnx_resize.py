@@ -244,8 +244,7 @@ def plan_onnx_resize(
         raise ValueError("one of scales and sizes must be given; got neither")
     _check_lengths(geometry, asked)
     shapes.check_addressable(shape, dtype, {a: axis.n_out for a, axis in zip(chosen, geometry, strict=True)})
-    beyond = _extrapolated(extrapolation_value, dtype)
-    fill = beyond if how.coordinates == CROP else 0.0
+    fill = _extrapolated(extrapolation_value, dtype) if how.coordinates == CROP else 0.0
     lines = {
         a: once_per_axis(_line, g, how, r) for a, g, r in zip(chosen, geometry, rois, strict=True) if not _stays(g, r)
     }

@@ -265,7 +265,8 @@ def _dtype_name(output: Any) -> str:
 
 def _is_dtype(output: Any) -> bool:
     """Say whether an output is no array, but a dtype, or something that can only be taken for one."""
-    return not hasattr(output, "shape") or isinstance(output, type)
+    arrays = ("shape", "__cuda_array_interface__", "__dlpack__")
+    return isinstance(output, type) or not any(hasattr(output, name) for name in arrays)
 
 
 # ---- scipy.ndimage ------------------------------------------------------------------------------------------

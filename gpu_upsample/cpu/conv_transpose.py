@@ -219,7 +219,7 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
                 tables.combs, tables.outputs, geometry, room, real(0.0),
                 aligned(together * rows * tile, real).reshape(together, -1),
                 np.empty((together, rows * VECTORS), np.uint16),
-                aligned(held * ROWS * tile, real), aligned(2 * lanes * lanes, real),
+                aligned(held * ROWS * tile, real), aligned(lanes * max(2 * lanes, ROWS), real),
                 np.empty((together, tile), np.int64),
                 np.empty((together, pairs * tile), np.int64), np.empty((together, pairs, VECTORS), np.bool_),
                 np.empty((together, pairs, VECTORS), np.uint16), np.empty(together, np.bool_),

@@ -15,7 +15,7 @@ from gpu_upsample.cpu.arithmetic import add_product, narrow, widen
 from gpu_upsample.cpu.compiled import compiled, inlined
 from gpu_upsample.cpu.permute import transpose
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
-from gpu_upsample.cpu.vectors import entry, fetch, load, pointer, splat, store, where_bits
+from gpu_upsample.cpu.vectors import fetch, load, pointer, splat, store, where_bits
 
 COMB = np.dtype(
     [
@@ -126,8 +126,9 @@ def gather_factors(
         What a sample is that does not exist.
     """
     if PARTS == 1 and straight:
+        src = load_alone(places, begun) + at
         for c in range(channels):
-            value = widen(KIND, load(LANES, x, entry(places, begun) + at + c * between))
+            value = widen(KIND, load(LANES, x, src + c * between))
             store(factors, to + c * apart, where_bits(there, value))
     elif between == 1 and channels * PARTS >= LANES:
         # The samples of a position follow one another: squares of them are transposed.
@@ -147,7 +148,7 @@ def gather_factors(
             j = min(j + LANES, channels * PARTS - LANES)
     else:
         for lane in range(lanes):
-            src = (entry(places, begun + lane) + at) * PARTS
+            src = (load_alone(places, begun + lane) + at) * PARTS
             for c in range(channels):
                 for of in range(PARTS):
                     word = widen(KIND, load_alone(x, src + c * between * PARTS + of))
@@ -177,14 +178,14 @@ def write_sums(KIND, PARTS, LANES, RUN, sums, i, pitch, out, places, p, away, nu
     transpose(RUN, LANES, sums, i, pitch, turned, 0)
     # To add 0 leaves no -0.0 where all terms are zero, or where there are none.
     if even:
-        dst, none = entry(places, p) * PARTS + away, splat(LANES, zero)
+        dst, none = load_alone(places, p) * PARTS + away, splat(LANES, zero)
         for j in range(0, RUN * LANES, LANES):
             store(out, dst + j, narrow(KIND, add_product(KIND, none, none, load(LANES, turned, j))))
     else:
         short = splat(RUN, zero)
         for j in range(number):
             total = add_product(KIND, short, short, load(RUN, turned, j * RUN))
-            store(out, entry(places, p + j) * PARTS + away, narrow(KIND, total))
+            store(out, load_alone(places, p + j) * PARTS + away, narrow(KIND, total))
 
 
 @cache

@@ -124,7 +124,7 @@ def blocks_of(
     weight : ndarray, shape (columns, taps), optional
         The weights of the columns, where these are no copies.
     lengths : tuple of int, optional
-        How many samples of a window may be picked from registers that are loaded once: all, one, or either.
+        How many samples of a window may be picked from registers that are loaded once: one, or all and one.
     """
     some = start[:_SAMPLED_COLUMNS]
     taps, kind = 1, np.zeros(len(some), np.uint64)

@@ -1,6 +1,6 @@
 """Layers: the operators with their arguments bound, as in ``torch.nn``.
 
-A layer is built with the arguments of ``torch.nn``, but ``device`` and ``padding_mode``. They are checked at once:
+A layer is built with the arguments of ``torch.nn``, except ``device`` and ``padding_mode``. They are checked at once:
 one that no call could use raises ValueError or TypeError. It is called with arrays of any type that the operators take;
 every call also takes their ``out=`` and ``backend=``. A layer is pickled with its parameters.
 """

@@ -25,8 +25,8 @@ class Learned:
     _weight: NDArray[Any] | None
     _bias: NDArray[Any] | None
 
-    def __init__(self, dtype: DTypeLike) -> None:
-        self._dtype = as_floating("dtype", dtype)
+    def __init__(self, dtype: DTypeLike | None) -> None:
+        self._dtype = as_floating("dtype", "float32" if dtype is None else dtype)
         self._hold(weight=None, bias=None)
 
     def _hold(self, **parameters: NDArray[Any] | None) -> None:
@@ -48,9 +48,9 @@ class Learned:
         """Return what the convolution can multiply by: an array as it is, numbers in the dtype of the layer."""
         given = value.detach() if hasattr(value, "detach") else value
         try:
-            array = np.asarray(given) if hasattr(given, "dtype") else np.asarray(given, self._dtype)
-        except (TypeError, ValueError):
-            raise TypeError(f"{name} must be an array or numbers, got {value!r}") from None
+            array = np.asarray(given, None if hasattr(given, "dtype") else self._dtype)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{name} must be an array or numbers: {error}") from None
         check_floating(name, str(array.dtype.newbyteorder("=")))
         return array
 
@@ -99,7 +99,7 @@ class ConvTranspose(Learned):
         *,
         weight: ArrayLike | None = None,
         rng: Any = None,
-        dtype: DTypeLike = "float32",
+        dtype: DTypeLike | None = None,
     ) -> None:
         self.in_channels = as_integer("in_channels", in_channels)
         self.out_channels = as_integer("out_channels", out_channels)
@@ -235,8 +235,9 @@ class ConvTranspose2d(ConvTranspose):
     rng : numpy.random.Generator or seed, optional
         Draws the parameters that are not given, uniformly between ±1 / sqrt(fan), as torch does. The fan is
         out_channels / groups times the number of taps.
-    dtype : dtype
-        The dtype of a weight that is not given, or given as a list. A bias that is no array gets that of the weight.
+    dtype : dtype, optional
+        The dtype of a weight that is not given, or given as a list; float32 by default. A bias that is no array gets
+        that of the weight.
 
     Attributes
     ----------

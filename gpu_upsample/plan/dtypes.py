@@ -178,7 +178,7 @@ def check_floating(name: str, dtype: str) -> None:
 
 def as_floating(name: str, value: Any) -> np.dtype[Any]:
     """Return a dtype of floating-point or complex numbers, or say why it is none."""
-    if value == "bfloat16":
+    if isinstance(value, str) and value == "bfloat16":
         with suppress(ImportError):
             import ml_dtypes  # noqa: F401 - from then on NumPy knows the name
     try:

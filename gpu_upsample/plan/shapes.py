@@ -82,13 +82,13 @@ def nearest_names(value: Any, choices: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(names)}?" if names else ""
 
 
-def as_choice(name: str, value: Any, choices: Iterable[str], cased: Callable[[str], str] = str) -> str:
+def as_choice(name: str, value: Any, choices: Iterable[str], cased: Callable[[str], str] | None = None) -> str:
     """Return `value`, `cased` as the choices are, if it is one of them, or list them."""
-    choices = tuple(choices)
-    if not isinstance(value, str) or cased(value) not in choices:
+    choices, choice = tuple(choices), cased(value) if cased and isinstance(value, str) else value
+    if not isinstance(value, str) or choice not in choices:
         listed = ", ".join(map(repr, choices))
         raise ValueError(f"{name} must be one of {listed}; got {value!r}{nearest_names(value, choices)}")
-    return cased(value)
+    return choice
 
 
 def per_axis(name: str, value: Any, rank: int) -> tuple[Any, ...]:
