@@ -75,6 +75,15 @@ def leaves(inputs: Any) -> Any:
     return tuple(x.detach().clone().requires_grad_() for x in inputs)
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_antialiased_to_one_column(mode: Any) -> None:
+    x = torch.randn(2, 3, 9, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = functional.interpolate(
+        x.contiguous(memory_format=torch.channels_last), size=(6, 1), mode=mode, antialias=True
+    )
+    torch.testing.assert_close(gut.interpolate(x, (6, 1), mode=mode, antialias=True), expected)
+
+
 @pytest.mark.parametrize(("name", "inputs", "options"), CALLS.values(), ids=CALLS)
 def test_results_and_gradients_are_those_of_torch(name: str, inputs: Any, options: dict[str, Any]) -> None:
     ours, theirs = leaves(inputs), leaves(inputs)

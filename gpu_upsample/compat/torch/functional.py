@@ -85,6 +85,11 @@ def interpolate(
     ValueError, TypeError, BackendUnavailableError
         As in `gpu_upsample.interpolate`.
 
+    Notes
+    -----
+    With `antialias`, PyTorch 2.13 returns wrong values on a CPU for a contiguous tensor whose height changes and whose
+    new width is 1, a defect. Here the values are those that it returns for a tensor in its other memory format.
+
     Examples
     --------
     >>> interpolate(torch.tensor([[[1.0, 3.0]]]), size=4)
