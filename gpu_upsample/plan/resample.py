@@ -72,7 +72,7 @@ def _filtered(axis: Axis, how: Sampling) -> AxisMap:
     windows = filter_footprints(coordinate, stretch, kernel)
     output = np.arange(axis.n_out)
     if axis.n_in == axis.n_out and np.array_equal(windows.weight, windows.index == output[:, None]):
-        return output  # each is its own sample: an infinity beside it, times 0, would be NaN
+        return selected_taps(output, axis.n_in)  # an infinity beside a sample, times 0, would be NaN
     return BORDERS[how.border](windows, axis.n_in)
 
 
