@@ -1,8 +1,8 @@
 """Pillow's resizing: ``from gpu_upsample.compat import pillow``, and ``pillow.resize(image, size)``.
 
 The results are those of Pillow 13.0.0, bit for bit; where a sum of mode I exceeds its limits, Pillow's overflows, and
-the result here is the limit. Images are arrays or ``PIL.Image.Image`` objects, and results are
-of the same type; only the latter need Pillow.
+the result here is the limit. Images are arrays or ``PIL.Image.Image`` objects, and results are of the same type; only
+the latter need Pillow.
 """
 
 from __future__ import annotations

@@ -266,7 +266,7 @@ def _dtype_name(output: Any) -> str:
 def _is_dtype(output: Any) -> bool:
     """Say whether an output is no array, but a dtype, or something that can only be taken for one."""
     arrays = ("shape", "__cuda_array_interface__", "__dlpack__")
-    return isinstance(output, type) or not any(hasattr(output, name) for name in arrays)
+    return isinstance(output, type | np.dtype) or not any(hasattr(output, name) for name in arrays)
 
 
 # ---- scipy.ndimage ------------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ def zoom(
     kind, out = kind_of("input", input), None
     if output is None:
         result = kind.dtype
-    elif isinstance(output, np.dtype) or _is_dtype(output):
+    elif _is_dtype(output):
         result = _dtype_name(output)
     else:
         result, out = kind_of("output", output, is_out=True).dtype, output
