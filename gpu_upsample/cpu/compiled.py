@@ -1,4 +1,4 @@
-"""The decorator of a CPU kernel: compiled by Numba when it is first called, kept on disk, and loaded from there."""
+"""The decorators of CPU kernels: compiled by Numba when they are first called, kept on disk, and loaded from there."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from hashlib import sha256
 from typing import Any
 
 import llvmlite
-from numba import njit
+from numba import njit, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.ccallback import CFunc
 from numba.core.runtime.nrt import rtsys
 
+from gpu_upsample.cpu.arguments import Arguments
 from gpu_upsample.fingerprint import fingerprint
 from gpu_upsample.garbage import uncollected
 
@@ -63,11 +65,37 @@ def _fingerprint() -> str:
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """Return a function as a kernel that needs no GIL and divides as NumPy does."""
-    kernel: Any = njit(nogil=True, error_model="numpy")(function)
-    kernel._cache = _Cache(function)  # what `cache=True` sets to Numba's own
-    kernel.compile = uncollected()(kernel.compile)
-    return kernel
+    """Return a function compiled for the types that it is called with, which needs no GIL and divides as NumPy does."""
+    made: Any = njit(nogil=True, error_model="numpy")(function)
+    made._cache = _Cache(function)  # what `cache=True` sets to Numba's own
+    made.compile = uncollected()(made.compile)
+    return made
+
+
+class Kernel:
+    """A function that does some rows of a work, compiled for native code to call it by its address.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the first row, the one after the last, packed arguments, and the memory of the thread.
+    """
+
+    def __init__(self, function: Callable[[Any, Any, Any, Any], None]) -> None:
+        self._function = function
+        self._made: dict[Arguments, Any] = {}
+
+    def address(self, arguments: Arguments) -> int:
+        """Return where the function begins for such arguments."""
+        if arguments not in self._made:
+            takes = (types.int64, types.int64, arguments, types.CPointer(types.uint8))
+            made: Any = CFunc(self._function, (takes, types.void), {}, {"nopython": True, "error_model": "numpy"})
+            made._cache = _Cache(self._function)
+            with uncollected():
+                made.compile()
+            self._made[arguments] = made
+        address: int = self._made[arguments].address
+        return address
 
 
 inlined: Any = njit(inline="always")

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.arguments import Room
 from gpu_upsample.cpu.combs import combs_of, takes_tiles
 from gpu_upsample.cpu.conv_transpose_panels import BLOCKS, panel_kernel, turned_panel_kernel
 from gpu_upsample.cpu.conv_transpose_rows import row_kernel
 from gpu_upsample.cpu.conv_transpose_tiles import COMB, tile_kernel
 from gpu_upsample.cpu.processors import num_threads
-from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.cpu.threads import run
 from gpu_upsample.cpu.tiles import ROWS, VECTORS, register_lanes
 from gpu_upsample.cpu.vectors import BYTES, aligned
 from gpu_upsample.plan.cache import kept
@@ -52,15 +53,12 @@ def _run_by_rows(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: A
     tables = (step.weight_strides, *_table(step.pairs[0]), *_table(step.pairs[1]))
     phases = 1 if step.adjoint else min(step.stride, step.size_out[2])
     pitch = -(-step.size_out[2] // phases)
-
-    def work(first: int, last: int) -> None:
-        kernel(
-            x, weight, bias, out, first, last, sizes, channels, step.stride, step.padding, step.dilation,
-            strides_in, strides_out, *tables, real(0.0), np.empty((phases, pitch * step.parts), real),
-        )  # fmt: skip
-
+    arguments = (
+        x, weight, bias, out, sizes, channels, step.stride, step.padding, step.dilation, strides_in, strides_out,
+        *tables, real(0.0), Room(real, (phases, pitch * step.parts)),
+    )  # fmt: skip
     rows = step.batch * step.groups * step.channels_out * prod(step.size_out[:2])
-    run_in_parts(work, rows, out.nbytes * step.channels_in * prod(step.kernel), least=1)
+    run(kernel, arguments, rows, out.nbytes * step.channels_in * prod(step.kernel), least=1)
 
 
 # ---- in tiles -----------------------------------------------------------------------------------------------
@@ -166,22 +164,17 @@ def _panels(step: ConvTransposeStep, weight: Any, tables: _Tiles) -> Any:
     """Return the weight in the order in which it is multiplied, one row of panels for each group."""
     panels = aligned(step.groups * tables.panel, step.storage.accumulator)
     kind, near = kind_of(step.storage.name), tables.together if tables.near else 0
-    kernel = (
-        turned_panel_kernel(kind, ROWS)
-        if tables.turned
-        else panel_kernel(kind, step.parts, ROWS, int(step.adjoint), near)
-    )
+    if tables.turned:
+        kernel, taps = turned_panel_kernel(kind, ROWS), prod(step.kernel)
+        room = BLOCKS * ROWS * (taps + BYTES // step.storage.itemsize)
+        own: tuple[Any, ...] = (taps, Room(step.storage.carrier, (room,)))
+    else:
+        kernel, own = panel_kernel(kind, step.parts, ROWS, int(step.adjoint), near), (tables.offsets,)
     cuts = -(-int(tables.combs["height"].max()) // (ROWS * BLOCKS))
-    taps = prod(step.kernel)
-    room = BLOCKS * ROWS * (taps + BYTES // step.storage.itemsize) if tables.turned else 1
-
-    def work(first: int, last: int) -> None:
-        kernel(
-            weight, panels, first, last, cuts, tables.panel, step.channels_in, step.weight_strides,
-            tables.combs, tables.bases, tables.offsets, taps, aligned(room, step.storage.carrier),
-        )  # fmt: skip
-
-    run_in_parts(work, step.groups * cuts, panels.nbytes, least=1)
+    arguments = (
+        weight, panels, cuts, tables.panel, step.channels_in, step.weight_strides, tables.combs, tables.bases, *own
+    )  # fmt: skip
+    run(kernel, arguments, step.groups * cuts, panels.nbytes, least=1)
     return panels.reshape(step.groups, -1)
 
 
@@ -208,27 +201,21 @@ def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: 
     at_once = tables.combs["turns"] * tables.combs["pairs"][:, 2] * step.parts
     rows = max(1, int(at_once.max()))
     held = -(-blocks // cuts) * together if (lengths > at_once).any() else 1
-
-    kernels = [tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run, exact) for exact in (0, 1)]
-
-    def work(first: int, last: int) -> None:
-        for kernel in kernels:
-            doubt = np.zeros(lanes, real)
-            kernel(
-                x, panels, bias, out, first, last, cuts, spans, step.channels_in, step.channels_out,
-                tables.combs, tables.outputs, geometry, room, real(0.0),
-                aligned(together * rows * tile, real).reshape(together, -1),
-                np.empty((together, rows * VECTORS), np.uint16),
-                aligned(held * ROWS * tile, real), aligned(lanes * max(2 * lanes, ROWS), real),
-                np.empty((together, tile), np.int64),
-                np.empty((together, pairs * tile), np.int64), np.empty((together, pairs, VECTORS), np.bool_),
-                np.empty((together, pairs, VECTORS), np.uint16), np.empty(together, np.bool_),
-                np.empty((together, VECTORS), np.bool_), doubt,
-            )  # fmt: skip
-            if not np.isnan(doubt).any():
-                return
-
-    run_in_parts(work, step.groups * spans * cuts, out.nbytes * int(lengths.max()), least=1)
+    jobs = step.groups * spans * cuts
+    doubtful = np.zeros(jobs, np.bool_)
+    arguments = (
+        x, panels, bias, out, doubtful, cuts, spans, step.channels_in, step.channels_out, tables.combs, tables.outputs,
+        geometry, room, real(0.0), Room(real, (together, rows * tile)), Room(np.uint16, (together, rows * VECTORS)),
+        Room(real, (held * ROWS * tile,)), Room(real, (lanes * max(2 * lanes, ROWS),)),
+        Room(np.int64, (together, tile)), Room(np.int64, (together, pairs * tile)),
+        Room(np.bool_, (together, pairs, VECTORS)), Room(np.uint16, (together, pairs, VECTORS)),
+        Room(np.bool_, (together,)), Room(np.bool_, (together, VECTORS)), Room(real, (lanes,)),
+    )  # fmt: skip
+    for exact in (0, 1):
+        kernel = tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run, exact)
+        run(kernel, arguments, jobs, out.nbytes * int(lengths.max()), least=1)
+        if not doubtful.any():
+            return
 
 
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:

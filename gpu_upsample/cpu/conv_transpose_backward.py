@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.arguments import Room, unpack
 from gpu_upsample.cpu.arithmetic import fma, narrow, widen
-from gpu_upsample.cpu.compiled import compiled
+from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.conv_transpose import run_conv_transpose
 from gpu_upsample.cpu.rearrange import run_fold, run_unfold
-from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.cpu.threads import run
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep, ReductionStep, rounding
@@ -46,11 +47,12 @@ def _reduction_kernel(KIND: int, PARTS: int, FACTORS: int, STRIDE: int) -> Any: 
         Stride along a row if it is 1 or 2 and the samples of a row are neighbours, else 0.
     """
 
-    @compiled
-    def kernel(
-        x, factors, out, first, last, channels, size, windows, kernel, deep, high, wide, strides, factor_strides,
-        blocks, turns, all_turns, segments, lanes, minus_zero, one, line, total,
-    ):  # fmt: skip
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        (
+            x, factors, out, channels, size, windows, kernel, deep, high, wide, strides, factor_strides, blocks, turns,
+            all_turns, segments, lanes, minus_zero, one, line, total,
+        ) = unpack(arguments, scratch)  # fmt: skip
         in_group, in_factors = channels
         depth, height, width = windows
         shift_d, begin_d, end_d, stride_d = deep
@@ -117,13 +119,10 @@ def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:
     axes = ((axis.shift, axis.begin, axis.end, axis.stride) for axis in step.axes)
     geometry = (step.size, step.windows, step.kernel, *axes, step.strides, step.factor_strides)
     order = (step.blocks, step.turns, step.all_turns, step.segments, step.lanes, real(-0.0), real(1.0))
-
-    def work(first: int, last: int) -> None:
-        line, total = np.empty(step.lanes * step.parts, real), np.empty(step.parts, real)
-        channels = (step.channels, max(step.factors, 1))
-        kernel(x, factors, out, first, last, channels, *geometry, *order, line, total)
-
-    run_in_parts(work, step.elements, step.elements * prod(step.windows) * step.batch * step.source.itemsize, least=1)
+    rooms = Room(real, (step.lanes * step.parts,)), Room(real, (step.parts,))
+    arguments = (x, factors, out, (step.channels, max(step.factors, 1)), *geometry, *order, *rooms)
+    size = step.elements * prod(step.windows) * step.batch * step.source.itemsize
+    run(kernel, arguments, step.elements, size, least=1)
 
 
 # ---- matrix products ----------------------------------------------------------------------------------------

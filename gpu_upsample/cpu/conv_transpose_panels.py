@@ -6,8 +6,9 @@ from functools import cache
 from typing import Any
 
 from gpu_upsample.arithmetic import carrier_of
+from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import widen
-from gpu_upsample.cpu.compiled import compiled
+from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.permute import gather, register_size, transpose
 from gpu_upsample.cpu.tiles import load_alone, store_alone
 from gpu_upsample.cpu.vectors import BYTES, entry, fetch, fetch_to_write, load, store
@@ -35,8 +36,9 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
     SIZE = carrier_of(KIND).bitwidth // 8
     REACH, REGISTERS = 2 * BYTES // SIZE, 2 * BYTES // register_size(SIZE)
 
-    @compiled
-    def kernel(weight, panels, first, last, cuts, size, in_group, strides, combs, bases, offsets, window, turned):
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        weight, panels, cuts, size, in_group, strides, combs, bases, offsets = unpack(arguments, scratch)
         for job in range(first, last):
             group, cut = job // cuts, job % cuts
             for start in range(0, in_group, CHANNELS_IN):
@@ -88,8 +90,9 @@ def turned_panel_kernel(KIND: int, ROWS: int) -> Any:  # noqa: N803
     """
     LANES = BYTES * 8 // carrier_of(KIND).bitwidth
 
-    @compiled
-    def kernel(weight, panels, first, last, cuts, size, in_group, strides, combs, bases, offsets, window, turned):
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        weight, panels, cuts, size, in_group, strides, combs, bases, window, turned = unpack(arguments, scratch)
         height, apart = combs[0].height, strides[2]
         blocks, pitch = (height + ROWS - 1) // ROWS, (window + LANES - 1) // LANES * LANES
         for job in range(first, last):

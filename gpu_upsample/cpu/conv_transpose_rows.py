@@ -8,8 +8,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import fma, narrow, widen
-from gpu_upsample.cpu.compiled import compiled
+from gpu_upsample.cpu.compiled import Kernel
 
 
 @cache
@@ -30,11 +31,12 @@ def row_kernel(KIND: int, PARTS: int, STRIDE: int, LAST: int, ADJOINT: int) -> A
         1 if the windows are the output, 0 if they are the input.
     """
 
-    @compiled
-    def kernel(
-        x, weight, bias, out, first, last, sizes, channels, stride, padding, dilation, strides_in, strides_out,
-        strides_weight, depth_table, depth_steps, height_table, height_steps, zero, lines,
-    ):  # fmt: skip
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        (
+            x, weight, bias, out, sizes, channels, stride, padding, dilation, strides_in, strides_out, strides_weight,
+            depth_table, depth_steps, height_table, height_steps, zero, lines,
+        ) = unpack(arguments, scratch)  # fmt: skip
         height_in, width_in, depth_out, height_out, width_out, kernel_h, kernel_w = sizes
         in_group, out_group, groups = channels
         step = STRIDE if STRIDE else stride

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import add_product, narrow, widen
-from gpu_upsample.cpu.compiled import compiled, inlined
+from gpu_upsample.cpu.compiled import Kernel, compiled, inlined
 from gpu_upsample.cpu.permute import transpose
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
 from gpu_upsample.cpu.vectors import fetch, load, pointer, splat, store, where_bits
@@ -202,21 +203,25 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
         How many of these sums are always neighbours in the output.
     EXACT : int
         0 if a sample that is not there counts as 0, which is right as long as all factors are finite; 1 if it does not
-        count at all. With 0, `doubt` becomes NaN in some lane if a sum that lacks a sample is not finite, for then a
-        factor may not be.
+        count at all. With 0, a job in which a sum that lacks a sample is not finite is marked as doubtful, for then a
+        factor may not be. With 1, only these are done.
     """
     TILE, FEWER = VECTORS * LANES, VECTORS - 1
 
-    @compiled
-    def kernel(
-        x, panels, bias, out, first, last, cuts, spans, in_group, out_group, combs, outputs, axes, room, zero,
-        right, masks, sums, turned, target, source, straight, present, complete, even, doubt,
-    ):  # fmt: skip
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        (
+            x, panels, bias, out, doubtful, cuts, spans, in_group, out_group, combs, outputs, axes, room, zero,
+            right, masks, sums, turned, target, source, straight, present, complete, even, doubt,
+        ) = unpack(arguments, scratch)  # fmt: skip
         # Bounds that LLVM does not know: it would write out all turns of these loops, which only takes it time.
         vectors, lanes, together = even.shape[1], target.shape[1] // even.shape[1], right.shape[0]
         between_in, between_out = axes[5][1], axes[6][1]
         samples, goal, square = pointer(x, 0), pointer(out, 0), pointer(turned, 0)
         for job in range(first, last):
+            if EXACT and not doubtful[job]:
+                continue
+            doubt[:] = 0
             cut, rest = job % cuts, job // cuts
             group, begin = rest // spans, rest % spans * (TILE * together)
             for q in range(combs.shape[0]):
@@ -289,5 +294,8 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
                                             KIND, PARTS, LANES, RUN, totals, i * TILE + p, TILE, goal, goals, p,
                                             away, left, even[t, v], square, zero,
                                         )  # fmt: skip
+            for lane in range(lanes):
+                if not EXACT and doubt[lane] != doubt[lane]:
+                    doubtful[job] = True
 
     return kernel

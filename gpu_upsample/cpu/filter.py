@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.arguments import Room
 from gpu_upsample.cpu.arithmetic import lanes_of
+from gpu_upsample.cpu.band_kernels import band_kernel
 from gpu_upsample.cpu.bands import Bands
 from gpu_upsample.cpu.filter_kernels import filter_kernel, turned_kernel
-from gpu_upsample.cpu.job import TOGETHER, Job, cost, sizes
+from gpu_upsample.cpu.job import STORED, TOGETHER, Job, cost, sizes
 from gpu_upsample.cpu.permute import registers_at_once
 from gpu_upsample.cpu.tables import MAX_REGISTERS, Blocks, blocks_of, distinct
-from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.cpu.threads import run
 from gpu_upsample.cpu.vectors import BYTES, aligned_copy
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.dtypes import FOREIGN
@@ -171,6 +173,10 @@ def _multiplied(taps: Taps, factor: int) -> Taps:
 
 
 # ---- jobs ---------------------------------------------------------------------------------------------------
+def _carriers(step: FilterStep) -> tuple[Any, Any]:
+    return step.source.carrier, step.result.carrier
+
+
 @kept
 def _filter_job(step: FilterStep) -> Job:
     step = _in_short_integers(step)
@@ -188,21 +194,22 @@ def _filter_job(step: FilterStep) -> Job:
     # A power of two, so that the slot of a row is a mask away; one slot where rows are read in place.
     slots = 1 << (rows.width - 1).bit_length() if across else 1
     pitch = _whole_vectors(width + 4 * lanes, lanes) if across else 0
-    arguments = (
-        rows_in, rows_out, width_in, width, *_windows(rows, accumulator), _alike(rows),
-        *columns.tables, columns.stride, taps, inner, zero, row_zero, constant, slots, pitch,
-    )  # fmt: skip
-    # Samples are loaded in whole vectors beyond the end of a row, and a scratch array begins at a cache line.
+    # Samples are loaded in whole vectors beyond the end of a row.
     carrier = np.dtype(step.source.carrier)
     held = BYTES // carrier.itemsize
     line = width_in + taps * inner + MAX_REGISTERS * held if across else 1
-    scratch = ((slots * pitch + lanes, accumulator), (line + held, carrier))
+    arguments = (
+        rows_in, rows_out, width_in, width, *_windows(rows, accumulator), _alike(rows),
+        *columns.tables, columns.stride, taps, inner, zero, row_zero, constant, slots, pitch,
+        Room(accumulator, (slots * pitch + lanes,)), Room(carrier, (line + held,)),
+    )  # fmt: skip
     fill = rows.outside is not None or (step.columns is not None and step.columns.outside is not None)
     kernel = filter_kernel(*kinds, int(across), columns.pixels, columns.registers, columns.joint, int(fill))
     least = 4 * slots  # every part filters the rows of its first window anew
     formed = min(rows_in, rows_out * rows.width) * taps if across else 0
     products = planes * width * (formed + rows_out * rows.width)
-    return Job(kernel, arguments, scratch, planes * rows_out, 1, least, width, products * accumulator.itemsize)
+    product_bytes = products * accumulator.itemsize
+    return Job(kernel, _carriers(step), arguments, planes * rows_out, 1, least, width, product_bytes)
 
 
 def _is_turned(step: FilterStep, columns: _ColumnSums) -> bool:
@@ -222,12 +229,13 @@ def _turned_job(step: FilterStep) -> Job:
     zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
     columns = step.columns or _ITSELF
     tables = _windows(columns, accumulator)
-    arguments = (width_in, width, *tables, columns.width, inner, zero, constant)
     squares = lanes, _whole_vectors(width_in, lanes), _whole_vectors(width, lanes)
-    scratch = tuple((lanes * side + lanes, accumulator) for side in squares)
+    rooms = (Room(accumulator, (lanes * side + lanes,)) for side in squares)
+    arguments = (width_in, width, *tables, columns.width, inner, zero, constant, *rooms)
     kernel = turned_kernel(*kinds, int(columns.outside is not None))
     products = rows * width * columns.width
-    return Job(kernel, arguments, scratch, rows, lanes, 1, width, products * accumulator.itemsize)
+    product_bytes = products * accumulator.itemsize
+    return Job(kernel, _carriers(step), arguments, rows, lanes, 1, width, product_bytes)
 
 
 # ---- steps --------------------------------------------------------------------------------------------------
@@ -238,22 +246,25 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
 
 def run_bands(step: Bands, x: Any, out: Any) -> None:
     """Form the weighted sums of two steps, band by band; both arrays are flat and of the steps' carriers."""
-    first, second = _filter_job(step.first), _filter_job(step.second)
-    height_first, height_second = step.rows
-    bands = -(-first.rows // height_first)
-
-    def work(begin: int, end: int) -> None:
-        held = np.empty(height_first * first.width, step.first.result.carrier)
-        above, below = first.scratch_arrays(held.dtype), {}
-        for band in range(begin, end):
-            low, high = height_first * band, min(height_first * (band + 1), first.rows)
-            between = held[: (high - low) * first.width]
-            first.run_units(x, between, low, (low, high), above)  # its units are rows: no first step is turned
-            low, high = height_second * band, min(height_second * (band + 1), second.rows)
-            part = out[low * second.width : high * second.width]
-            writing = second.writing(part, x.nbytes, out.nbytes)
-            if writing.collected not in below:
-                below[writing.collected] = second.scratch_arrays(out.dtype, writing.collected)
-            second.run_units(between, part, 0, (0, second.units(high - low)), below[writing.collected], writing)
-
-    run_in_parts(work, bands, cost(first.product_bytes + second.product_bytes, x, out), least=1)
+    jobs = first, second = _filter_job(step.first), _filter_job(step.second)
+    nothing = np.empty(0, step.first.result.carrier)
+    above, room_above = first.words(x, nothing, STORED)
+    below, room_below = second.words(nothing, out, second.writing(out, x.nbytes))
+    arguments = (
+        tuple([job.launch[0] for job in jobs]),
+        tuple([job.rows for job in jobs]),
+        step.rows,
+        tuple([job.width for job in jobs]),
+        (nothing.itemsize, out.itemsize),
+        second.unit,  # that of the first step is a row: it is not run on rows turned into columns
+        BYTES // out.itemsize,
+        above,
+        below,
+        Room(np.int64, above.shape),
+        Room(np.int64, below.shape),
+        Room(nothing.dtype, (step.rows[0] * first.width,)),
+        Room(np.uint8, (room_above,)),
+        Room(np.uint8, (room_below,)),
+    )
+    size = cost(first.product_bytes + second.product_bytes, x, out)
+    run(band_kernel, arguments, -(-first.rows // step.rows[0]), size, least=1)

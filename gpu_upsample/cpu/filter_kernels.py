@@ -7,8 +7,9 @@ from typing import Any
 
 from gpu_upsample import arithmetic
 from gpu_upsample.cpu import vectors
+from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import add_product, lanes_of, narrow, widen
-from gpu_upsample.cpu.compiled import compiled, inlined
+from gpu_upsample.cpu.compiled import Kernel, inlined
 from gpu_upsample.cpu.permute import gather, results_of, transpose
 from gpu_upsample.cpu.rows import STRIP_LINES, drain, readable
 from gpu_upsample.cpu.vectors import (
@@ -187,13 +188,14 @@ def filter_kernel(
     RESULTS = results_of(LANES, arithmetic.carrier_of(SOURCE).bitwidth // 8) if REGISTERS else 1
     LINE = vectors.BYTES * 8 // arithmetic.carrier_of(RESULT).bitwidth
 
-    @compiled
-    def kernel(
-        x, out, origin, first, last, lead, streams, rows_in, rows_out, width_in, width,
-        row_start, row_count, row_weight, row_outside, row_alike,
-        column_start, column_form, column_index, column_count, column_weight, column_outside, stride, taps, inner,
-        column_zero, row_zero, fill, slots, pitch, ring_room, line_room, strip_room,
-    ):  # fmt: skip
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        (
+            x, out, lead, streams, rows_in, rows_out, width_in, width,
+            row_start, row_count, row_weight, row_outside, row_alike,
+            column_start, column_form, column_index, column_count, column_weight, column_outside, stride, taps, inner,
+            column_zero, row_zero, fill, slots, pitch, ring_room, line_room, strip_room,
+        ) = unpack(arguments, scratch)  # fmt: skip
         row_width = row_weight.size // row_start.size
         columns = (
             pointer(column_start, 0), pointer(column_form, 0), pointer(column_index, 0),
@@ -206,7 +208,7 @@ def filter_kernel(
         line, strip = aligned_pointer(line_room, 0), aligned_pointer(strip_room, 0)
         data, size, room = pointer(x, 0), x.size, line_room.size
         rows = (ring, slots - 1, pitch) if COLUMNS else (data, -1, width_in)
-        base, collects = (first - origin) * width, strip_room.size > 1
+        base, collects = first * width, strip_room.size > 1
         # Rows in turns, a piece of each, where the ring does not stay in the first cache or stores need not wait for
         # their lines; else one after the other. What is collected beyond the end of a row is overwritten by the next.
         chunk = CHUNK if streams or (slots * pitch > HELD and not collects) else width
@@ -244,7 +246,7 @@ def filter_kernel(
                         done = until
                     for of in range(together if final else 0):
                         # A row is streamed in whole cache lines, after the few elements before the first of them.
-                        to, outside = (r + of - origin) * width, entry(row_outside, o + of)
+                        to, outside = (r + of) * width, entry(row_outside, o + of)
                         weights = pointer(row_weight, (o + of) * row_width)
                         ahead = -(lead + to) & (LINE - 1) if streams else 0
                         at, end = j + ahead if j else 0, min(width, j + ahead + chunk)
@@ -272,7 +274,7 @@ def filter_kernel(
                                 )  # fmt: skip
                                 store_first(target, to + i, narrow(RESULT, total), n)
             r, ready = r + together, stop
-            formed = (r - origin) * width
+            formed = r * width
             if collects and (r == last or formed - base >= STRIP_LINES * LINE):
                 base = drain(pointer(out, 0), strip, LINE, lead, base, formed, r == last)
         if streams or collects:
@@ -290,12 +292,13 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
     """
     LANES = lanes_of(RESULT)
 
-    @compiled
-    def kernel(
-        x, out, origin, first, last, lead, streams, width_in, width,
-        column_start, column_count, column_weight, column_outside, taps, inner, zero, fill,
-        square_room, turned_room, sums_room, strip_room,
-    ):  # fmt: skip
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        (
+            x, out, _lead, _streams, width_in, width,
+            column_start, column_count, column_weight, column_outside, taps, inner, zero, fill,
+            square_room, turned_room, sums_room, _strip_room,
+        ) = unpack(arguments, scratch)  # fmt: skip
         rows = x.size // width_in
         square, turned = aligned_pointer(square_room, 0), aligned_pointer(turned_room, 0)
         sums = aligned_pointer(sums_room, 0)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpu_upsample.cpu.arguments import Room, in_whole_lines, packed
+from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.rows import STRIP_LINES
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.vectors import BYTES
@@ -53,21 +56,22 @@ class Writing(NamedTuple):
     collected: int
 
 
-_STORED = Writing(0, False, 1)
+STORED = Writing(0, False, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
     """A kernel and all that it takes beside the arrays: made once per step.
 
-    Attributes
+    Parameters
     ----------
-    kernel : callable
-        Does the units from one up to another.
+    kernel : Kernel
+        Does the units from one up to another. It takes the input, the output, room for what is collected for that,
+        the row with which the output begins, `Writing.lead`, `Writing.streams`, and `arguments`.
+    carriers : tuple of dtype
+        The elements of the input and the output.
     arguments : tuple
-        Sizes and tables.
-    scratch : tuple of (int, dtype)
-        The uninitialised arrays that every thread needs for itself.
+        Sizes, tables, and the rooms that every thread needs for itself.
     rows : int
         How many rows the result has.
     unit : int
@@ -81,50 +85,52 @@ class Job:
         last cache stays there, if the input is small.
     """
 
-    kernel: Any
+    kernel: Kernel
+    carriers: tuple[Any, Any]
     arguments: tuple[Any, ...]
-    scratch: tuple[tuple[int, Any], ...]
     rows: int
     unit: int
     least: int
     width: int
     product_bytes: int
 
-    def units(self, rows: int) -> int:
-        """Return how many units so many rows are."""
-        return -(-rows // self.unit)
+    @cached_property
+    def launch(self) -> tuple[int, Any, int]:
+        """Address of the kernel, its arguments in words, and the bytes of the rooms but for the last one."""
+        x, out = (np.empty(0, carrier) for carrier in self.carriers)
+        held = packed((x, out, 0, False, *self.arguments, Room(out.dtype, (0,))))
+        return self.kernel.address(held.type), held.words, held.room
 
-    def scratch_arrays(self, dtype: Any, collected: int = 1) -> list[Any]:
-        """Return the scratch arrays of a thread, and one for what is collected."""
-        return [*[np.empty(size, kind) for size, kind in self.scratch], np.empty(collected, dtype)]
+    @property
+    def units(self) -> int:
+        """How many units the rows are."""
+        return -(-self.rows // self.unit)
 
-    def run_units(
-        self, x: Any, out: Any, origin: int, units: tuple[int, int], scratch: list[Any], writing: Writing = _STORED
-    ) -> None:
-        """Do the units from one up to another, of flat arrays; `out` begins with row `origin`."""
-        self.kernel(x, out, origin, *units, writing.lead, writing.streams, *self.arguments, *scratch)
-
-    def writing(self, part: Any, size_in: int, size_out: int) -> Writing:
-        """Return how a part of a result is written, if the input and the whole result have these bytes."""
+    def writing(self, out: Any, size_in: int) -> Writing:
+        """Return how a result is written, if the input has these bytes."""
         left = _LAST_CACHE if not self.product_bytes and size_in < _STREAMED_BYTES else 0
-        if size_in + size_out < _STREAMED_BYTES or size_out <= left:
-            return _STORED
-        astray, row, line = part.ctypes.data % BYTES, self.width * part.itemsize, BYTES // part.itemsize
-        lead, rest = divmod(astray, part.itemsize)
+        if size_in + out.nbytes < _STREAMED_BYTES or out.nbytes <= left:
+            return STORED
+        astray, row, line = out.ctypes.data % BYTES, self.width * out.itemsize, BYTES // out.itemsize
+        lead, rest = divmod(astray, out.itemsize)
         if rest:
-            return _STORED
+            return STORED
         if row >= _LONG_ROW or astray == row % BYTES == 0:
             return Writing(lead, True, 1)
         return Writing(lead, False, STRIP_LINES * line + TOGETHER * (self.width + 4 * line) + line)
 
+    def words(self, x: Any, out: Any, writing: Writing) -> tuple[Any, int]:
+        """Return the arguments of the kernel for flat arrays, in words, and the bytes of a thread's rooms."""
+        _, held, room = self.launch
+        words = held.copy()
+        words[:6] = x.ctypes.data, x.size, out.ctypes.data, out.size, writing.lead, writing.streams
+        words[-1] = writing.collected
+        return words, room + in_whole_lines(writing.collected * out.itemsize)
+
     def run(self, x: Any, out: Any) -> None:
         """Do all of flat arrays."""
-        writing = self.writing(out, x.nbytes, out.nbytes)
-
-        def work(first: int, last: int) -> None:
-            self.run_units(x, out, 0, (first, last), self.scratch_arrays(out.dtype, writing.collected), writing)
-
-        run_in_parts(work, self.units(self.rows), cost(self.product_bytes, x, out), self.least)
+        words, room = self.words(x, out, self.writing(out, x.nbytes))
+        run_in_parts(self.launch[0], words, room, self.units, cost(self.product_bytes, x, out), self.least)
 
 
 def cost(product_bytes: int, x: Any, out: Any) -> int:

@@ -7,32 +7,49 @@ threads enter it, tbb is one more dependency. A pool of ordinary threads is safe
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
+from queue import SimpleQueue
 from threading import Thread, current_thread
+from time import sleep
+from typing import Any
 from weakref import finalize
 
-from gpu_upsample.cpu.mailbox import Mailbox, prepare
 from gpu_upsample.cpu.processors import processor_now
+from gpu_upsample.cpu.team import (
+    ASLEEP,
+    DISMISSED,
+    LOOKING,
+    WORKS,
+    go_on,
+    help_out,
+    is_over,
+    lead,
+    looks_per_second,
+    memory,
+)
 
-Work = Callable[[], None]
+# Seconds in which a thread looks for what it waits for before it sleeps: longer than it takes to wake up, and than a
+# caller takes between two calls that follow one another.
+_AWAKE_SECONDS = 150e-6
+# Seconds between two looks of one that has waited for longer.
+_NAP_SECONDS = 50e-6
 
 
-def _serve(mailbox: Mailbox[Work | None]) -> None:
-    """Do what is asked for, until that is nothing, which the next thread is told."""
-    while True:
-        work = mailbox.get()
-        if work is None:
-            mailbox.put(None)
-            return
-        work()
-        del work  # it holds a caller's arrays
+def _serve(shared: Any, bell: SimpleQueue[None]) -> None:
+    """Help whenever the bell rings, until nobody is to help any more."""
+    looks = int(_AWAKE_SECONDS * looks_per_second())
+    help_out(shared, looks, 0)
+    while not shared[DISMISSED]:
+        bell.get()
+        help_out(shared, looks, 1)
 
 
-def _dismiss(mailbox: Mailbox[Work | None], threads: list[Thread]) -> None:
+def _dismiss(shared: Any, bell: SimpleQueue[None], workers: int, threads: list[Thread]) -> None:
     """End threads, in good order even at the end of the program, and those that are being started."""
-    mailbox.put(None)
+    shared[DISMISSED] = 1
+    for _ in range(workers):
+        bell.put(None)
     for thread in tuple(threads):
         if thread is not current_thread():
             thread.join()
@@ -47,21 +64,60 @@ class Pool:
     """
 
     def __init__(self, workers: int) -> None:
-        self._mailbox: Mailbox[Work | None] = Mailbox()
+        self._shared = memory()
+        self._bell: SimpleQueue[None] = SimpleQueue()
         self._threads: list[Thread] = []
+        self._numbers = list(range(WORKS))
         self._apart = -1, set[int]()
-        finalize(self, _dismiss, self._mailbox, self._threads)
-        prepare()
+        finalize(self, _dismiss, self._shared, self._bell, workers, self._threads)
+        self._looks = int(_AWAKE_SECONDS * looks_per_second())
         with suppress(RuntimeError):  # there may be no more threads, at the end of the program none
             for i in range(workers):
-                thread = Thread(target=_serve, args=(self._mailbox,), name=f"gpu_upsample_{i}", daemon=True)
+                thread = Thread(target=_serve, args=(self._shared, self._bell), name=f"gpu_upsample_{i}", daemon=True)
                 thread.start()
                 self._threads.append(thread)
 
-    def ask(self, work: Work) -> None:
-        """Let a thread of the pool do some work, if there is one."""
-        if self._threads:
-            self._mailbox.put(work)
+    def _wake(self, helpers: int) -> None:
+        """Wake as many sleepers as are missing beside those that look for work."""
+        for _ in range(min(helpers - int(self._shared[LOOKING]), int(self._shared[ASLEEP]))):
+            self._bell.put(None)
+
+    def share(self, helpers: int, function: int, words: Any, bounds: Any, scratch: Any, pitch: int) -> bool:
+        """Do a work with the help of up to so many threads; return whether there is room for one more work.
+
+        The parameters are those of `team.lead`.
+        """
+        try:
+            number = self._numbers.pop()
+        except IndexError:
+            return False
+        over = False
+        try:
+            over = lead(self._shared, number, helpers, function, words, bounds, scratch, pitch, self._looks)
+            if not over:
+                self._wake(helpers)
+                over = go_on(self._shared, number, self._looks)
+        finally:
+            if not over:
+                self._wait(number)  # whoever helps writes into the arrays of the caller
+            self._numbers.append(number)
+        return True
+
+    def _wait(self, number: int) -> None:
+        """Wait until nobody is at work for a caller any more, even if that is interrupted."""
+        interruption = None
+        while True:
+            try:
+                if is_over(self._shared, number, self._looks):
+                    break
+                sleep(_NAP_SECONDS)
+            except BaseException as error:  # noqa: BLE001 (by the keyboard: raised when nobody writes any more)
+                interruption = error
+        if interruption:
+            try:
+                raise interruption
+            finally:
+                del interruption  # which its traceback would keep
 
     def keep_off(self) -> None:
         """Forbid the threads the processor that the caller runs on, until it runs on another one."""

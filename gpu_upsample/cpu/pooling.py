@@ -12,13 +12,13 @@ from gpu_upsample.cpu.pooling_kernels import (
     KERNELS,
     STRIDES,
     WINDOWS,
-    first_bad,
     own_windows_kernel,
     pool_kernel,
+    range_kernel,
     unpool_kernel,
 )
 from gpu_upsample.cpu.processors import num_threads
-from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.cpu.threads import run
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, index_error
 
 # A plane is cut so that a part has at least this many bytes: every part reads all indices of its plane.
@@ -45,29 +45,20 @@ def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
     # The first sample of each window along a row.
     start = np.arange(step.size_out[2]) * step.stride[2] - step.padding[2]
     start = np.where(start < 0, start % step.dilation[2], start)
-    lowest = lowest_bits(step)
-
-    def work(first: int, last: int) -> None:
-        kernel(
-            x, out, where, first, last, step.size_in, step.size_out, step.kernel, step.stride, step.padding,
-            step.dilation, step.numbering or (0, 0, 0, 0), start, lowest,
-        )  # fmt: skip
-
-    run_in_parts(work, len(out), (x.nbytes + out.nbytes + where.nbytes) * prod(step.kernel), least=8)
+    arguments = (
+        x, out, where, step.size_in, step.size_out, step.kernel, step.stride, step.padding, step.dilation,
+        step.numbering or (0, 0, 0, 0), start, lowest_bits(step),
+    )  # fmt: skip
+    run(kernel, arguments, len(out), (x.nbytes + out.nbytes + where.nbytes) * prod(step.kernel), least=8)
 
 
 def check_indices(step: UnpoolStep, indices: Any) -> None:
     """Raise if an index is out of range."""
-    found: list[int] = []
-
-    def work(first: int, last: int) -> None:
-        position = first_bad(indices, first, last, step.n_out)
-        if position >= 0:
-            found.append(position)
-
-    run_in_parts(work, indices.size, indices.nbytes, least=1 << 14)
-    if found:
-        raise index_error(step, min(found), int(indices[min(found)]))
+    astray = np.zeros(1, np.bool_)
+    run(range_kernel, (indices, astray, step.n_out), indices.size, indices.nbytes, least=1 << 14)
+    if astray[0]:
+        first = int(np.argmax((indices < 0) | (indices >= step.n_out)))
+        raise index_error(step, first, int(indices[first]))
 
 
 def cuts_of_plane(step: UnpoolStep, size: int) -> int:
@@ -84,14 +75,10 @@ def _fills_own_windows(step: UnpoolStep, x: Any, indices: Any, out: Any) -> bool
     kernel = own_windows_kernel(wide, step.parts)
     x, indices = x.reshape(-1, width * step.parts), indices.reshape(-1, width)
     out = out.reshape(-1, width * wide * step.parts)
-    strays: list[int] = []
-
-    def work(first: int, last: int) -> None:
-        if not kernel(x, indices, out, first, last, depth, height, deep, high):
-            strays.append(first)
-
-    run_in_parts(work, len(indices), x.nbytes + indices.nbytes + out.nbytes, least=1)
-    return not strays
+    astray = np.zeros(1, np.bool_)
+    arguments = (x, indices, out, astray, depth, height, deep, high)
+    run(kernel, arguments, len(indices), x.nbytes + indices.nbytes + out.nbytes, least=1)
+    return not astray[0]
 
 
 def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
@@ -103,8 +90,5 @@ def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
         return
     kernel = unpool_kernel(step.parts)
     cuts = cuts_of_plane(step, out.nbytes)
-
-    def work(first: int, last: int) -> None:
-        kernel(x, indices, out, first, last, cuts, step.n_in, step.n_out)
-
-    run_in_parts(work, step.planes * cuts, x.nbytes + indices.nbytes + out.nbytes, least=1)
+    arguments = (x, indices, out, cuts, step.n_in, step.n_out)
+    run(kernel, arguments, step.planes * cuts, x.nbytes + indices.nbytes + out.nbytes, least=1)

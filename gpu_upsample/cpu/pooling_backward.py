@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.arguments import Room
 from gpu_upsample.cpu.pooling import check_indices, cuts_of_plane
 from gpu_upsample.cpu.pooling_backward_kernels import pool_backward_kernel, unpool_backward_kernel, windows_kernel
-from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.cpu.threads import run
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep, window_error
 
@@ -22,18 +23,12 @@ def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
     kernel = windows_kernel(int(pool.dilation[2] > 1))
     start = np.arange(pool.size_out[2]) * pool.stride[2] - pool.padding[2]
     end = np.minimum(start + (pool.kernel[2] - 1) * pool.dilation[2], pool.size_in[2] - 1)
-    bad: list[bool] = []
-
-    def work(first: int, last: int) -> None:
-        inside = kernel(
-            where, first, last, pool.size_in, pool.size_out, pool.kernel, pool.stride, pool.padding, pool.dilation,
-            start, end,
-        )  # fmt: skip
-        if not inside:
-            bad.append(True)
-
-    run_in_parts(work, len(where), where.nbytes, least=8)
-    if bad:
+    astray = np.zeros(1, np.bool_)
+    arguments = (
+        where, astray, pool.size_in, pool.size_out, pool.kernel, pool.stride, pool.padding, pool.dilation, start, end,
+    )  # fmt: skip
+    run(kernel, arguments, len(where), where.nbytes, least=8)
+    if astray[0]:
         raise window_error(step, indices)
 
 
@@ -51,12 +46,9 @@ def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any)
     grad, where, out = grad.reshape(-1, windows), indices.reshape(-1, windows), out.reshape(-1, width)
     kernel = pool_backward_kernel(kind_of(pool.storage.name))
     real = np.dtype(pool.storage.accumulator).type
-
-    def work(first: int, last: int) -> None:
-        line = np.empty(width + windows, real)
-        kernel(grad, where, out, first, last, pool.size_out, *_covers(step), real(0.0), real(1.0), line)
-
-    run_in_parts(work, len(out), (grad.nbytes + where.nbytes + out.nbytes) * prod(pool.kernel), least=8)
+    line = Room(real, (width + windows,))
+    arguments = (grad, where, out, pool.size_out, *_covers(step), real(0.0), real(1.0), line)
+    run(kernel, arguments, len(out), (grad.nbytes + where.nbytes + out.nbytes) * prod(pool.kernel), least=8)
 
 
 def run_unpool_backward(step: UnpoolBackwardStep, grad: Any, indices: Any, out: Any) -> None:
@@ -67,8 +59,5 @@ def run_unpool_backward(step: UnpoolBackwardStep, grad: Any, indices: Any, out: 
     grad, out = grad.view(bits), out.view(bits)
     kernel = unpool_backward_kernel(unpool.parts)
     cuts = cuts_of_plane(unpool, grad.nbytes)
-
-    def work(first: int, last: int) -> None:
-        kernel(grad, indices, out, first, last, cuts, unpool.n_in, unpool.n_out)
-
-    run_in_parts(work, unpool.planes * cuts, grad.nbytes + indices.nbytes + out.nbytes, least=1)
+    arguments = (grad, indices, out, cuts, unpool.n_in, unpool.n_out)
+    run(kernel, arguments, unpool.planes * cuts, grad.nbytes + indices.nbytes + out.nbytes, least=1)

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import fma, narrow, widen
-from gpu_upsample.cpu.compiled import compiled
+from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.pooling_kernels import taps_inside
 
 
 @cache
 def windows_kernel(DILATED: int) -> Any:  # noqa: N803
-    """Return the kernel that says whether all indices lie in their own windows.
+    """Return the kernel that finds out whether an index lies astray, and not in its own window.
 
     Nothing is divided: an index is compared with the rows of its window in turn, and lies in one of them at most. So
     all do if there are as many hits as windows.
@@ -25,8 +26,9 @@ def windows_kernel(DILATED: int) -> Any:  # noqa: N803
         Whether the windows have gaps along a row.
     """
 
-    @compiled
-    def kernel(where, first, last, size_in, size_out, taps, strides, padding, dilation, start, end):
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        where, astray, size_in, size_out, taps, strides, padding, dilation, start, end = unpack(arguments, scratch)
         depth, height, width = size_in
         for r in range(first, last):
             rest = r // size_out[1]
@@ -45,8 +47,8 @@ def windows_kernel(DILATED: int) -> Any:  # noqa: N803
                             hit &= (place - start[j]) % dilation[2] == 0
                         hits += hit
             if hits < size_out[2]:
-                return False
-        return True
+                astray[0] = True
+                return
 
     return kernel
 
@@ -61,8 +63,9 @@ def pool_backward_kernel(KIND: int) -> Any:  # noqa: N803
         Kind of the stored scalar.
     """
 
-    @compiled
-    def kernel(grad, where, out, first, last, size_out, deep, high, zero, one, line):
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        grad, where, out, size_out, deep, high, zero, one, line = unpack(arguments, scratch)
         deep_first, deep_count, deep_step = deep
         high_first, high_count, high_step = high
         width, windows = out.shape[1], size_out[2]
@@ -101,8 +104,9 @@ def unpool_backward_kernel(PARTS: int) -> Any:  # noqa: N803
         How many words make a sample.
     """
 
-    @compiled
-    def kernel(grad, indices, out, first, last, cuts, n_in, n_out):
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        grad, indices, out, cuts, n_in, n_out = unpack(arguments, scratch)
         for job in range(first, last):
             plane = job // cuts
             cut = job - plane * cuts

@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import widen
-from gpu_upsample.cpu.compiled import compiled
+from gpu_upsample.cpu.compiled import Kernel, compiled
 
 KERNELS, STRIDES = (2, 3), (1, 2)
 """The lengths of windows along a row and their strides that get a loop of their own."""
 
 WINDOWS = 4
 """The longest windows along a row that are filled each from its own sample."""
-
-CHUNK = 4096
-"""Indices that are checked before looking which one is wrong."""
 
 
 @compiled
@@ -42,10 +40,11 @@ def pool_kernel(KIND: int, HALF: int, FLOAT: int, INDICES: int, KERNEL: int, STR
         Length and stride of the windows along a row if the loop over them is to be unrolled, else 0.
     """
 
-    @compiled
-    def kernel(
-        x, out, where, first, last, size_in, size_out, taps, strides, padding, dilation, numbering, start, lowest,
-    ):  # fmt: skip
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        (
+            x, out, where, size_in, size_out, taps, strides, padding, dilation, numbering, start, lowest,
+        ) = unpack(arguments, scratch)  # fmt: skip
         depth, height, width = size_in
         width_out = size_out[2]
         step = STRIDE if STRIDE else strides[2]
@@ -122,19 +121,15 @@ def pool_kernel(KIND: int, HALF: int, FLOAT: int, INDICES: int, KERNEL: int, STR
     return kernel
 
 
-@compiled
-def first_bad(indices, first, last, n_out):
-    """Return the first position from `first` to `last` of an index out of range, or -1."""
-    for begin in range(first, last, CHUNK):
-        some = indices[begin : min(last, begin + CHUNK)]
-        signs = np.int64(0)
-        for i in range(some.size):
-            signs |= some[i] | (n_out - 1 - some[i])  # negative if either is
-        if signs < 0:
-            for i in range(some.size):
-                if not 0 <= some[i] < n_out:
-                    return begin + i
-    return -1
+@Kernel
+def range_kernel(first, last, arguments, scratch):
+    """Find out whether an index is out of range."""
+    indices, astray, n_out = unpack(arguments, scratch)
+    signs = np.int64(0)
+    for i in range(first, last):
+        signs |= indices[i] | (n_out - 1 - indices[i])  # negative if either is
+    if signs < 0:
+        astray[0] = True
 
 
 @cache
@@ -147,8 +142,9 @@ def unpool_kernel(PARTS: int) -> Any:  # noqa: N803
         How many words make a sample.
     """
 
-    @compiled
-    def kernel(x, indices, out, first, last, cuts, n_in, n_out):
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        x, indices, out, cuts, n_in, n_out = unpack(arguments, scratch)
         for job in range(first, last):
             plane = job // cuts
             cut = job - plane * cuts
@@ -166,7 +162,7 @@ def unpool_kernel(PARTS: int) -> Any:  # noqa: N803
 
 @cache
 def own_windows_kernel(KERNEL: int, PARTS: int) -> Any:  # noqa: N803
-    """Return the kernel that fills windows that tile the output, each from its own sample.
+    """Return the kernel that fills windows that tile the output, each from its own sample, if no index lies astray.
 
     Parameters
     ----------
@@ -176,9 +172,9 @@ def own_windows_kernel(KERNEL: int, PARTS: int) -> Any:  # noqa: N803
         How many words make a sample.
     """
 
-    @compiled
-    def kernel(x, indices, out, first, last, depth, height, deep, high):
-        """Fill the windows of some rows of the input; return whether each index lies in the window of its sample."""
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        x, indices, out, astray, depth, height, deep, high = unpack(arguments, scratch)
         width = out.shape[1] // (KERNEL * PARTS)
         found = np.int64(0)
         for row in range(first, last):
@@ -195,6 +191,7 @@ def own_windows_kernel(KERNEL: int, PARTS: int) -> Any:  # noqa: N803
                         found += own
                         for part in range(PARTS):  # the bits of the sample, or none
                             target[(j * KERNEL + k) * PARTS + part] = samples[j * PARTS + part] & -own
-        return found == (last - first) * width
+        if found < (last - first) * width:
+            astray[0] = True
 
     return kernel

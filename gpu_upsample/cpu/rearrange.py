@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.arguments import Room
 from gpu_upsample.cpu.rearrange_kernels import UNROLLED, fold_kernel, shuffle_kernel, unfold_kernel
-from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.cpu.threads import run
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
 from gpu_upsample.plan.windows import Reach, windows_inside
@@ -25,11 +26,8 @@ def run_shuffle(step: ShuffleStep, x: Any, out: Any) -> None:
     small, large = (x, out) if step.enlarge else (out, x)
     small = small.view(bits).reshape(-1, step.width * step.words)
     large = large.view(bits).reshape(-1, step.width * step.words * step.factor)
-
-    def work(first: int, last: int) -> None:
-        kernel(small, large, first, last, step.rows, step.factor, step.apart, len(step.rows) * step.factor)
-
-    run_in_parts(work, len(large), x.nbytes + out.nbytes, least=4)
+    arguments = (small, large, step.rows, step.factor, step.apart, len(step.rows) * step.factor)
+    run(kernel, arguments, len(large), x.nbytes + out.nbytes, least=4)
 
 
 @kept
@@ -44,11 +42,8 @@ def run_unfold(step: UnfoldStep, x: Any, out: Any) -> None:
     bits = f"u{step.itemsize}"
     x = x.view(bits).reshape(-1, step.width_in * step.words)
     out = out.view(bits).reshape(-1, step.width * step.words)
-
-    def work(first: int, last: int) -> None:
-        kernel(x, out, first, last, step.rows, step.shift, inside, step.stride, step.rows_in)
-
-    run_in_parts(work, len(out), x.nbytes + out.nbytes, least=8)
+    arguments = (x, out, step.rows, step.shift, inside, step.stride, step.rows_in)
+    run(kernel, arguments, len(out), x.nbytes + out.nbytes, least=8)
 
 
 def _gathered(axis: Reach) -> tuple[Any, ...]:
@@ -85,9 +80,5 @@ def run_fold(step: FoldStep, columns: Any, *arrays: Any) -> None:
     columns = columns.reshape(taps, deep.n_windows * high.n_windows, wide.n_windows * step.parts)
     out = out.reshape(-1, width)
     held = bias[0] if bias else np.empty(0, step.source.carrier)
-
-    def work(first: int, last: int) -> None:
-        line = np.empty(width, real)
-        kernel(columns, held, out, first, last, step.channels, *tables, real(0.0), real(1.0), line)
-
-    run_in_parts(work, len(out), columns.nbytes + out.nbytes, least=8)
+    arguments = (columns, held, out, step.channels, *tables, real(0.0), real(1.0), Room(real, (width,)))
+    run(kernel, arguments, len(out), columns.nbytes + out.nbytes, least=8)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import fma, narrow, widen
-from gpu_upsample.cpu.compiled import compiled
+from gpu_upsample.cpu.compiled import Kernel
 
 UNROLLED = 4
 """The largest factor or stride that gets a loop of its own; larger ones share one with a run-time factor."""
@@ -26,8 +27,9 @@ def shuffle_kernel(FACTOR: int, WORDS: int, ENLARGE: int) -> Any:  # noqa: N803
         1 if small rows become large ones, 0 for the reverse.
     """
 
-    @compiled
-    def kernel(small, large, first, last, rows, factor, apart, plane_rows):
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        small, large, rows, factor, apart, plane_rows = unpack(arguments, scratch)
         width = small.shape[1] // WORDS
         for r in range(first, last):
             plane = r // rows.size
@@ -66,8 +68,9 @@ def unfold_kernel(STRIDE: int, WORDS: int) -> Any:  # noqa: N803
         Words of a sample.
     """
 
-    @compiled
-    def kernel(x, out, first, last, rows, shift, inside, stride, rows_in):
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        x, out, rows, shift, inside, stride, rows_in = unpack(arguments, scratch)
         step = STRIDE if STRIDE else stride
         width = out.shape[1]
         for r in range(first, last):
@@ -108,11 +111,11 @@ def fold_kernel(SOURCE: int, RESULT: int, BIAS: int, STRIDE: int, PARTS: int) ->
         Scalars of an element.
     """
 
-    @compiled
-    def kernel(
-        columns, bias, out, first, last, channels, deep, high, wide_step, wide_span, wide_shift, start,
-        zero, one, line,
-    ):  # fmt: skip
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        (
+            columns, bias, out, channels, deep, high, wide_step, wide_span, wide_shift, start, zero, one, line,
+        ) = unpack(arguments, scratch)  # fmt: skip
         deep_window, deep_tap, deep_count, _, deep_taps, deep_window_step, deep_tap_step = deep
         high_window, high_tap, high_count, high_windows, high_taps, high_window_step, high_tap_step = high
         width = out.shape[1]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gpu_upsample.cpu.arguments import Room
 from gpu_upsample.cpu.job import Job, sizes
 from gpu_upsample.cpu.select_kernels import select_kernel
 from gpu_upsample.cpu.tables import MAX_REGISTERS, blocks_of, distinct
@@ -35,9 +36,9 @@ def _select_job(step: SelectStep) -> Job:
         tables = (blocks.base.ravel(), form, *parts)
     kernel = select_kernel(word.itemsize, int(across), int(pixels), registers, int(step.has_fill))
     fill = word.type(step.source.bits(step.fill))
-    arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill)
-    scratch = ((width_in + (MAX_REGISTERS + 2) * lanes, word), (width + 3 * lanes, word))
-    return Job(kernel, arguments, scratch, planes * rows_out, 1, 8, width, product_bytes=0)
+    rooms = Room(word, (width_in + (MAX_REGISTERS + 2) * lanes,)), Room(word, (width + 3 * lanes,))
+    arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill, *rooms)
+    return Job(kernel, (word, word), arguments, planes * rows_out, 1, 8, width, product_bytes=0)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:

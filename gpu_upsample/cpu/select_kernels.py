@@ -6,7 +6,8 @@ from functools import cache
 from typing import Any
 
 from gpu_upsample.cpu import vectors
-from gpu_upsample.cpu.compiled import compiled, inlined
+from gpu_upsample.cpu.arguments import unpack
+from gpu_upsample.cpu.compiled import Kernel, inlined
 from gpu_upsample.cpu.permute import gather, results_of
 from gpu_upsample.cpu.rows import STRIP_LINES, drain, readable, write_row
 from gpu_upsample.cpu.vectors import (
@@ -123,12 +124,13 @@ def select_kernel(SIZE: int, COLUMNS: int, PIXELS: int, REGISTERS: int, FILL: in
     LANES = vectors.BYTES // SIZE
     RESULTS = results_of(LANES, SIZE) if REGISTERS else 1
 
-    @compiled
-    def kernel(
-        x, out, origin, first, last, lead, streams, rows_in, rows_out, width_in, width,
-        rows, column_start, column_form, column_index, column_inside, stride, inner, fill,
-        line_room, row_room, strip_room,
-    ):  # fmt: skip
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        (
+            x, out, lead, streams, rows_in, rows_out, width_in, width,
+            rows, column_start, column_form, column_index, column_inside, stride, inner, fill,
+            line_room, row_room, strip_room,
+        ) = unpack(arguments, scratch)  # fmt: skip
         row = aligned_pointer(row_room, -lead & (LANES - 1) if streams else 0)
         line, strip = aligned_pointer(line_room, 0), aligned_pointer(strip_room, 0)
         data, size, room, number = pointer(x, 0), x.size, line_room.size, column_start.size // RESULTS

@@ -1,0 +1,221 @@
+"""What a kernel takes, packed into words of memory once, as those of a launch on a GPU are.
+
+A call of a compiled function looks at each of its arguments, which for two dozen of them takes longer than a small
+array does, and only a thread that has the GIL can make one. A kernel reads words instead, wherever it runs.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import from_dtype, typeof, types
+from numba.extending import models, register_model
+
+from gpu_upsample.cpu.vectors import BYTES, primitive
+
+_WORD, _BYTE = ir.IntType(64), ir.IntType(8)
+_ONES = (1 << 64) - 1
+
+
+class Room(NamedTuple):
+    """An uninitialised array that every thread needs for itself; it begins at the start of a cache line.
+
+    Attributes
+    ----------
+    dtype : dtype
+        What its elements are.
+    shape : tuple of int
+        How many there are along each axis.
+    """
+
+    dtype: Any
+    shape: tuple[int, ...]
+
+
+class _RoomType(types.Type):
+    """The Numba type of a `Room`."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        super().__init__(name=f"Room({array})")
+
+
+class Arguments(types.Type):
+    """The Numba type of packed arguments.
+
+    Parameters
+    ----------
+    kinds : tuple of numba.types.Type
+        The type of each argument.
+    """
+
+    def __init__(self, kinds: tuple[Any, ...]) -> None:
+        self.kinds = kinds
+        super().__init__(name=f"Arguments({kinds})")
+
+
+@register_model(Arguments)
+class _ArgumentsModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: Any) -> None:
+        super().__init__(dmm, fe_type, _WORD.as_pointer())
+
+
+# ---- to words -------------------------------------------------------------------------------------------------
+class Packed(NamedTuple):
+    """Arguments in words.
+
+    Attributes
+    ----------
+    type : Arguments
+        What they are.
+    words : ndarray of int64
+        An array is the address of its first element and its lengths; a `Room` is how many bytes it lies behind the
+        beginning of a thread's own memory, and its lengths; a scalar is its bits.
+    room : int
+        Bytes of memory that a thread needs for itself.
+    """
+
+    type: Arguments
+    words: Any
+    room: int
+
+
+def in_whole_lines(size: int) -> int:
+    """Return the bytes of the cache lines that hold so many."""
+    return -(-size // BYTES) * BYTES
+
+
+def packed(values: tuple[Any, ...]) -> Packed:
+    """Return arguments in words: contiguous arrays, `Room`, scalars, and tuples of such.
+
+    Of an array, the words hold an address alone: the caller keeps it.
+    """
+    words: list[int] = []
+    room = 0
+
+    def kind(value: Any) -> Any:
+        nonlocal room
+        if isinstance(value, int):  # a flag is one, too
+            words.append(value & _ONES)
+            return type(value)
+        if isinstance(value, Room):
+            dtype = np.dtype(value.dtype)
+            words.extend((room, *value.shape))
+            room += in_whole_lines(prod(value.shape) * dtype.itemsize)
+            return Room, dtype, len(value.shape)
+        if isinstance(value, np.ndarray):
+            if not value.flags.c_contiguous:
+                raise TypeError(f"the elements of an array of shape {value.shape} do not follow one another")
+            words.extend((value.ctypes.data, *value.shape))
+            return np.ndarray, value.dtype, value.ndim
+        if isinstance(value, tuple):
+            return tuple, *map(kind, value)
+        words.append(int.from_bytes(value.tobytes(), "little"))
+        return type(value)
+
+    kinds = tuple([kind(value) for value in values])
+    return Packed(_arguments_of(kinds), np.array(words, np.uint64).view(np.int64), room)
+
+
+@cache
+def _arguments_of(kinds: tuple[Any, ...]) -> Arguments:
+    """Return the Numba type of arguments: to make one takes longer than to pack them."""
+    return Arguments(tuple(map(_type_of, kinds)))
+
+
+def _type_of(kind: Any) -> Any:
+    """Return the Numba type of an argument, given its Python type, and that of its elements if it has any."""
+    if not isinstance(kind, tuple):
+        return typeof(kind())
+    container, *elements = kind
+    if container is tuple:
+        return types.BaseTuple.from_types(tuple(map(_type_of, elements)))
+    dtype, axes = elements
+    array = types.Array(from_dtype(dtype), axes, "C")
+    return _RoomType(array) if container is Room else array
+
+
+# ---- from words -----------------------------------------------------------------------------------------------
+class _Reader:
+    """Emits the code that takes words apart, one after another."""
+
+    def __init__(self, context: Any, builder: Any, words: Any, scratch: Any) -> None:
+        self._context, self._builder, self._words, self._scratch = context, builder, words, scratch
+        self._next = 0
+
+    def _word(self) -> Any:
+        place = self._builder.gep(self._words, [ir.Constant(_WORD, self._next)])
+        self._next += 1
+        return self._builder.load(place)
+
+    def value(self, kind: Any) -> Any:
+        """Emit the value of a type that comes next."""
+        builder, context = self._builder, self._context
+        if isinstance(kind, _RoomType):
+            return self._array(kind.array, builder.ptrtoint(builder.gep(self._scratch, [self._word()]), _WORD))
+        if isinstance(kind, types.Array):
+            return self._array(kind, self._word())
+        if isinstance(kind, types.BaseTuple):
+            items: Any = kind
+            return context.make_tuple(builder, kind, [self.value(item) for item in items])
+        wanted = context.get_value_type(kind)
+        bits = builder.trunc(self._word(), ir.IntType(getattr(kind, "bitwidth", 1)))  # a flag has no width
+        return builder.bitcast(bits, wanted)
+
+    def _array(self, kind: Any, address: Any) -> Any:
+        from numba.np.arrayobj import populate_array
+
+        builder, context = self._builder, self._context
+        size = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+        item = ir.Constant(_WORD, size)
+        shape = [self._word() for _ in range(kind.ndim)]
+        strides = [item]
+        for length in shape[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], length))
+        array = context.make_array(kind)(context, builder)
+        data = builder.inttoptr(address, context.get_data_type(kind.dtype).as_pointer())
+        populate_array(array, data=data, shape=shape, strides=strides, itemsize=item, meminfo=None)
+        return array._getvalue()
+
+
+@primitive
+def address(typingctx: Any, array: Any) -> Any:
+    """Return the address of an array's first element."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(context.make_array(array)(context, builder, args[0]).data, _WORD)
+
+    return types.int64(array), codegen
+
+
+@primitive
+def unpack(typingctx: Any, arguments: Any, scratch: Any) -> Any:
+    """Return packed arguments as a tuple; `scratch` is the memory of the thread."""
+    values = [kind.array if isinstance(kind, _RoomType) else kind for kind in arguments.kinds]
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        reader = _Reader(context, builder, *args)
+        return context.make_tuple(builder, signature.return_type, [reader.value(kind) for kind in arguments.kinds])
+
+    return types.BaseTuple.from_types(values)(arguments, scratch), codegen
+
+
+@primitive
+def call(typingctx: Any, function: Any, first: Any, last: Any, words: Any, scratch: Any) -> Any:
+    """Call a kernel by its address, for the rows from first up to last; words and scratch are addresses, too."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _BYTE.as_pointer()
+        kind = ir.FunctionType(pointer, [_WORD, _WORD, pointer, pointer])  # as Numba returns nothing
+        function, first, last, words, scratch = args
+        builder.call(
+            builder.inttoptr(function, kind.as_pointer()),
+            [first, last, builder.inttoptr(words, pointer), builder.inttoptr(scratch, pointer)],
+        )
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5), codegen

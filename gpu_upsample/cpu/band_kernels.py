@@ -1,0 +1,29 @@
+"""The CPU kernel that runs two others in turns, on a band of rows at a time."""
+
+from __future__ import annotations
+
+from gpu_upsample.cpu.arguments import address, call, unpack
+from gpu_upsample.cpu.compiled import Kernel
+
+
+@Kernel
+def band_kernel(first, last, arguments, scratch):
+    """Run both kernels for the bands from `first` up to `last`.
+
+    Each takes the words of a `Job`, of which the thread has copies: in these, the array between them, the part of the
+    result and its `lead` are set anew for each band.
+    """
+    (
+        functions, rows, heights, widths, sizes, unit, line, above, below, own_above, own_below, between, room_above,
+        room_below,
+    ) = unpack(arguments, scratch)  # fmt: skip
+    own_above[:] = above
+    own_below[:] = below
+    for band in range(first, last):
+        low, high = heights[0] * band, min(heights[0] * (band + 1), rows[0])
+        own_above[2] = address(between) - low * widths[0] * sizes[0]  # there, row `low` comes first
+        call(functions[0], low, high, address(own_above), address(room_above))
+        own_below[0], own_below[1] = address(between), (high - low) * widths[0]
+        low, high = heights[1] * band, min(heights[1] * (band + 1), rows[1])
+        own_below[2], own_below[4] = below[2] + low * widths[1] * sizes[1], (below[4] + low * widths[1]) % line
+        call(functions[1], 0, (high - low + unit - 1) // unit, address(own_below), address(room_below))
