@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib import import_module
 from math import prod
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -83,19 +82,7 @@ def words(x: Any, dtype: str, is_whole: bool = True) -> Any:
     if not is_whole:
         x = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("="))
     flat = x.reshape(-1)
-    if flat.dtype is not carrier:
-        flat = flat.view(carrier)
-    return flat if flat.flags.writeable else _unlocked(flat)
-
-
-def _unlocked(x: Any) -> Any:
-    """Return a read-only array as one that is not: Numba would compile every kernel anew for it.
-
-    No kernel writes to what it reads.
-    """
-    interface = x.__array_interface__
-    address, _ = interface["data"]
-    return np.asarray(SimpleNamespace(__array_interface__=interface | {"data": (address, False)}, owner=x))
+    return flat if flat.dtype is carrier else flat.view(carrier)
 
 
 def scratch(shape: tuple[int, ...], storage: Storage) -> Any:

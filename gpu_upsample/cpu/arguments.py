@@ -6,6 +6,7 @@ array does, and only a thread that has the GIL can make one. A kernel reads word
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from math import prod
 from typing import Any, NamedTuple
@@ -114,7 +115,7 @@ def packed(values: tuple[Any, ...]) -> Packed:
             return np.ndarray, value.dtype, value.ndim
         if isinstance(value, tuple):
             return tuple, *map(kind, value)
-        words.append(int.from_bytes(value.tobytes(), "little"))
+        words.append(int.from_bytes(value.tobytes(), sys.byteorder))
         return type(value)
 
     kinds = tuple([kind(value) for value in values])
@@ -167,7 +168,7 @@ class _Reader:
         return builder.bitcast(bits, wanted)
 
     def _array(self, kind: Any, address: Any) -> Any:
-        from numba.np.arrayobj import populate_array
+        from numba.np.arrayobj import populate_array  # of the compiler, which kernels on disk do without
 
         builder, context = self._builder, self._context
         size = context.get_abi_sizeof(context.get_data_type(kind.dtype))

@@ -44,8 +44,8 @@ def _outside(taps: Taps, dtype: np.dtype[Any]) -> Any:
 
 @kept
 def _windows(taps: Taps, dtype: np.dtype[Any]) -> tuple[Any, ...]:
-    """Return the tables of the windows themselves, as copies: to Numba a read-only array is of another type."""
-    start, count = np.array(taps.start), np.array(taps.count)
+    """Return the tables of the windows themselves."""
+    start, count = map(np.ascontiguousarray, (taps.start, taps.count))
     return start, count, taps.weight.astype(dtype, order="C").ravel(), _outside(taps, dtype)
 
 

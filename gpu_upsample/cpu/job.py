@@ -66,8 +66,8 @@ class Job:
     Parameters
     ----------
     kernel : Kernel
-        Does the units from one up to another. It takes the input, the output, room for what is collected for that,
-        the row with which the output begins, `Writing.lead`, `Writing.streams`, and `arguments`.
+        Does the units from one up to another. It takes the input, the output, `Writing.lead`, `Writing.streams`,
+        `arguments`, and room for what is collected.
     carriers : tuple of dtype
         The elements of the input and the output.
     arguments : tuple

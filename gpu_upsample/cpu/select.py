@@ -24,7 +24,7 @@ def _select_job(step: SelectStep) -> Job:
     planes, rows_in, rows_out, width_in, width = sizes(step)
     across = step.columns is not None
     pixels, registers, stride = across and inner >= lanes, 0, lanes
-    rows = _NONE if step.rows is None else np.array(step.rows)
+    rows = _NONE if step.rows is None else np.ascontiguousarray(step.rows)
     columns = _NONE if step.columns is None else step.columns
     tables: tuple[Any, ...] = (columns * inner, _NONE, np.zeros(1, word), np.zeros(1, word))
     if across and not pixels:
