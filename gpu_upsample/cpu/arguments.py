@@ -16,10 +16,12 @@ from llvmlite import ir
 from numba import from_dtype, typeof, types
 from numba.extending import models, register_model
 
+from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.vectors import BYTES, primitive
 
 _WORD, _BYTE = ir.IntType(64), ir.IntType(8)
 _ONES = (1 << 64) - 1
+_BYTES = np.dtype(np.uint8)
 
 
 class Room(NamedTuple):
@@ -63,6 +65,28 @@ class Arguments(types.Type):
 class _ArgumentsModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Any) -> None:
         super().__init__(dmm, fe_type, _WORD.as_pointer())
+
+
+# ---- addresses ----------------------------------------------------------------------------------------------
+@primitive
+def address(typingctx: Any, array: Any) -> Any:
+    """Return the address of an array's first element."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(context.make_array(array)(context, builder, args[0]).data, _WORD)
+
+    return types.int64(array), codegen
+
+
+@compiled
+def _address(array):
+    return address(array)
+
+
+def address_of(array: Any) -> int:
+    """Return the address of the first element of a contiguous array, sooner than NumPy does."""
+    found: int = _address(array.reshape(-1).view(_BYTES))
+    return found
 
 
 # ---- to words -------------------------------------------------------------------------------------------------
@@ -111,7 +135,7 @@ def packed(values: tuple[Any, ...]) -> Packed:
         if isinstance(value, np.ndarray):
             if not value.flags.c_contiguous:
                 raise TypeError(f"the elements of an array of shape {value.shape} do not follow one another")
-            words.extend((value.ctypes.data, *value.shape))
+            words.extend((address_of(value), *value.shape))
             return np.ndarray, value.dtype, value.ndim
         if isinstance(value, tuple):
             return tuple, *map(kind, value)
@@ -181,16 +205,6 @@ class _Reader:
         data = builder.inttoptr(address, context.get_data_type(kind.dtype).as_pointer())
         populate_array(array, data=data, shape=shape, strides=strides, itemsize=item, meminfo=None)
         return array._getvalue()
-
-
-@primitive
-def address(typingctx: Any, array: Any) -> Any:
-    """Return the address of an array's first element."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.ptrtoint(context.make_array(array)(context, builder, args[0]).data, _WORD)
-
-    return types.int64(array), codegen
 
 
 @primitive

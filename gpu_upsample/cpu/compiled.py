@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llvmlite
 from numba import njit, types
@@ -13,9 +13,11 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.ccallback import CFunc
 from numba.core.runtime.nrt import rtsys
 
-from gpu_upsample.cpu.arguments import Arguments
 from gpu_upsample.fingerprint import fingerprint
 from gpu_upsample.garbage import uncollected
+
+if TYPE_CHECKING:
+    from gpu_upsample.cpu.arguments import Arguments
 
 
 class _Files(IndexDataCacheFile):
@@ -74,6 +76,8 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 class Kernel:
     """A function that does some rows of a work, compiled for native code to call it by its address.
+
+    It must not raise: nobody would be told. So it takes the memory that it needs from its caller, too.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpu_upsample.cpu.arguments import Room, in_whole_lines, packed
+from gpu_upsample.cpu.arguments import Room, address_of, in_whole_lines, packed
 from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.rows import STRIP_LINES
 from gpu_upsample.cpu.threads import run_in_parts
@@ -111,7 +111,7 @@ class Job:
         left = _LAST_CACHE if not self.product_bytes and size_in < _STREAMED_BYTES else 0
         if size_in + out.nbytes < _STREAMED_BYTES or out.nbytes <= left:
             return STORED
-        astray, row, line = out.ctypes.data % BYTES, self.width * out.itemsize, BYTES // out.itemsize
+        astray, row, line = address_of(out) % BYTES, self.width * out.itemsize, BYTES // out.itemsize
         lead, rest = divmod(astray, out.itemsize)
         if rest:
             return STORED
@@ -123,7 +123,7 @@ class Job:
         """Return the arguments of the kernel for flat arrays, in words, and the bytes of a thread's rooms."""
         _, held, room = self.launch
         words = held.copy()
-        words[:6] = x.ctypes.data, x.size, out.ctypes.data, out.size, writing.lead, writing.streams
+        words[:6] = address_of(x), x.size, address_of(out), out.size, writing.lead, writing.streams
         words[-1] = writing.collected
         return words, room + in_whole_lines(writing.collected * out.itemsize)
 

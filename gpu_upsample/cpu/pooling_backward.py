@@ -59,5 +59,5 @@ def run_unpool_backward(step: UnpoolBackwardStep, grad: Any, indices: Any, out: 
     grad, out = grad.view(bits), out.view(bits)
     kernel = unpool_backward_kernel(unpool.parts)
     cuts = cuts_of_plane(unpool, grad.nbytes)
-    arguments = (grad, indices, out, cuts, unpool.n_in, unpool.n_out)
+    arguments = (grad, indices, out, cuts, unpool.n_in, unpool.n_out, Room(np.bool_, (-(-unpool.n_out // cuts),)))
     run(kernel, arguments, unpool.planes * cuts, grad.nbytes + indices.nbytes + out.nbytes, least=1)

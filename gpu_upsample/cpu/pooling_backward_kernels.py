@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import fma, narrow, widen
 from gpu_upsample.cpu.compiled import Kernel
@@ -106,12 +104,12 @@ def unpool_backward_kernel(PARTS: int) -> Any:  # noqa: N803
 
     @Kernel
     def kernel(first, last, arguments, scratch):
-        grad, indices, out, cuts, n_in, n_out = unpack(arguments, scratch)
+        grad, indices, out, cuts, n_in, n_out, taken = unpack(arguments, scratch)
         for job in range(first, last):
             plane = job // cuts
             cut = job - plane * cuts
             low, high = n_out * cut // cuts, n_out * (cut + 1) // cuts
-            taken = np.zeros(high - low, np.bool_)
+            taken[:] = False
             # From the last sample on: the first that names a place is the one that stayed there.
             for i in range((plane + 1) * n_in - 1, plane * n_in - 1, -1):
                 index = indices[i]
