@@ -21,9 +21,7 @@ from gpu_upsample.cpu.team import (
     DISMISSED,
     LOOKING,
     WORKS,
-    go_on,
     help_out,
-    is_over,
     lead,
     looks_per_second,
     memory,
@@ -56,6 +54,23 @@ def _dismiss(shared: Any, bell: SimpleQueue[None], workers: int, threads: list[T
     threads.clear()
 
 
+def _wait(work: tuple[Any, ...]) -> None:
+    """Wait until nobody is at work for a caller any more, even if that is interrupted."""
+    interruption = None
+    while True:
+        try:
+            if lead(*work, False):
+                break
+            sleep(_NAP_SECONDS)
+        except BaseException as error:  # noqa: BLE001 (by the keyboard: raised when nobody writes any more)
+            interruption = error
+    if interruption:
+        try:
+            raise interruption
+        finally:
+            del interruption  # which its traceback would keep
+
+
 class Pool:
     """Threads that work beside a caller's, on other processors than its own.
 
@@ -83,7 +98,7 @@ class Pool:
             self._bell.put(None)
 
     def share(self, helpers: int, function: int, words: Any, bounds: Any, scratch: Any, pitch: int) -> bool:
-        """Do a work with the help of up to so many threads; return whether there is room for one more work.
+        """Do a work with the help of up to so many threads; return whether there was room for one more work.
 
         The parameters are those of `team.lead`.
         """
@@ -91,33 +106,18 @@ class Pool:
             number = self._numbers.pop()
         except IndexError:
             return False
+        work = self._shared, number, helpers, function, words, bounds, scratch, pitch, self._looks
         over = False
         try:
-            over = lead(self._shared, number, helpers, function, words, bounds, scratch, pitch, self._looks)
+            over = lead(*work, True)
             if not over:
                 self._wake(helpers)
-                over = go_on(self._shared, number, self._looks)
+                over = lead(*work, False)
         finally:
             if not over:
-                self._wait(number)  # whoever helps writes into the arrays of the caller
+                _wait(work)  # whoever helps writes into the arrays of the caller
             self._numbers.append(number)
         return True
-
-    def _wait(self, number: int) -> None:
-        """Wait until nobody is at work for a caller any more, even if that is interrupted."""
-        interruption = None
-        while True:
-            try:
-                if is_over(self._shared, number, self._looks):
-                    break
-                sleep(_NAP_SECONDS)
-            except BaseException as error:  # noqa: BLE001 (by the keyboard: raised when nobody writes any more)
-                interruption = error
-        if interruption:
-            try:
-                raise interruption
-            finally:
-                del interruption  # which its traceback would keep
 
     def keep_off(self) -> None:
         """Forbid the threads the processor that the caller runs on, until it runs on another one."""

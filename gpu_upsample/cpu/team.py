@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 
 from gpu_upsample.cpu.arguments import address, call
-from gpu_upsample.cpu.compiled import compiled
+from gpu_upsample.cpu.compiled import compiled, inlined
 from gpu_upsample.cpu.vectors import BYTES, X86, aligned, pointer, primitive
 
 WORKS = BYTES // 8
@@ -85,7 +85,7 @@ def _pause(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
-@compiled
+@inlined
 def _line_in(scratch):
     """Return the address of the first cache line that begins in an array."""
     return (address(scratch) + BYTES - 1) & -BYTES
@@ -101,15 +101,14 @@ def _words_at(typingctx: Any, address: Any) -> Any:
     return types.CPointer(types.int64)(types.int64), codegen
 
 
-@compiled
+@inlined
 def _take_parts(work, place):
     """Do parts of a work as long as there are any: whoever is held up leaves them to the others."""
     function, words, bounds, parts, scratch = work[0], work[1], _words_at(work[2]), work[3], work[4] + place * work[5]
-    while True:
-        part = _add(pointer(work, _TAKEN), 1)
-        if part >= parts:
-            return
+    part = _add(pointer(work, _TAKEN), 1)
+    while part < parts:
         call(function, bounds[part], bounds[part + 1], words, scratch)
+        part = _add(pointer(work, _TAKEN), 1)
 
 
 @compiled
@@ -147,36 +146,10 @@ def help_out(memory, looks, was_asleep):
 
 
 @compiled
-def is_over(memory, number, looks):
-    """Close a work to those that have not come yet, and return whether the others are done.
+def lead(memory, number, helpers, function, words, bounds, scratch, pitch, looks, is_new):
+    """Do a work with the help of other threads, and return whether it is over.
 
-    Parameters
-    ----------
-    memory, number : ndarray of int64, int
-        As for `lead`.
-    looks : int
-        How often to look whether they are.
-    """
-    work = pointer(memory, _FIRST + number * _ROOM)
-    work[_HELPERS] -= _exchange(pointer(memory, number), 0)
-    while _seen(pointer(work, _DONE)) != work[_HELPERS]:
-        if looks == 0:
-            return False
-        looks -= 1
-        _pause()
-    return True
-
-
-@compiled
-def go_on(memory, number, looks):
-    """Do what is left of an open work, and return whether it is over; the parameters are those of `is_over`."""
-    _take_parts(pointer(memory, _FIRST + number * _ROOM), 0)
-    return is_over(memory, number, looks)
-
-
-@compiled
-def lead(memory, number, helpers, function, words, bounds, scratch, pitch, looks):
-    """Open a work with places for other threads, and do it unless some must be woken; return whether it is over.
+    If fewer threads look for work than there are places, a new one is only opened: some must be woken before.
 
     Parameters
     ----------
@@ -197,14 +170,24 @@ def lead(memory, number, helpers, function, words, bounds, scratch, pitch, looks
     pitch : int
         Bytes of each one's.
     looks : int
-        As for `is_over`.
+        How often to look whether those that help are done.
+    is_new : bool
+        Whether to open it.
     """
     team = pointer(memory, 0)
     work = pointer(team, _FIRST + number * _ROOM)
-    work[0], work[1], work[2], work[3] = function, address(words), address(bounds), bounds.size - 1
-    work[4], work[5], work[_HELPERS], work[_TAKEN], work[_DONE] = _line_in(scratch), pitch, helpers, 0, 0
-    _exchange(pointer(team, number), helpers)
-    return _seen(pointer(team, LOOKING)) >= helpers and go_on(memory, number, looks)
+    if is_new:
+        work[0], work[1], work[2], work[3] = function, address(words), address(bounds), bounds.size - 1
+        work[4], work[5], work[_HELPERS], work[_TAKEN], work[_DONE] = _line_in(scratch), pitch, helpers, 0, 0
+        _exchange(pointer(team, number), helpers)
+        if _seen(pointer(team, LOOKING)) < helpers:
+            return False
+    _take_parts(work, 0)
+    work[_HELPERS] -= _exchange(pointer(team, number), 0)  # closed to those that have not come yet
+    while looks > 0 and _seen(pointer(work, _DONE)) != work[_HELPERS]:
+        looks -= 1
+        _pause()
+    return _seen(pointer(work, _DONE)) == work[_HELPERS]
 
 
 @compiled
