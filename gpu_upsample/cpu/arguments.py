@@ -114,36 +114,61 @@ def in_whole_lines(size: int) -> int:
     return -(-size // BYTES) * BYTES
 
 
-def packed(values: tuple[Any, ...]) -> Packed:
-    """Return arguments in words: contiguous arrays, `Room`, scalars, and tuples of such.
+class _Packer:
+    """Arguments that are being packed, one after another."""
 
-    Of an array, the words hold an address alone: the caller keeps it.
-    """
-    words: list[int] = []
-    room = 0
+    def __init__(self) -> None:
+        self.words: list[int] = []
+        self.room = 0
 
-    def kind(value: Any) -> Any:
-        nonlocal room
+    def add(self, value: Any) -> Any:
+        """Add the words of an argument, and return what it is: see `_type_of`."""
         if isinstance(value, int):  # a flag is one, too
-            words.append(value & _ONES)
+            self.words.append(value & _ONES)
             return type(value)
+        if isinstance(value, Tables):
+            self.words += value.words
+            return value.kind
         if isinstance(value, Room):
             dtype = np.dtype(value.dtype)
-            words.extend((room, *value.shape))
-            room += in_whole_lines(prod(value.shape) * dtype.itemsize)
+            self.words += (self.room, *value.shape)
+            self.room += in_whole_lines(prod(value.shape) * dtype.itemsize)
             return Room, dtype, len(value.shape)
         if isinstance(value, np.ndarray):
             if not value.flags.c_contiguous:
                 raise TypeError(f"the elements of an array of shape {value.shape} do not follow one another")
-            words.extend((address_of(value), *value.shape))
+            self.words += (address_of(value), *value.shape)
             return np.ndarray, value.dtype, value.ndim
         if isinstance(value, tuple):
-            return tuple, *map(kind, value)
-        words.append(int.from_bytes(value.tobytes(), sys.byteorder))
+            return tuple, *map(self.add, value)
+        self.words.append(int.from_bytes(value.tobytes(), sys.byteorder))
         return type(value)
 
-    kinds = tuple([kind(value) for value in values])
-    return Packed(_arguments_of(kinds), np.array(words, np.uint64).view(np.int64), room)
+
+class Tables:
+    """Arrays that are packed once for many kernels, which take them as a tuple.
+
+    Parameters
+    ----------
+    arrays : tuple of ndarray
+        The arrays.
+    """
+
+    def __init__(self, *arrays: Any) -> None:
+        packer = _Packer()
+        self.arrays = arrays  # of which the words hold addresses alone
+        self.kind = packer.add(arrays)
+        self.words = packer.words
+
+
+def packed(values: tuple[Any, ...]) -> Packed:
+    """Return arguments in words: contiguous arrays, `Room`, `Tables`, scalars, and tuples of such.
+
+    Of an array, the words hold an address alone: the caller keeps it.
+    """
+    packer = _Packer()
+    kinds = tuple(map(packer.add, values))
+    return Packed(_arguments_of(kinds), np.array(packer.words, np.uint64).view(np.int64), packer.room)
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.arguments import Room
+from gpu_upsample.cpu.arguments import Room, Tables
 from gpu_upsample.cpu.arithmetic import lanes_of
 from gpu_upsample.cpu.band_kernels import band_kernel
 from gpu_upsample.cpu.bands import Bands
@@ -42,30 +42,45 @@ def _outside(taps: Taps, dtype: np.dtype[Any]) -> Any:
     return np.zeros(taps.n_out, dtype) if taps.outside is None else taps.outside.astype(dtype)
 
 
-@kept
 def _windows(taps: Taps, dtype: np.dtype[Any]) -> tuple[Any, ...]:
-    """Return the tables of the windows themselves."""
     start, count = map(np.ascontiguousarray, (taps.start, taps.count))
     return start, count, taps.weight.astype(dtype, order="C").ravel(), _outside(taps, dtype)
 
 
 @kept
-def _alike(taps: Taps) -> Any:
-    """Return for each window how many there are from it on that begin and end where it does, up to TOGETHER."""
+def _tables_of_rows(taps: Taps, dtype: np.dtype[Any]) -> Tables:
+    """Return the tables of the windows down the rows.
+
+    The last one tells for each window how many there are from it on that begin and end where it does, up to TOGETHER.
+    """
     changes = np.flatnonzero((np.diff(taps.start) != 0) | (np.diff(taps.count) != 0)) + 1
     ends = np.append(changes, taps.n_out)
     index = np.arange(taps.n_out)
-    return np.minimum(ends[np.searchsorted(changes, index, side="right")] - index, TOGETHER)
+    alike = np.minimum(ends[np.searchsorted(changes, index, side="right")] - index, TOGETHER)
+    return Tables(*_windows(taps, dtype), alike)
 
 
-def _forms(taps: Taps, blocks: Blocks, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+@kept
+def _tables_of_turned_rows(taps: Taps, dtype: np.dtype[Any]) -> Tables:
+    """Return the tables of the windows along rows that are turned into columns."""
+    return Tables(*_windows(taps, dtype))
+
+
+@kept
+def _tables_of_pixels(taps: Taps, inner: int, dtype: np.dtype[Any]) -> Tables:
+    """Return the tables of the windows along a row of pixels of so many scalars."""
+    start, *others = _windows(taps, dtype)
+    return Tables(start * inner, _NONE, _NONE, *others)
+
+
+def _tables_of_vectors(taps: Taps, blocks: Blocks, dtype: np.dtype[Any]) -> Tables:
     """Return the tables of the vectors of a row: the place and the form of each, and what the forms are."""
     count = taps.count[blocks.column]
     count = np.where((count == taps.width).all(axis=1, keepdims=True), -1, count).astype(f"i{dtype.itemsize}")
     weight = taps.weight.astype(dtype)[blocks.column].transpose(0, 2, 1)
     outside = _outside(taps, dtype)[blocks.column]
     form, tables = distinct(blocks.index, count, weight, outside)
-    return blocks.base.ravel(), form, *map(aligned_copy, tables)
+    return Tables(blocks.base.ravel(), form, *map(aligned_copy, tables))
 
 
 class _ColumnSums(NamedTuple):
@@ -73,7 +88,7 @@ class _ColumnSums(NamedTuple):
 
     Attributes
     ----------
-    tables : tuple of ndarray
+    tables : Tables
         The tables of the columns, or of the vectors of a row.
     pixels : int
         How many vectors of a pixel are summed side by side; 0 if a vector holds neighbouring columns, or if columns
@@ -86,7 +101,7 @@ class _ColumnSums(NamedTuple):
         Scalars from one vector of columns, or one pixel, to the next.
     """
 
-    tables: tuple[Any, ...]
+    tables: Tables
     pixels: int
     registers: int
     joint: int
@@ -98,9 +113,8 @@ def _column_sums(step: FilterStep) -> _ColumnSums:
     lanes, itemsize = lanes_of(kind_of(step.result.name)), np.dtype(step.source.carrier).itemsize
     if step.columns is not None and inner < lanes:
         return _sums_of_vectors(step.columns, inner, lanes, itemsize, accumulator)
-    start, *others = _windows(step.columns or _ITSELF, accumulator)
     pixels = 0 if step.columns is None else 4 if inner >= 4 * lanes else 1
-    return _ColumnSums((start * inner, _NONE, _NONE, *others), pixels, 0, 0, inner)
+    return _ColumnSums(_tables_of_pixels(step.columns or _ITSELF, inner, accumulator), pixels, 0, 0, inner)
 
 
 @kept
@@ -109,7 +123,7 @@ def _sums_of_vectors(taps: Taps, inner: int, lanes: int, itemsize: int, accumula
     lengths = (taps.width, 1) if taps.width in _UNROLLED else (1,)
     blocks = blocks_of(taps.start, inner, lanes, itemsize, taps.weight, lengths)
     joint = blocks.length if blocks.length > 1 else 0
-    return _ColumnSums(_forms(taps, blocks, accumulator), 0, blocks.registers, joint, blocks.stride)
+    return _ColumnSums(_tables_of_vectors(taps, blocks, accumulator), 0, blocks.registers, joint, blocks.stride)
 
 
 def _whole_vectors(number: int, lanes: int) -> int:
@@ -199,8 +213,8 @@ def _filter_job(step: FilterStep) -> Job:
     held = BYTES // carrier.itemsize
     line = width_in + taps * inner + MAX_REGISTERS * held if across else 1
     arguments = (
-        rows_in, rows_out, width_in, width, *_windows(rows, accumulator), _alike(rows),
-        *columns.tables, columns.stride, taps, inner, zero, row_zero, constant, slots, pitch,
+        rows_in, rows_out, width_in, width, _tables_of_rows(rows, accumulator), columns.tables, columns.stride,
+        taps, inner, zero, row_zero, constant, slots, pitch,
         Room(accumulator, (slots * pitch + lanes,)), Room(carrier, (line + held,)),
     )  # fmt: skip
     fill = rows.outside is not None or (step.columns is not None and step.columns.outside is not None)
@@ -228,10 +242,10 @@ def _turned_job(step: FilterStep) -> Job:
     rows, _, _, width_in, width = sizes(step)
     zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
     columns = step.columns or _ITSELF
-    tables = _windows(columns, accumulator)
+    tables = _tables_of_turned_rows(columns, accumulator)
     squares = lanes, _whole_vectors(width_in, lanes), _whole_vectors(width, lanes)
     rooms = (Room(accumulator, (lanes * side + lanes,)) for side in squares)
-    arguments = (width_in, width, *tables, columns.width, inner, zero, constant, *rooms)
+    arguments = (width_in, width, tables, columns.width, inner, zero, constant, *rooms)
     kernel = turned_kernel(*kinds, int(columns.outside is not None))
     products = rows * width * columns.width
     product_bytes = products * accumulator.itemsize

@@ -191,11 +191,11 @@ def filter_kernel(
     @Kernel
     def kernel(first, last, arguments, scratch):
         (
-            x, out, lead, streams, rows_in, rows_out, width_in, width,
-            row_start, row_count, row_weight, row_outside, row_alike,
-            column_start, column_form, column_index, column_count, column_weight, column_outside, stride, taps, inner,
-            column_zero, row_zero, fill, slots, pitch, ring_room, line_room, strip_room,
+            x, out, lead, streams, rows_in, rows_out, width_in, width, tables_of_rows, tables_of_columns, stride, taps,
+            inner, column_zero, row_zero, fill, slots, pitch, ring_room, line_room, strip_room,
         ) = unpack(arguments, scratch)  # fmt: skip
+        row_start, row_count, row_weight, row_outside, row_alike = tables_of_rows
+        column_start, column_form, column_index, column_count, column_weight, column_outside = tables_of_columns
         row_width = row_weight.size // row_start.size
         columns = (
             pointer(column_start, 0), pointer(column_form, 0), pointer(column_index, 0),
@@ -295,10 +295,10 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
     @Kernel
     def kernel(first, last, arguments, scratch):
         (
-            x, out, _lead, _streams, width_in, width,
-            column_start, column_count, column_weight, column_outside, taps, inner, zero, fill,
+            x, out, _lead, _streams, width_in, width, tables, taps, inner, zero, fill,
             square_room, turned_room, sums_room, _strip_room,
         ) = unpack(arguments, scratch)  # fmt: skip
+        column_start, column_count, column_weight, column_outside = tables
         rows = x.size // width_in
         square, turned = aligned_pointer(square_room, 0), aligned_pointer(turned_room, 0)
         sums = aligned_pointer(sums_room, 0)
