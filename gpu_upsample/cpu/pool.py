@@ -92,15 +92,13 @@ class Pool:
                 thread.start()
                 self._threads.append(thread)
 
-    def _wake(self, wanted: int) -> None:
+    def _wake(self, helpers: int) -> None:
         """Wake as many sleepers as are missing beside those that look for work."""
-        for _ in range(min(wanted - int(self._shared[LOOKING]), int(self._shared[ASLEEP]))):
+        for _ in range(min(helpers - int(self._shared[LOOKING]), int(self._shared[ASLEEP]))):
             self._bell.put(None)
 
-    def share(
-        self, helpers: int, wanted: int, function: int, words: Any, bounds: Any, scratch: Any, pitch: int
-    ) -> bool:
-        """Do a work with the help of other threads; return whether there was room for one more work.
+    def share(self, helpers: int, function: int, words: Any, bounds: Any, scratch: Any, pitch: int) -> bool:
+        """Do a work with the help of up to so many threads; return whether there was room for one more work.
 
         The parameters are those of `team.lead`.
         """
@@ -108,12 +106,12 @@ class Pool:
             number = self._numbers.pop()
         except IndexError:
             return False
-        work = self._shared, number, helpers, wanted, function, words, bounds, scratch, pitch, self._looks
+        work = self._shared, number, helpers, function, words, bounds, scratch, pitch, self._looks
         over = False
         try:
             over = lead(*work, True)
             if not over:
-                self._wake(wanted)
+                self._wake(helpers)
                 over = lead(*work, False)
         finally:
             if not over:

@@ -146,10 +146,10 @@ def help_out(memory, looks, was_asleep):
 
 
 @compiled
-def lead(memory, number, helpers, wanted, function, words, bounds, scratch, pitch, looks, is_new):
+def lead(memory, number, helpers, function, words, bounds, scratch, pitch, looks, is_new):
     """Do a work with the help of other threads, and return whether it is over.
 
-    If fewer threads look for work than are wanted, a new one is only opened: some must be woken before.
+    If fewer threads look for work than there are places, a new one is only opened: some must be woken before.
 
     Parameters
     ----------
@@ -157,8 +157,8 @@ def lead(memory, number, helpers, wanted, function, words, bounds, scratch, pitc
         What all threads see.
     number : int
         Which of the works it is; no other caller may have that number.
-    helpers, wanted : int
-        How many places there are for other threads, and how many of these must not stay empty.
+    helpers : int
+        How many places there are for other threads.
     function : int
         Address of the kernel.
     words : ndarray of int64
@@ -180,7 +180,7 @@ def lead(memory, number, helpers, wanted, function, words, bounds, scratch, pitc
         work[0], work[1], work[2], work[3] = function, address(words), address(bounds), bounds.size - 1
         work[4], work[5], work[_HELPERS], work[_TAKEN], work[_DONE] = _line_in(scratch), pitch, helpers, 0, 0
         _exchange(pointer(team, number), helpers)
-        if _seen(pointer(team, LOOKING)) < wanted:
+        if _seen(pointer(team, LOOKING)) < helpers:
             return False
     _take_parts(work, 0)
     work[_HELPERS] -= _exchange(pointer(team, number), 0)  # closed to those that have not come yet

@@ -16,9 +16,7 @@ from gpu_upsample.cpu.team import alone
 from gpu_upsample.cpu.vectors import BYTES
 
 # Bytes of work that make a thread worth its while. Below twice as many, the caller does all.
-_EACH_BYTES = 1 << 19
-# And bytes that make it worth the caller's while to wake a thread that is asleep.
-_WAKING_BYTES = 5 << 18
+_EACH_BYTES = 5 << 18
 # Work begins with one long part for each thread, up to so many times as long as a short one; two short ones for each
 # follow, so that all end at about the same time.
 _LONG = 6
@@ -57,8 +55,7 @@ def run_in_parts(function: int, words: Any, room: int, rows: int, size: int, lea
         bounds = _bounds(rows, threads, least)
         pool = pool_of(most - 1)  # the caller's thread takes a share
         pool.keep_off()
-        wanted = min(threads, size // _WAKING_BYTES) - 1
-        if pool.share(threads - 1, wanted, function, words, bounds, np.empty(threads * room + BYTES, np.uint8), room):
+        if pool.share(threads - 1, function, words, bounds, np.empty(threads * room + BYTES, np.uint8), room):
             return
     alone(function, words, rows, np.empty(room + BYTES, np.uint8))
 
