@@ -30,6 +30,8 @@ LOOKING, ASLEEP, DISMISSED = range(WORKS, WORKS + 3)
 _LINE = BYTES // 8
 _FIRST, _ROOM = 2 * _LINE, 3 * _LINE
 _HELPERS, _TAKEN, _DONE = 6, _LINE, 2 * _LINE
+_HALF = 1 << 32
+"""What one more part counts that is taken from the end."""
 
 
 @primitive
@@ -103,12 +105,20 @@ def _words_at(typingctx: Any, address: Any) -> Any:
 
 @inlined
 def _take_parts(work, place):
-    """Do parts of a work as long as there are any: whoever is held up leaves them to the others."""
+    """Do parts of a work as long as there are any: whoever is held up leaves them to the others.
+
+    The caller takes the first ones, and those that help the last ones: what this call leaves in the caches of a thread
+    is what it reads in the next one.
+    """
     function, words, bounds, parts, scratch = work[0], work[1], _words_at(work[2]), work[3], work[4] + place * work[5]
-    part = _add(pointer(work, _TAKEN), 1)
-    while part < parts:
+    one = _HALF if place > 0 else 1
+    while True:
+        taken = _add(pointer(work, _TAKEN), one)
+        first, last = taken % _HALF, parts - 1 - taken // _HALF
+        if first > last:
+            return
+        part = last if place > 0 else first
         call(function, bounds[part], bounds[part + 1], words, scratch)
-        part = _add(pointer(work, _TAKEN), 1)
 
 
 @compiled

@@ -17,8 +17,8 @@ from gpu_upsample.cpu.vectors import BYTES
 
 # Bytes of work that make a thread worth its while. Below twice as many, the caller does all.
 _EACH_BYTES = 5 << 18
-# Work begins with one long part for each thread, up to so many times as long as a short one; two short ones for each
-# follow, so that all end at about the same time.
+# There is one long part for each thread, up to so many times as long as a short one: the caller's at the beginning,
+# those of the others at the end. Two short ones for each lie between, so that all end at about the same time.
 _LONG = 6
 
 
@@ -27,7 +27,9 @@ def _bounds(rows: int, threads: int, least: int) -> Any:
     """Return where the parts of some rows begin, and the end; none is shorter than `least` if there are so many."""
     most = max(1, rows // least)
     long = min(_LONG, most // threads - 2)
-    shares = [1] * (most // threads * threads or most) if long < 1 else [long] * threads + [1] * (2 * threads)
+    shares = [1] * (most // threads * threads or most)
+    if long >= 1:
+        shares = [long] + [1] * (2 * threads) + [long] * (threads - 1)
     return np.array([rows * done // sum(shares) for done in accumulate(shares, initial=0)])
 
 
