@@ -20,7 +20,14 @@ from gpu_upsample.garbage import uncollected
 ROOT = Path(__file__).resolve().parent.parent
 
 KERNELS = """
-from gpu_upsample.cpu.compiled import compiled
+from gpu_upsample.cpu.arguments import unpack
+from gpu_upsample.cpu.compiled import Kernel, compiled
+
+@Kernel
+def fill(first, last, arguments, scratch):
+    out, value = unpack(arguments, scratch)
+    for row in range(first, last):
+        out[row] = value
 
 @compiled
 def double(x):
@@ -36,16 +43,19 @@ RUN = """
 import sys
 import numpy as np
 from numba.core import event
-from kernels import double, ratio
+from gpu_upsample.cpu.threads import run
+from kernels import double, fill, ratio
 
 x = np.arange(3.0)
-with event.install_recorder("numba:compile") as compilations:
+y = np.zeros(3)
+with event.install_recorder("numba:run_pass") as compilations:
     double(x)
+    run(fill, (y, np.float64(7)), 3, 0, 1)
     quotients = [ratio(1.0, 0.0)]
 kept = not compilations.buffer, "numba.np.arraymath" not in sys.modules
 if sys.argv[1:]:
     quotients.append(ratio(1, 2))  # a signature that is not on disk
-print(*kept, x, quotients)
+print(*kept, x, y, quotients)
 """
 
 
@@ -58,9 +68,9 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
         command = [sys.executable, "-c", RUN, *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
-    assert printed() == "False False [0. 2. 4.] [inf]"
-    assert printed() == "True True [0. 2. 4.] [inf]"
-    assert printed("another") == "True True [0. 2. 4.] [inf, 0.5]"
+    assert printed() == "False False [0. 2. 4.] [7. 7. 7.] [inf]"
+    assert printed() == "True True [0. 2. 4.] [7. 7. 7.] [inf]"
+    assert printed("another") == "True True [0. 2. 4.] [7. 7. 7.] [inf, 0.5]"
 
 
 def test_processes_that_compile_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +95,7 @@ from numba.core import event
 
 import gpu_upsample as gu
 
-with event.install_recorder("numba:compile") as compilations:
+with event.install_recorder("numba:run_pass") as compilations:
     gu.resize(np.zeros(3, np.float32), 6)
 print(bool(compilations.buffer))
 """

@@ -85,6 +85,8 @@ def _address(array):
 
 def address_of(array: Any) -> int:
     """Return the address of the first element of a contiguous array, sooner than NumPy does."""
+    if not array.flags.writeable:  # to Numba, that is another type, which it would compile another function for
+        return int(array.ctypes.data)
     found: int = _address(array.reshape(-1).view(_BYTES))
     return found
 
