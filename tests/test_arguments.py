@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu_upsample.cpu.arguments import Room, packed, unpack
+from gpu_upsample.cpu.arguments import Room, Tables, Words, type_of, unpack
 from gpu_upsample.cpu.compiled import Kernel
-from gpu_upsample.cpu.threads import run
+from gpu_upsample.cpu.launch import Launch
 
 INTEGERS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]
 SCALARS = [*INTEGERS, np.float32, np.float64]
@@ -31,7 +31,10 @@ def test_a_scalar_keeps_its_type_and_its_bits(scalar: Any, flag: Any) -> None:
     limits = np.iinfo(scalar) if issubclass(scalar, np.integer) else np.finfo(scalar)
     for value in (limits.min, limits.max, 3):
         out = np.zeros(4, scalar)
-        run(scalar_kernel, (out, scalar(value), -7, flag), 4, 0, 1)
+        Launch(scalar_kernel, scalar(value), -7, flag).run((out,), 4, 0, 1)
+        np.testing.assert_array_equal(out, np.where(np.arange(4) > 0, value, 0 if flag else value).astype(scalar))
+        out[:] = 1
+        Launch(scalar_kernel).run((out, scalar(value), -7, flag), 4, 0, 1)
         expected = np.full(4, value, scalar)
         if flag:
             expected[0] = 0
@@ -56,31 +59,41 @@ def test_arrays_keep_their_shape_and_each_room_is_its_own() -> None:
     cube = np.arange(5 * 3 * 7.0).reshape(5, 3, 7)
     record = np.array([((1, 2), 3.0), ((40, 50), 6.0)], [("offset", np.int64, 2), ("other", np.float64)])
     out = np.zeros((5, 7))
-    arguments = out, (cube, (2.0, record))
     with pytest.raises(AttributeError):  # a float of Python's own: whoever packs says which it is
-        packed(arguments)
-    arguments = out, (cube, (np.float64(2.0), record))
-    run(array_kernel, (*arguments, Room(np.float64, (7,)), Room("float64", (3, 7))), 5, 0, 1)
-    np.testing.assert_array_equal(out, cube.sum(axis=1) * 2 + 40 + 3)
+        Launch(array_kernel, (cube, (2.0, record)))
+    rooms = Room(np.float64, (7,)), Room("float64", (3, 7))
+    expected = cube.sum(axis=1) * 2 + 40 + 3
+    Launch(array_kernel, (cube, (np.float64(2.0), record)), *rooms).run((out,), 5, 0, 1)
+    np.testing.assert_array_equal(out, expected)
+    out[:] = 0
+    Launch(array_kernel, rooms[1]).run((out, (cube, (np.float64(2.0), record)), rooms[0]), 5, 0, 1)
+    np.testing.assert_array_equal(out, expected)
 
 
 def test_rooms_begin_at_cache_lines_and_do_not_overlap() -> None:
-    held = packed((Room(np.uint8, (65,)), Room(np.float32, (3, 5)), Room(np.int64, (0,)), Room(np.int16, (1,))))
-    begins = [int(held.words[place]) for place in (0, 2, 5, 7)]
-    assert begins == [0, 128, 192, 192]
-    assert held.room == 256
+    packed = Words()
+    for room in Room(np.uint8, (65,)), Room(np.float32, (3, 5)), Room(np.int64, (0,)), Room(np.int16, (1,)):
+        packed.add(room)
+    assert [packed.words[place] for place in (0, 2, 5, 7)] == [0, 128, 192, 192]
+    assert packed.room == 256
 
 
 def test_what_does_not_follow_one_another_is_refused() -> None:
     with pytest.raises(TypeError, match="do not follow one another"):
-        packed((np.zeros((4, 4))[:, ::2],))
+        Words().add(np.zeros((4, 4))[:, ::2])
 
 
 def test_one_kernel_serves_all_arguments_of_the_same_types() -> None:
-    first = packed((np.zeros(3), 1, (2, True), Room(np.int8, (4,))))
+    def type_of_arguments(*values: Any) -> Any:
+        packed = Words()
+        return type_of(tuple(map(packed.add, values)))
+
+    first = type_of_arguments(np.zeros(3), 1, (2, True), Room(np.int8, (4,)))
     locked = np.zeros(5)
     locked.flags.writeable = False
-    assert packed((locked, 7, (8, False), Room(np.int8, (9,)))).type is first.type
+    assert type_of_arguments(locked, 7, (8, False), Room(np.int8, (9,))) is first
+    pair, tables = (np.zeros(3), np.zeros(2, np.int8)), Tables(np.ones(3), np.ones(2, np.int8))
+    assert type_of_arguments(1, pair) is type_of_arguments(1, tables)
     others = [
         (np.zeros(3, np.float32), 1, (2, True), Room(np.int8, (4,))),
         (np.zeros((3, 1)), 1, (2, True), Room(np.int8, (4,))),
@@ -90,15 +103,15 @@ def test_one_kernel_serves_all_arguments_of_the_same_types() -> None:
         (np.zeros(3), 1, (2, True), Room(np.int8, (4, 1))),
         (np.zeros(3), 1, (2, True), np.zeros(4, np.int8)),
     ]
-    kinds = {packed(other).type for other in others}
-    assert len(kinds | {first.type}) == len(others) + 1
+    kinds = {type_of_arguments(*other) for other in others}
+    assert len(kinds | {first}) == len(others) + 1
 
 
 def test_a_kernel_is_a_function_of_c() -> None:
     """Whatever calls it by its address need not be Python."""
     out = np.zeros(3)
-    held = packed((out, np.float64(2.5), 0, False))
-    address = scalar_kernel.address(held.type)
-    native = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(address)
-    native(1, 3, held.words.ctypes.data, None)
+    function, words, room = Launch(scalar_kernel, np.float64(2.5), 0, False).pack(out)
+    native = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(function)
+    native(1, 3, words.ctypes.data, None)
+    assert room == 0
     np.testing.assert_array_equal(out, [0, 2.5, 2.5])

@@ -43,14 +43,14 @@ RUN = """
 import sys
 import numpy as np
 from numba.core import event
-from gpu_upsample.cpu.threads import run
+from gpu_upsample.cpu.launch import Launch
 from kernels import double, fill, ratio
 
 x = np.arange(3.0)
 y = np.zeros(3)
 with event.install_recorder("numba:run_pass") as compilations:
     double(x)
-    run(fill, (y, np.float64(7)), 3, 0, 1)
+    Launch(fill, np.float64(7)).run((y,), 3, 0, 1)
     quotients = [ratio(1.0, 0.0)]
 kept = not compilations.buffer, "numba.np.arraymath" not in sys.modules
 if sys.argv[1:]:

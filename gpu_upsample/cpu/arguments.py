@@ -7,6 +7,7 @@ array does, and only a thread that has the GIL can make one. A kernel reads word
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import cache
 from math import prod
 from typing import Any, NamedTuple
@@ -20,7 +21,6 @@ from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.vectors import BYTES, primitive
 
 _WORD, _BYTE = ir.IntType(64), ir.IntType(8)
-_ONES = (1 << 64) - 1
 _BYTES = np.dtype(np.uint8)
 
 
@@ -92,59 +92,32 @@ def address_of(array: Any) -> int:
 
 
 # ---- to words -------------------------------------------------------------------------------------------------
-class Packed(NamedTuple):
-    """Arguments in words.
+class Words:
+    """Arguments that are packed one after another.
+
+    An array is the address of its first element and its lengths; a `Room` is how many bytes it lies behind the
+    beginning of a thread's own memory, and its lengths; a scalar is its bits. Whoever packs an array keeps it.
+
+    Parameters
+    ----------
+    room : int
+        Bytes of a thread's memory that are taken already.
 
     Attributes
     ----------
-    type : Arguments
-        What they are.
-    words : ndarray of int64
-        An array is the address of its first element and its lengths; a `Room` is how many bytes it lies behind the
-        beginning of a thread's own memory, and its lengths; a scalar is its bits.
+    words : list of int
+        What was packed.
     room : int
-        Bytes of memory that a thread needs for itself.
+        Bytes of memory that a thread needs.
     """
 
-    type: Arguments
-    words: Any
-    room: int
-
-
-def in_whole_lines(size: int) -> int:
-    """Return the bytes of the cache lines that hold so many."""
-    return -(-size // BYTES) * BYTES
-
-
-class _Packer:
-    """Arguments that are being packed, one after another."""
-
-    def __init__(self) -> None:
+    def __init__(self, room: int = 0) -> None:
         self.words: list[int] = []
-        self.room = 0
+        self.room = room
 
     def add(self, value: Any) -> Any:
-        """Add the words of an argument, and return what it is: see `_type_of`."""
-        if isinstance(value, int):  # a flag is one, too
-            self.words.append(value & _ONES)
-            return type(value)
-        if isinstance(value, Tables):
-            self.words += value.words
-            return value.kind
-        if isinstance(value, Room):
-            dtype = np.dtype(value.dtype)
-            self.words += (self.room, *value.shape)
-            self.room += in_whole_lines(prod(value.shape) * dtype.itemsize)
-            return Room, dtype, len(value.shape)
-        if isinstance(value, np.ndarray):
-            if not value.flags.c_contiguous:
-                raise TypeError(f"the elements of an array of shape {value.shape} do not follow one another")
-            self.words += (address_of(value), *value.shape)
-            return np.ndarray, value.dtype, value.ndim
-        if isinstance(value, tuple):
-            return tuple, *map(self.add, value)
-        self.words.append(int.from_bytes(value.tobytes(), sys.byteorder))
-        return type(value)
+        """Add an argument, and return what it is: its Python type, and that of its elements if it has any."""
+        return _ADD.get(type(value), _add_scalar)(self, value)
 
 
 class Tables:
@@ -157,30 +130,69 @@ class Tables:
     """
 
     def __init__(self, *arrays: Any) -> None:
-        packer = _Packer()
-        self.arrays = arrays  # of which the words hold addresses alone
-        self.kind = packer.add(arrays)
-        self.words = packer.words
+        packed = Words()
+        self.arrays = arrays
+        self.kind = packed.add(arrays)
+        self.words = packed.words
 
 
-def packed(values: tuple[Any, ...]) -> Packed:
-    """Return arguments in words: contiguous arrays, `Room`, `Tables`, scalars, and tuples of such.
+def in_whole_lines(size: int) -> int:
+    """Return the bytes of the cache lines that hold so many."""
+    return -(-size // BYTES) * BYTES
 
-    Of an array, the words hold an address alone: the caller keeps it.
-    """
-    packer = _Packer()
-    kinds = tuple(map(packer.add, values))
-    return Packed(_arguments_of(kinds), np.array(packer.words, np.uint64).view(np.int64), packer.room)
+
+def _add_integer(packed: Words, value: int) -> Any:
+    packed.words.append(value)
+    return type(value)
+
+
+def _add_scalar(packed: Words, value: Any) -> Any:
+    packed.words.append(int.from_bytes(value.tobytes(), sys.byteorder, signed=True))
+    return type(value)
+
+
+def _add_array(packed: Words, value: Any) -> Any:
+    if not value.flags.c_contiguous:
+        raise TypeError(f"the elements of an array of shape {value.shape} do not follow one another")
+    packed.words += (address_of(value), *value.shape)
+    return np.ndarray, value.dtype, value.ndim
+
+
+def _add_room(packed: Words, value: Room) -> Any:
+    dtype = np.dtype(value.dtype)
+    packed.words += (packed.room, *value.shape)
+    packed.room += in_whole_lines(prod(value.shape) * dtype.itemsize)
+    return Room, dtype, len(value.shape)
+
+
+def _add_tables(packed: Words, value: Tables) -> Any:
+    packed.words += value.words
+    return value.kind
+
+
+def _add_tuple(packed: Words, value: tuple[Any, ...]) -> Any:
+    return tuple, *map(packed.add, value)
+
+
+_ADD: dict[type, Callable[[Words, Any], Any]] = {
+    bool: _add_integer,
+    int: _add_integer,
+    np.ndarray: _add_array,
+    Room: _add_room,
+    Tables: _add_tables,
+    tuple: _add_tuple,
+}
+"""How the arguments of a type are packed; those of others are scalars of NumPy's."""
 
 
 @cache
-def _arguments_of(kinds: tuple[Any, ...]) -> Arguments:
-    """Return the Numba type of arguments: to make one takes longer than to pack them."""
+def type_of(kinds: tuple[Any, ...]) -> Arguments:
+    """Return the Numba type of arguments, given what `Words.add` returned."""
     return Arguments(tuple(map(_type_of, kinds)))
 
 
 def _type_of(kind: Any) -> Any:
-    """Return the Numba type of an argument, given its Python type, and that of its elements if it has any."""
+    """Return the Numba type of one argument."""
     if not isinstance(kind, tuple):
         return typeof(kind())
     container, *elements = kind

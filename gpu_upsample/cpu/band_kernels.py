@@ -14,8 +14,8 @@ def band_kernel(first, last, arguments, scratch):
     result and its `lead` are set anew for each band.
     """
     (
-        functions, rows, heights, widths, sizes, unit, line, above, below, own_above, own_below, between, room_above,
-        room_below,
+        functions, above, below, own_above, own_below, room_above, room_below, rows, heights, widths, sizes, unit,
+        line, between,
     ) = unpack(arguments, scratch)  # fmt: skip
     own_above[:] = above
     own_below[:] = below

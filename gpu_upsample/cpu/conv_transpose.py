@@ -15,8 +15,8 @@ from gpu_upsample.cpu.combs import combs_of, takes_tiles
 from gpu_upsample.cpu.conv_transpose_panels import BLOCKS, panel_kernel, turned_panel_kernel
 from gpu_upsample.cpu.conv_transpose_rows import row_kernel
 from gpu_upsample.cpu.conv_transpose_tiles import COMB, tile_kernel
+from gpu_upsample.cpu.launch import Launch
 from gpu_upsample.cpu.processors import num_threads
-from gpu_upsample.cpu.threads import run
 from gpu_upsample.cpu.tiles import ROWS, VECTORS, register_lanes
 from gpu_upsample.cpu.vectors import BYTES, aligned
 from gpu_upsample.plan.cache import kept
@@ -37,7 +37,8 @@ def _table(pairs: Pairs) -> tuple[Any, tuple[int, int]]:
     return np.stack([pairs.place, pairs.tap, pairs.count]), (pairs.place_step, pairs.tap_step)
 
 
-def _run_by_rows(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
+@kept
+def _row_launch(step: ConvTransposeStep) -> Launch:
     real = np.dtype(step.storage.accumulator).type
     kernel = row_kernel(
         kind_of(step.storage.name),
@@ -53,12 +54,16 @@ def _run_by_rows(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: A
     tables = (step.weight_strides, *_table(step.pairs[0]), *_table(step.pairs[1]))
     phases = 1 if step.adjoint else min(step.stride, step.size_out[2])
     pitch = -(-step.size_out[2] // phases)
-    arguments = (
-        x, weight, bias, out, sizes, channels, step.stride, step.padding, step.dilation, strides_in, strides_out,
-        *tables, real(0.0), Room(real, (phases, pitch * step.parts)),
+    return Launch(
+        kernel, sizes, channels, step.stride, step.padding, step.dilation, strides_in, strides_out, *tables, real(0.0),
+        Room(real, (phases, pitch * step.parts)),
     )  # fmt: skip
+
+
+def _run_by_rows(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
     rows = step.batch * step.groups * step.channels_out * prod(step.size_out[:2])
-    run(kernel, arguments, rows, out.nbytes * step.channels_in * prod(step.kernel), least=1)
+    size = out.nbytes * step.channels_in * prod(step.kernel)
+    _row_launch(step).run((x, weight, bias, out), rows, size, least=1)
 
 
 # ---- in tiles -----------------------------------------------------------------------------------------------
@@ -160,60 +165,74 @@ def _collected(step: ConvTransposeStep, scalars: Any, taps: Any) -> tuple[Any, A
     return bases, offsets.astype(np.uint8 if near else np.int64), pairs, near
 
 
-def _panels(step: ConvTransposeStep, weight: Any, tables: _Tiles) -> Any:
-    """Return the weight in the order in which it is multiplied, one row of panels for each group."""
-    panels = aligned(step.groups * tables.panel, step.storage.accumulator)
-    kind, near = kind_of(step.storage.name), tables.together if tables.near else 0
+@kept
+def _panel_launch(step: ConvTransposeStep) -> tuple[Launch, int]:
+    """Return what brings the weight of a group into the panels, and into how many parts it is cut for that."""
+    tables, kind = _tiles(step), kind_of(step.storage.name)
     if tables.turned:
         kernel, taps = turned_panel_kernel(kind, ROWS), prod(step.kernel)
         room = BLOCKS * ROWS * (taps + BYTES // step.storage.itemsize)
         own: tuple[Any, ...] = (taps, Room(step.storage.carrier, (room,)))
     else:
+        near = tables.together if tables.near else 0
         kernel, own = panel_kernel(kind, step.parts, ROWS, int(step.adjoint), near), (tables.offsets,)
     cuts = -(-int(tables.combs["height"].max()) // (ROWS * BLOCKS))
-    arguments = (
-        weight, panels, cuts, tables.panel, step.channels_in, step.weight_strides, tables.combs, tables.bases, *own
-    )  # fmt: skip
-    run(kernel, arguments, step.groups * cuts, panels.nbytes, least=1)
+    same = (cuts, tables.panel, step.channels_in, step.weight_strides, tables.combs, tables.bases, *own)
+    return Launch(kernel, *same), cuts
+
+
+def _panels(step: ConvTransposeStep, weight: Any) -> Any:
+    """Return the weight in the order in which it is multiplied, one row of panels for each group."""
+    launch, cuts = _panel_launch(step)
+    panels = aligned(step.groups * _tiles(step).panel, step.storage.accumulator)
+    launch.run((weight, panels), step.groups * cuts, panels.nbytes, least=1)
     return panels.reshape(step.groups, -1)
 
 
-def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
-    if not step.batch:
-        return
+@kept
+def _tile_launch(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Launch, int, int]:
+    """Return what forms the sums, how many jobs that are for so many threads, and the products of the longest sum."""
     tables = _tiles(step)
-    panels = _panels(step, weight, tables)
-    real = np.dtype(step.storage.accumulator).type
-    lanes = register_lanes(step.storage.accumulator)
+    accumulator = np.dtype(step.storage.accumulator)
+    real, lanes = accumulator.type, register_lanes(step.storage.accumulator)
     tile = lanes * VECTORS
     strides_in = step.strides(step.size_in, step.channels_in)
     strides_out = step.strides(step.size_out, step.channels_out)
     axes = [axis[0] for axis in combs_of(step)]  # those of one axis differ in none of these
     steps = ((axis.step, axis.place_step, axis.pair_step) for axis in axes)
     geometry = (step.size_in, step.size_out, *zip(*steps, strict=True), strides_in, strides_out)
-    room = x.size // step.parts - lanes - (step.groups * step.channels_in - 1) * strides_in[1]
-    together = 2 if tables.panel * panels.itemsize <= _NEAR_BYTES else 4
+    channels = step.groups * step.channels_in
+    room = step.batch * channels * prod(step.size_in) - lanes - (channels - 1) * strides_in[1]
+    together = 2 if tables.panel * accumulator.itemsize <= _NEAR_BYTES else 4
     spans = -(-int(tables.combs["positions"].max()) // (tile * together))
     blocks = -(-int(tables.combs["height"].max()) // ROWS)
-    wanted = -(-4 * num_threads() // (spans * step.groups))
+    wanted = -(-4 * threads // (spans * step.groups))
     cuts = max(-(-blocks // _MOST), min(blocks // _LEAST, wanted), 1)
     lengths, pairs = tables.combs["length"], int(tables.combs["pairs"].prod(axis=1).max())
     at_once = tables.combs["turns"] * tables.combs["pairs"][:, 2] * step.parts
     rows = max(1, int(at_once.max()))
     held = -(-blocks // cuts) * together if (lengths > at_once).any() else 1
-    jobs = step.groups * spans * cuts
-    doubtful = np.zeros(jobs, np.bool_)
-    arguments = (
-        x, panels, bias, out, doubtful, cuts, spans, step.channels_in, step.channels_out, tables.combs, tables.outputs,
-        geometry, room, real(0.0), Room(real, (together, rows * tile)), Room(np.uint16, (together, rows * VECTORS)),
+    launch = Launch(
+        tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run, exact),
+        cuts, spans, step.channels_in, step.channels_out, tables.combs, tables.outputs, geometry, room, real(0.0),
+        Room(real, (together, rows * tile)), Room(np.uint16, (together, rows * VECTORS)),
         Room(real, (held * ROWS * tile,)), Room(real, (lanes * max(2 * lanes, ROWS),)),
         Room(np.int64, (together, tile)), Room(np.int64, (together, pairs * tile)),
         Room(np.bool_, (together, pairs, VECTORS)), Room(np.uint16, (together, pairs, VECTORS)),
         Room(np.bool_, (together,)), Room(np.bool_, (together, VECTORS)), Room(real, (lanes,)),
     )  # fmt: skip
+    return launch, step.groups * spans * cuts, int(lengths.max())
+
+
+def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
+    if not step.batch:
+        return
+    panels, threads = _panels(step, weight), num_threads()
+    _, jobs, _ = _tile_launch(step, threads, 0)
+    doubtful = np.zeros(jobs, np.bool_)
     for exact in (0, 1):
-        kernel = tile_kernel(kind_of(step.storage.name), step.parts, lanes, ROWS, tables.run, exact)
-        run(kernel, arguments, jobs, out.nbytes * int(lengths.max()), least=1)
+        launch, _, products = _tile_launch(step, threads, exact)
+        launch.run((x, panels, bias, out, doubtful), jobs, out.nbytes * products, least=1)
         if not doubtful.any():
             return
 

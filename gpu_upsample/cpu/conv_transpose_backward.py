@@ -18,8 +18,8 @@ from gpu_upsample.cpu.arguments import Room, unpack
 from gpu_upsample.cpu.arithmetic import fma, narrow, widen
 from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.conv_transpose import run_conv_transpose
+from gpu_upsample.cpu.launch import Launch
 from gpu_upsample.cpu.rearrange import run_fold, run_unfold
-from gpu_upsample.cpu.threads import run
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep, ReductionStep, rounding
@@ -106,11 +106,8 @@ def _reduction_kernel(KIND: int, PARTS: int, FACTORS: int, STRIDE: int) -> Any: 
     return kernel
 
 
-def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:
-    """Form long sums; all arrays are flat, and `factors` is not looked at where there are none."""
-    if not step.batch:
-        out.fill(0)
-        return
+@kept
+def _reduction_launch(step: ReductionStep) -> Launch:
     real, stride = np.dtype(step.source.accumulator).type, step.axes[2].stride
     neighbours = max(step.strides[2], step.factor_strides[2]) == 1
     kernel = _reduction_kernel(
@@ -120,9 +117,16 @@ def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:
     geometry = (step.size, step.windows, step.kernel, *axes, step.strides, step.factor_strides)
     order = (step.blocks, step.turns, step.all_turns, step.segments, step.lanes, real(-0.0), real(1.0))
     rooms = Room(real, (step.lanes * step.parts,)), Room(real, (step.parts,))
-    arguments = (x, factors, out, (step.channels, max(step.factors, 1)), *geometry, *order, *rooms)
+    return Launch(kernel, (step.channels, max(step.factors, 1)), *geometry, *order, *rooms)
+
+
+def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:
+    """Form long sums; all arrays are flat, and `factors` is not looked at where there are none."""
+    if not step.batch:
+        out.fill(0)
+        return
     size = step.elements * prod(step.windows) * step.batch * step.source.itemsize
-    run(kernel, arguments, step.elements, size, least=1)
+    _reduction_launch(step).run((x, factors, out), step.elements, size, least=1)
 
 
 # ---- matrix products ----------------------------------------------------------------------------------------

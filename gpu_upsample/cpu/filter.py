@@ -14,9 +14,9 @@ from gpu_upsample.cpu.band_kernels import band_kernel
 from gpu_upsample.cpu.bands import Bands
 from gpu_upsample.cpu.filter_kernels import filter_kernel, turned_kernel
 from gpu_upsample.cpu.job import STORED, TOGETHER, Job, cost, sizes
+from gpu_upsample.cpu.launch import Launch
 from gpu_upsample.cpu.permute import registers_at_once
 from gpu_upsample.cpu.tables import MAX_REGISTERS, Blocks, blocks_of, distinct
-from gpu_upsample.cpu.threads import run
 from gpu_upsample.cpu.vectors import BYTES, aligned_copy
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.dtypes import FOREIGN
@@ -187,10 +187,6 @@ def _multiplied(taps: Taps, factor: int) -> Taps:
 
 
 # ---- jobs ---------------------------------------------------------------------------------------------------
-def _carriers(step: FilterStep) -> tuple[Any, Any]:
-    return step.source.carrier, step.result.carrier
-
-
 @kept
 def _filter_job(step: FilterStep) -> Job:
     step = _in_short_integers(step)
@@ -223,7 +219,7 @@ def _filter_job(step: FilterStep) -> Job:
     formed = min(rows_in, rows_out * rows.width) * taps if across else 0
     products = planes * width * (formed + rows_out * rows.width)
     product_bytes = products * accumulator.itemsize
-    return Job(kernel, _carriers(step), arguments, planes * rows_out, 1, least, width, product_bytes)
+    return Job(Launch(kernel, *arguments), planes * rows_out, 1, least, width, product_bytes)
 
 
 def _is_turned(step: FilterStep, columns: _ColumnSums) -> bool:
@@ -249,7 +245,7 @@ def _turned_job(step: FilterStep) -> Job:
     kernel = turned_kernel(*kinds, int(columns.outside is not None))
     products = rows * width * columns.width
     product_bytes = products * accumulator.itemsize
-    return Job(kernel, _carriers(step), arguments, rows, lanes, 1, width, product_bytes)
+    return Job(Launch(kernel, *arguments), rows, lanes, 1, width, product_bytes)
 
 
 # ---- steps --------------------------------------------------------------------------------------------------
@@ -258,27 +254,34 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
     _filter_job(step).run(x, out)
 
 
-def run_bands(step: Bands, x: Any, out: Any) -> None:
-    """Form the weighted sums of two steps, band by band; both arrays are flat and of the steps' carriers."""
+@kept
+def _band_launch(step: Bands) -> Launch:
     jobs = first, second = _filter_job(step.first), _filter_job(step.second)
-    nothing = np.empty(0, step.first.result.carrier)
-    above, room_above = first.words(x, nothing, STORED)
-    below, room_below = second.words(nothing, out, second.writing(out, x.nbytes))
-    arguments = (
-        tuple([job.launch[0] for job in jobs]),
+    carriers = np.dtype(step.first.result.carrier), np.dtype(step.second.result.carrier)
+    return Launch(
+        band_kernel,
         tuple([job.rows for job in jobs]),
         step.rows,
         tuple([job.width for job in jobs]),
-        (nothing.itemsize, out.itemsize),
+        tuple([carrier.itemsize for carrier in carriers]),
         second.unit,  # that of the first step is a row: it is not run on rows turned into columns
-        BYTES // out.itemsize,
-        above,
-        below,
-        Room(np.int64, above.shape),
-        Room(np.int64, below.shape),
-        Room(nothing.dtype, (step.rows[0] * first.width,)),
-        Room(np.uint8, (room_above,)),
-        Room(np.uint8, (room_below,)),
+        BYTES // carriers[1].itemsize,
+        Room(carriers[0], (step.rows[0] * first.width,)),
     )
+
+
+def run_bands(step: Bands, x: Any, out: Any) -> None:
+    """Form the weighted sums of two steps, band by band; both arrays are flat and of the steps' carriers."""
+    first, second = _filter_job(step.first), _filter_job(step.second)
+    between = np.empty(0, step.first.result.carrier)  # each thread has its own
+    above = first.pack(x, between, STORED)
+    below = second.pack(between, out, second.writing(out, x.nbytes))
+    rooms = [
+        Room(dtype, (size,))
+        for dtype, size in (
+            (np.int64, above.words.size), (np.int64, below.words.size), (np.uint8, above.room), (np.uint8, below.room)
+        )
+    ]  # fmt: skip
+    arguments = (above.function, below.function), above.words, below.words, *rooms
     size = cost(first.product_bytes + second.product_bytes, x, out)
-    run(band_kernel, arguments, -(-first.rows // step.rows[0]), size, least=1)
+    _band_launch(step).run(arguments, -(-first.rows // step.rows[0]), size, least=1)

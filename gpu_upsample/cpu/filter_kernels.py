@@ -191,8 +191,8 @@ def filter_kernel(
     @Kernel
     def kernel(first, last, arguments, scratch):
         (
-            x, out, lead, streams, rows_in, rows_out, width_in, width, tables_of_rows, tables_of_columns, stride, taps,
-            inner, column_zero, row_zero, fill, slots, pitch, ring_room, line_room, strip_room,
+            x, out, lead, streams, strip_room, rows_in, rows_out, width_in, width, tables_of_rows, tables_of_columns,
+            stride, taps, inner, column_zero, row_zero, fill, slots, pitch, ring_room, line_room,
         ) = unpack(arguments, scratch)  # fmt: skip
         row_start, row_count, row_weight, row_outside, row_alike = tables_of_rows
         column_start, column_form, column_index, column_count, column_weight, column_outside = tables_of_columns
@@ -295,8 +295,8 @@ def turned_kernel(SOURCE: int, RESULT: int, FILL: int) -> Any:  # noqa: N803
     @Kernel
     def kernel(first, last, arguments, scratch):
         (
-            x, out, _lead, _streams, width_in, width, tables, taps, inner, zero, fill,
-            square_room, turned_room, sums_room, _strip_room,
+            x, out, _lead, _streams, _strip_room, width_in, width, tables, taps, inner, zero, fill,
+            square_room, turned_room, sums_room,
         ) = unpack(arguments, scratch)  # fmt: skip
         column_start, column_count, column_weight, column_outside = tables
         rows = x.size // width_in

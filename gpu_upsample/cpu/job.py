@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from gpu_upsample.cpu.arguments import Room, address_of, in_whole_lines, packed
-from gpu_upsample.cpu.compiled import Kernel
+from gpu_upsample.cpu.arguments import Room, address_of
+from gpu_upsample.cpu.launch import Launch, Packed
 from gpu_upsample.cpu.rows import STRIP_LINES
 from gpu_upsample.cpu.threads import run_in_parts
 from gpu_upsample.cpu.vectors import BYTES
@@ -61,17 +58,13 @@ STORED = Writing(0, False, 1)
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A kernel and all that it takes beside the arrays: made once per step.
+    """A kernel with all that it takes beside the arrays: made once per step.
 
     Parameters
     ----------
-    kernel : Kernel
-        Does the units from one up to another. It takes the input, the output, `Writing.lead`, `Writing.streams`,
-        `arguments`, and room for what is collected.
-    carriers : tuple of dtype
-        The elements of the input and the output.
-    arguments : tuple
-        Sizes, tables, and the rooms that every thread needs for itself.
+    launch : Launch
+        Does the units from one up to another. The kernel takes the input, the output, `Writing.lead`,
+        `Writing.streams` and room for what is collected first; sizes, tables and other rooms are packed.
     rows : int
         How many rows the result has.
     unit : int
@@ -85,21 +78,12 @@ class Job:
         last cache stays there, if the input is small.
     """
 
-    kernel: Kernel
-    carriers: tuple[Any, Any]
-    arguments: tuple[Any, ...]
+    launch: Launch
     rows: int
     unit: int
     least: int
     width: int
     product_bytes: int
-
-    @cached_property
-    def launch(self) -> tuple[int, Any, int]:
-        """Address of the kernel, its arguments in words, and the bytes of the rooms but for the last one."""
-        x, out = (np.empty(0, carrier) for carrier in self.carriers)
-        held = packed((x, out, 0, False, *self.arguments, Room(out.dtype, (0,))))
-        return self.kernel.address(held.type), held.words, held.room
 
     @property
     def units(self) -> int:
@@ -119,18 +103,14 @@ class Job:
             return Writing(lead, True, 1)
         return Writing(lead, False, STRIP_LINES * line + TOGETHER * (self.width + 4 * line) + line)
 
-    def words(self, x: Any, out: Any, writing: Writing) -> tuple[Any, int]:
-        """Return the arguments of the kernel for flat arrays, in words, and the bytes of a thread's rooms."""
-        _, held, room = self.launch
-        words = held.copy()
-        words[:6] = address_of(x), x.size, address_of(out), out.size, writing.lead, writing.streams
-        words[-1] = writing.collected
-        return words, room + in_whole_lines(writing.collected * out.itemsize)
+    def pack(self, x: Any, out: Any, writing: Writing) -> Packed:
+        """Return the kernel with all of its arguments, for flat arrays."""
+        return self.launch.pack(x, out, writing.lead, writing.streams, Room(out.dtype, (writing.collected,)))
 
     def run(self, x: Any, out: Any) -> None:
         """Do all of flat arrays."""
-        words, room = self.words(x, out, self.writing(out, x.nbytes))
-        run_in_parts(self.launch[0], words, room, self.units, cost(self.product_bytes, x, out), self.least)
+        packed = self.pack(x, out, self.writing(out, x.nbytes))
+        run_in_parts(*packed, self.units, cost(self.product_bytes, x, out), self.least)
 
 
 def cost(product_bytes: int, x: Any, out: Any) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.launch import Launch
 from gpu_upsample.cpu.pooling_kernels import (
     KERNELS,
     STRIDES,
@@ -18,7 +19,7 @@ from gpu_upsample.cpu.pooling_kernels import (
     unpool_kernel,
 )
 from gpu_upsample.cpu.processors import num_threads
-from gpu_upsample.cpu.threads import run
+from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, index_error
 
 # A plane is cut so that a part has at least this many bytes: every part reads all indices of its plane.
@@ -33,29 +34,39 @@ def lowest_bits(step: PoolStep) -> Any:
     return carrier.type(np.iinfo(carrier).min)
 
 
-def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
-    """Find the largest sample of every window; the arrays are flat and of the step's carriers."""
-    x, out = x.reshape(-1, step.size_in[2]), out.reshape(-1, step.size_out[2])
-    where = np.empty((1, 1), np.int64) if indices is None else indices.reshape(out.shape)
+@kept
+def _pool_launch(step: PoolStep, has_indices: bool) -> Launch:
     taps = step.kernel[2] if step.kernel[2] in KERNELS else 0
     stride = step.stride[2] if step.stride[2] in STRIDES else 0
     name = step.storage.name
-    positions = 0 if indices is None else 1 if step.numbering is None else 2
+    positions = 0 if not has_indices else 1 if step.numbering is None else 2
     kernel = pool_kernel(kind_of(name), int(name.endswith("float16")), int("float" in name), positions, taps, stride)
     # The first sample of each window along a row.
     start = np.arange(step.size_out[2]) * step.stride[2] - step.padding[2]
     start = np.where(start < 0, start % step.dilation[2], start)
-    arguments = (
-        x, out, where, step.size_in, step.size_out, step.kernel, step.stride, step.padding, step.dilation,
+    return Launch(
+        kernel, step.size_in, step.size_out, step.kernel, step.stride, step.padding, step.dilation,
         step.numbering or (0, 0, 0, 0), start, lowest_bits(step),
     )  # fmt: skip
-    run(kernel, arguments, len(out), (x.nbytes + out.nbytes + where.nbytes) * prod(step.kernel), least=8)
+
+
+def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
+    """Find the largest sample of every window; the arrays are flat and of the step's carriers."""
+    x, out = x.reshape(-1, step.size_in[2]), out.reshape(-1, step.size_out[2])
+    where = np.empty((1, 1), np.int64) if indices is None else indices.reshape(out.shape)
+    size = (x.nbytes + out.nbytes + where.nbytes) * prod(step.kernel)
+    _pool_launch(step, indices is not None).run((x, out, where), len(out), size, least=8)
+
+
+@kept
+def _range_launch(step: UnpoolStep) -> Launch:
+    return Launch(range_kernel, step.n_out)
 
 
 def check_indices(step: UnpoolStep, indices: Any) -> None:
     """Raise if an index is out of range."""
     astray = np.zeros(1, np.bool_)
-    run(range_kernel, (indices, astray, step.n_out), indices.size, indices.nbytes, least=1 << 14)
+    _range_launch(step).run((indices, astray), indices.size, indices.nbytes, least=1 << 14)
     if astray[0]:
         first = int(np.argmax((indices < 0) | (indices >= step.n_out)))
         raise index_error(step, first, int(indices[first]))
@@ -67,18 +78,28 @@ def cuts_of_plane(step: UnpoolStep, size: int) -> int:
     return max(1, min(wanted, size // step.planes // _PART))
 
 
+@kept
+def _own_windows_launch(step: UnpoolStep, windows: Any) -> Launch:
+    (depth, height, _), (deep, high, wide) = windows
+    return Launch(own_windows_kernel(wide, step.parts), depth, height, deep, high)
+
+
 def _fills_own_windows(step: UnpoolStep, x: Any, indices: Any, out: Any) -> bool:
     """Put samples into windows of their own; return whether that was all."""
     if step.windows is None or step.windows[1][2] > WINDOWS:
         return False
-    (depth, height, width), (deep, high, wide) = step.windows
-    kernel = own_windows_kernel(wide, step.parts)
+    (_, _, width), (_, _, wide) = step.windows
     x, indices = x.reshape(-1, width * step.parts), indices.reshape(-1, width)
     out = out.reshape(-1, width * wide * step.parts)
     astray = np.zeros(1, np.bool_)
-    arguments = (x, indices, out, astray, depth, height, deep, high)
-    run(kernel, arguments, len(indices), x.nbytes + indices.nbytes + out.nbytes, least=1)
+    size = x.nbytes + indices.nbytes + out.nbytes
+    _own_windows_launch(step, step.windows).run((x, indices, out, astray), len(indices), size, least=1)
     return not astray[0]
+
+
+@kept
+def _unpool_launch(step: UnpoolStep) -> Launch:
+    return Launch(unpool_kernel(step.parts), step.n_in, step.n_out)
 
 
 def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
@@ -88,7 +109,6 @@ def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
     x, out = x.view(bits), out.view(bits)
     if _fills_own_windows(step, x, indices, out):
         return
-    kernel = unpool_kernel(step.parts)
     cuts = cuts_of_plane(step, out.nbytes)
-    arguments = (x, indices, out, cuts, step.n_in, step.n_out)
-    run(kernel, arguments, step.planes * cuts, x.nbytes + indices.nbytes + out.nbytes, least=1)
+    size = x.nbytes + indices.nbytes + out.nbytes
+    _unpool_launch(step).run((x, indices, out, cuts), step.planes * cuts, size, least=1)

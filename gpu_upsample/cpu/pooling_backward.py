@@ -9,33 +9,39 @@ import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.arguments import Room
+from gpu_upsample.cpu.launch import Launch
 from gpu_upsample.cpu.pooling import check_indices, cuts_of_plane
 from gpu_upsample.cpu.pooling_backward_kernels import pool_backward_kernel, unpool_backward_kernel, windows_kernel
-from gpu_upsample.cpu.threads import run
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep, window_error
 
 
-def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
-    """Raise if an index names no sample of its own window."""
+@kept
+def _windows_launch(step: PoolBackwardStep) -> Launch:
     pool = step.forward
-    where = indices.reshape(-1, pool.size_out[2])
-    kernel = windows_kernel(int(pool.dilation[2] > 1))
     start = np.arange(pool.size_out[2]) * pool.stride[2] - pool.padding[2]
     end = np.minimum(start + (pool.kernel[2] - 1) * pool.dilation[2], pool.size_in[2] - 1)
-    astray = np.zeros(1, np.bool_)
-    arguments = (
-        where, astray, pool.size_in, pool.size_out, pool.kernel, pool.stride, pool.padding, pool.dilation, start, end,
-    )  # fmt: skip
-    run(kernel, arguments, len(where), where.nbytes, least=8)
+    geometry = pool.size_in, pool.size_out, pool.kernel, pool.stride, pool.padding, pool.dilation
+    return Launch(windows_kernel(int(pool.dilation[2] > 1)), *geometry, start, end)
+
+
+def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
+    """Raise if an index names no sample of its own window."""
+    where, astray = indices.reshape(-1, step.forward.size_out[2]), np.zeros(1, np.bool_)
+    _windows_launch(step).run((where, astray), len(where), where.nbytes, least=8)
     if astray[0]:
         raise window_error(step, indices)
 
 
 @kept
-def _covers(step: PoolBackwardStep) -> tuple[Any, ...]:
-    """Return which windows reach the samples of the two axes that are read row by row."""
-    return tuple((cover.first, cover.count, cover.step) for cover in map(step.cover, (0, 1)))
+def _pool_backward_launch(step: PoolBackwardStep) -> Launch:
+    pool = step.forward
+    # Which windows reach the samples of the two axes that are read row by row.
+    covers = ((cover.first, cover.count, cover.step) for cover in map(step.cover, (0, 1)))
+    real = np.dtype(pool.storage.accumulator).type
+    line = Room(real, (pool.size_in[2] + pool.size_out[2],))
+    kernel = pool_backward_kernel(kind_of(pool.storage.name))
+    return Launch(kernel, pool.size_out, *covers, real(0.0), real(1.0), line)
 
 
 def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any) -> None:
@@ -44,11 +50,14 @@ def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any)
     pool = step.forward
     width, windows = pool.size_in[2], pool.size_out[2]
     grad, where, out = grad.reshape(-1, windows), indices.reshape(-1, windows), out.reshape(-1, width)
-    kernel = pool_backward_kernel(kind_of(pool.storage.name))
-    real = np.dtype(pool.storage.accumulator).type
-    line = Room(real, (width + windows,))
-    arguments = (grad, where, out, pool.size_out, *_covers(step), real(0.0), real(1.0), line)
-    run(kernel, arguments, len(out), (grad.nbytes + where.nbytes + out.nbytes) * prod(pool.kernel), least=8)
+    size = (grad.nbytes + where.nbytes + out.nbytes) * prod(pool.kernel)
+    _pool_backward_launch(step).run((grad, where, out), len(out), size, least=8)
+
+
+@kept
+def _unpool_backward_launch(step: UnpoolBackwardStep) -> Launch:
+    unpool = step.forward
+    return Launch(unpool_backward_kernel(unpool.parts), unpool.n_in, unpool.n_out)
 
 
 def run_unpool_backward(step: UnpoolBackwardStep, grad: Any, indices: Any, out: Any) -> None:
@@ -57,7 +66,7 @@ def run_unpool_backward(step: UnpoolBackwardStep, grad: Any, indices: Any, out: 
     check_indices(unpool, indices)
     bits = np.dtype(f"u{unpool.storage.itemsize}")
     grad, out = grad.view(bits), out.view(bits)
-    kernel = unpool_backward_kernel(unpool.parts)
     cuts = cuts_of_plane(unpool, grad.nbytes)
-    arguments = (grad, indices, out, cuts, unpool.n_in, unpool.n_out, Room(np.bool_, (-(-unpool.n_out // cuts),)))
-    run(kernel, arguments, unpool.planes * cuts, grad.nbytes + indices.nbytes + out.nbytes, least=1)
+    taken = Room(np.bool_, (-(-unpool.n_out // cuts),))
+    size = grad.nbytes + indices.nbytes + out.nbytes
+    _unpool_backward_launch(step).run((grad, indices, out, cuts, taken), unpool.planes * cuts, size, least=1)

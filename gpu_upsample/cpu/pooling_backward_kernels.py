@@ -104,7 +104,7 @@ def unpool_backward_kernel(PARTS: int) -> Any:  # noqa: N803
 
     @Kernel
     def kernel(first, last, arguments, scratch):
-        grad, indices, out, cuts, n_in, n_out, taken = unpack(arguments, scratch)
+        grad, indices, out, cuts, taken, n_in, n_out = unpack(arguments, scratch)
         for job in range(first, last):
             plane = job // cuts
             cut = job - plane * cuts

@@ -8,8 +8,8 @@ import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.arguments import Room
+from gpu_upsample.cpu.launch import Launch
 from gpu_upsample.cpu.rearrange_kernels import UNROLLED, fold_kernel, shuffle_kernel, unfold_kernel
-from gpu_upsample.cpu.threads import run
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.rearrange import FoldStep, ShuffleStep, UnfoldStep
 from gpu_upsample.plan.windows import Reach, windows_inside
@@ -19,31 +19,34 @@ def _unrolled(number: int) -> int:
     return number if number <= UNROLLED else 0
 
 
+@kept
+def _shuffle_launch(step: ShuffleStep) -> Launch:
+    kernel = shuffle_kernel(_unrolled(step.factor), step.words, int(step.enlarge))
+    return Launch(kernel, step.rows, step.factor, step.apart, len(step.rows) * step.factor)
+
+
 def run_shuffle(step: ShuffleStep, x: Any, out: Any) -> None:
     """Move the pixels of one step; both arrays are flat."""
-    kernel = shuffle_kernel(_unrolled(step.factor), step.words, int(step.enlarge))
     bits = f"u{step.itemsize}"
     small, large = (x, out) if step.enlarge else (out, x)
     small = small.view(bits).reshape(-1, step.width * step.words)
     large = large.view(bits).reshape(-1, step.width * step.words * step.factor)
-    arguments = (small, large, step.rows, step.factor, step.apart, len(step.rows) * step.factor)
-    run(kernel, arguments, len(large), x.nbytes + out.nbytes, least=4)
+    _shuffle_launch(step).run((small, large), len(large), x.nbytes + out.nbytes, least=4)
 
 
 @kept
-def _unfold_tables(step: UnfoldStep) -> tuple[Any, ...]:
+def _unfold_launch(step: UnfoldStep) -> Launch:
     kernel = unfold_kernel(_unrolled(step.stride), step.words)
-    return kernel, np.stack(windows_inside(step.shift, step.stride, step.width, step.width_in), axis=-1)
+    inside = np.stack(windows_inside(step.shift, step.stride, step.width, step.width_in), axis=-1)
+    return Launch(kernel, step.rows, step.shift, inside, step.stride, step.rows_in)
 
 
 def run_unfold(step: UnfoldStep, x: Any, out: Any) -> None:
     """Copy the samples of one step; both arrays are flat."""
-    kernel, inside = _unfold_tables(step)
     bits = f"u{step.itemsize}"
     x = x.view(bits).reshape(-1, step.width_in * step.words)
     out = out.view(bits).reshape(-1, step.width * step.words)
-    arguments = (x, out, step.rows, step.shift, inside, step.stride, step.rows_in)
-    run(kernel, arguments, len(out), x.nbytes + out.nbytes, least=8)
+    _unfold_launch(step).run((x, out), len(out), x.nbytes + out.nbytes, least=8)
 
 
 def _gathered(axis: Reach) -> tuple[Any, ...]:
@@ -52,8 +55,7 @@ def _gathered(axis: Reach) -> tuple[Any, ...]:
 
 
 @kept
-def _fold_tables(step: FoldStep) -> tuple[Any, ...]:
-    """Return the kernel and its tables: the last axis is read window by window."""
+def _fold_launch(step: FoldStep) -> Launch:
     deep, high, wide = step.axes
     real = np.dtype(step.result.accumulator).type
     kernel = fold_kernel(
@@ -64,21 +66,19 @@ def _fold_tables(step: FoldStep) -> tuple[Any, ...]:
         step.parts,
     )
     shift = np.arange(wide.kernel) * wide.dilation - wide.padding
+    # The last axis is read window by window.
     start = np.repeat(np.where(wide.count > 0, real(-0.0), real(0.0)), step.parts)
     row = (wide.stride, np.stack(windows_inside(shift, wide.stride, wide.n_windows, wide.n_out), axis=-1), shift, start)
-    return kernel, _gathered(deep), _gathered(high), *row
+    line = Room(real, (wide.n_out * step.parts,))
+    return Launch(kernel, step.channels, _gathered(deep), _gathered(high), *row, real(0.0), real(1.0), line)
 
 
 def run_fold(step: FoldStep, columns: Any, *arrays: Any) -> None:
     """Add up the columns of one step; `arrays` are the bias, if there is one, and the output, all flat."""
     *bias, out = arrays
-    kernel, *tables = _fold_tables(step)
     deep, high, wide = step.axes
-    width = wide.n_out * step.parts
-    real = np.dtype(step.result.accumulator).type
     taps = step.planes * step.channels * step.taps
     columns = columns.reshape(taps, deep.n_windows * high.n_windows, wide.n_windows * step.parts)
-    out = out.reshape(-1, width)
+    out = out.reshape(-1, wide.n_out * step.parts)
     held = bias[0] if bias else np.empty(0, step.source.carrier)
-    arguments = (columns, held, out, step.channels, *tables, real(0.0), real(1.0), Room(real, (width,)))
-    run(kernel, arguments, len(out), columns.nbytes + out.nbytes, least=8)
+    _fold_launch(step).run((columns, held, out), len(out), columns.nbytes + out.nbytes, least=8)

@@ -127,9 +127,8 @@ def select_kernel(SIZE: int, COLUMNS: int, PIXELS: int, REGISTERS: int, FILL: in
     @Kernel
     def kernel(first, last, arguments, scratch):
         (
-            x, out, lead, streams, rows_in, rows_out, width_in, width,
-            rows, column_start, column_form, column_index, column_inside, stride, inner, fill,
-            line_room, row_room, strip_room,
+            x, out, lead, streams, strip_room, rows_in, rows_out, width_in, width,
+            rows, column_start, column_form, column_index, column_inside, stride, inner, fill, line_room, row_room,
         ) = unpack(arguments, scratch)  # fmt: skip
         row = aligned_pointer(row_room, -lead & (LANES - 1) if streams else 0)
         line, strip = aligned_pointer(line_room, 0), aligned_pointer(strip_room, 0)

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.cpu.arguments import packed
-from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.pool import pool_of
 from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.cpu.team import alone
@@ -60,9 +58,3 @@ def run_in_parts(function: int, words: Any, room: int, rows: int, size: int, lea
         if pool.share(threads - 1, function, words, bounds, np.empty(threads * room + BYTES, np.uint8), room):
             return
     alone(function, words, rows, np.empty(room + BYTES, np.uint8))
-
-
-def run(kernel: Kernel, arguments: tuple[Any, ...], rows: int, size: int, least: int) -> None:
-    """Do all rows of a work, whose kernel takes such arguments; the others are those of `run_in_parts`."""
-    held = packed(arguments)
-    run_in_parts(kernel.address(held.type), held.words, held.room, rows, size, least)
