@@ -77,6 +77,8 @@ def test_an_interruption_waits_until_no_thread_is_at_work_any_more(
     with pytest.raises(KeyboardInterrupt):
         run_in_parts(work, 2400, 1 << 30, 1)
     assert done.is_set()
+    works = range(team._FIRST_WORK, team._FIRST_THREAD, team._WORK)
+    assert not any(pool.pool_of(1)._memory[place + team._OWNED] for place in works)
 
 
 def test_less_work_is_done_by_fewer_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,8 +102,32 @@ def test_a_thread_that_is_late_has_nothing_to_do_and_nobody_waits_for_it(
     rows: list[int] = []
     run_in_parts(lambda first, last: rows.extend(range(first, last)), 100, 1 << 30, 1)
     assert rows == list(range(100))
-    team.help_out(absent._shared, 3, 0)
+    team.help_out(absent._memory, -1, 3)
     assert len(rows) == 100
+
+
+def test_every_sleeper_is_woken_once_and_only_if_too_few_look_for_work() -> None:
+    """Or one that takes long to wake up would look for work over and over afterwards."""
+    memory = team.new_memory(3)
+    bounds, scratch = np.zeros(1, np.int64), np.zeros(64, np.uint8)  # a work without parts
+    memory[sleepers(memory)] = 1
+
+    def woken(helpers: int) -> int:
+        assert team.lead(memory, helpers, 0, NOTHING, bounds, scratch, 0, 1)
+        awake = [place for place in sleepers(memory) if team._acquire(int(memory[place + team._LOCK]), 0)]
+        assert not memory[awake].any()
+        return len(awake)
+
+    memory[team._LOOKING] = 2
+    assert woken(2) == 0
+    assert woken(3) == 1
+    memory[team._LOOKING] = 0
+    assert [woken(1), woken(3), woken(3)] == [1, 1, 0]
+
+
+def sleepers(memory: Any) -> list[int]:
+    """Return where it stands for each thread whether it is asleep."""
+    return list(range(team._FIRST_THREAD, len(memory), team._THREAD))
 
 
 def test_every_thread_has_memory_of_its_own(use_threads: Any) -> None:

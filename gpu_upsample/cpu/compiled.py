@@ -77,7 +77,7 @@ def compiled(function: Callable[..., Any]) -> Any:
 class Kernel:
     """A function that does some rows of a work, compiled for native code to call it by its address.
 
-    It must not raise: nobody would be told. So it takes the memory that it needs from its caller, too.
+    It must not raise: whoever calls it would go on as if all were done. So it takes the memory that it needs, too.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Kernel:
             made._cache = _Cache(self._function)
             with uncollected():
                 made.compile()
-            self._made[arguments] = made
+            self._made.setdefault(arguments, made)
         address: int = self._made[arguments].address
         return address
 

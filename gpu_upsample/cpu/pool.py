@@ -9,66 +9,24 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from functools import lru_cache
-from queue import SimpleQueue
 from threading import Thread, current_thread
-from time import sleep
 from typing import Any
 from weakref import finalize
 
 from gpu_upsample.cpu.processors import processor_now
-from gpu_upsample.cpu.team import (
-    ASLEEP,
-    DISMISSED,
-    LOOKING,
-    WORKS,
-    help_out,
-    lead,
-    looks_per_second,
-    memory,
-)
+from gpu_upsample.cpu.team import dismiss, help_out, lead, looks_per_second, new_memory
 
 # Seconds in which a thread looks for what it waits for before it sleeps: longer than it takes to wake up, and than a
 # caller takes between two calls that follow one another.
 _AWAKE_SECONDS = 150e-6
-# Seconds between two looks of one that has waited for longer.
-_NAP_SECONDS = 50e-6
 
 
-def _serve(shared: Any, bell: SimpleQueue[None]) -> None:
-    """Help whenever the bell rings, until nobody is to help any more."""
-    looks = int(_AWAKE_SECONDS * looks_per_second())
-    help_out(shared, looks, 0)
-    while not shared[DISMISSED]:
-        bell.get()
-        help_out(shared, looks, 1)
-
-
-def _dismiss(shared: Any, bell: SimpleQueue[None], workers: int, threads: list[Thread]) -> None:
-    """End threads, in good order even at the end of the program, and those that are being started."""
-    shared[DISMISSED] = 1
-    for _ in range(workers):
-        bell.put(None)
-    for thread in tuple(threads):
-        if thread is not current_thread():
+def _end(memory: Any, threads: list[Thread]) -> None:
+    """End threads, in good order even at the end of the program."""
+    dismiss(memory)
+    for thread in threads:
+        if thread.is_alive() and thread is not current_thread():
             thread.join()
-    threads.clear()
-
-
-def _wait(work: tuple[Any, ...]) -> None:
-    """Wait until nobody is at work for a caller any more, even if that is interrupted."""
-    interruption = None
-    while True:
-        try:
-            if lead(*work, False):
-                break
-            sleep(_NAP_SECONDS)
-        except BaseException as error:  # noqa: BLE001 (by the keyboard: raised when nobody writes any more)
-            interruption = error
-    if interruption:
-        try:
-            raise interruption
-        finally:
-            del interruption  # which its traceback would keep
 
 
 class Pool:
@@ -79,45 +37,24 @@ class Pool:
     """
 
     def __init__(self, workers: int) -> None:
-        self._shared = memory()
-        self._bell: SimpleQueue[None] = SimpleQueue()
-        self._threads: list[Thread] = []
-        self._numbers = list(range(WORKS))
-        self._apart = -1, set[int]()
-        finalize(self, _dismiss, self._shared, self._bell, workers, self._threads)
         self._looks = int(_AWAKE_SECONDS * looks_per_second())
+        self._memory = new_memory(workers)
+        self._threads = [
+            Thread(target=help_out, args=(self._memory, i, self._looks), name=f"gpu_upsample_{i}", daemon=True)
+            for i in range(workers)
+        ]
+        self._apart = -1, set[int]()
+        finalize(self, _end, self._memory, self._threads)
         with suppress(RuntimeError):  # there may be no more threads, at the end of the program none
-            for i in range(workers):
-                thread = Thread(target=_serve, args=(self._shared, self._bell), name=f"gpu_upsample_{i}", daemon=True)
+            for thread in self._threads:
                 thread.start()
-                self._threads.append(thread)
-
-    def _wake(self, helpers: int) -> None:
-        """Wake as many sleepers as are missing beside those that look for work."""
-        for _ in range(min(helpers - int(self._shared[LOOKING]), int(self._shared[ASLEEP]))):
-            self._bell.put(None)
 
     def share(self, helpers: int, function: int, words: Any, bounds: Any, scratch: Any, pitch: int) -> bool:
-        """Do a work with the help of up to so many threads; return whether there was room for one more work.
+        """Do a work with the help of other threads; return whether there was room for one more work.
 
         The parameters are those of `team.lead`.
         """
-        try:
-            number = self._numbers.pop()
-        except IndexError:
-            return False
-        work = self._shared, number, helpers, function, words, bounds, scratch, pitch, self._looks
-        over = False
-        try:
-            over = lead(*work, True)
-            if not over:
-                self._wake(helpers)
-                over = lead(*work, False)
-        finally:
-            if not over:
-                _wait(work)  # whoever helps writes into the arrays of the caller
-            self._numbers.append(number)
-        return True
+        return bool(lead(self._memory, helpers, function, words, bounds, scratch, pitch, self._looks))
 
     def keep_off(self) -> None:
         """Forbid the threads the processor that the caller runs on, until it runs on another one."""
