@@ -120,7 +120,7 @@ def test_what_goes_past_the_caches(product_bytes, size_in, size_out, streams, mo
     monkeypatch.setattr(job, "_STREAMED_BYTES", 100)
     monkeypatch.setattr(job, "_LAST_CACHE", 300)
     monkeypatch.setattr(job, "_LONG_ROW", 0)
-    some = job.Job(None, 1, 1, 1, width=8, product_bytes=product_bytes)
+    some = job.Job(None, (), 1, 1, 1, width=8, product_bytes=product_bytes)
     assert some.writing(np.empty(size_out, np.uint8), size_in).streams == streams
 
 

@@ -12,9 +12,10 @@ from gpu_upsample.cpu.arguments import Room, Tables
 from gpu_upsample.cpu.arithmetic import lanes_of
 from gpu_upsample.cpu.band_kernels import band_kernel
 from gpu_upsample.cpu.bands import Bands
+from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.filter_kernels import filter_kernel, turned_kernel
-from gpu_upsample.cpu.job import STORED, TOGETHER, Job, cost, sizes
-from gpu_upsample.cpu.launch import Launch
+from gpu_upsample.cpu.job import STORED, TOGETHER, Job, cost, prepared, sizes
+from gpu_upsample.cpu.launch import Launch, Packed
 from gpu_upsample.cpu.permute import registers_at_once
 from gpu_upsample.cpu.tables import MAX_REGISTERS, Blocks, blocks_of, distinct
 from gpu_upsample.cpu.vectors import BYTES, aligned_copy
@@ -187,6 +188,10 @@ def _multiplied(taps: Taps, factor: int) -> Taps:
 
 
 # ---- jobs ---------------------------------------------------------------------------------------------------
+def _prepared(step: FilterStep, kernel: Kernel, same: tuple[Any, ...]) -> tuple[Launch, Packed]:
+    return prepared(kernel, step.source.carrier, step.result.carrier, *same)
+
+
 @kept
 def _filter_job(step: FilterStep) -> Job:
     step = _in_short_integers(step)
@@ -219,7 +224,7 @@ def _filter_job(step: FilterStep) -> Job:
     formed = min(rows_in, rows_out * rows.width) * taps if across else 0
     products = planes * width * (formed + rows_out * rows.width)
     product_bytes = products * accumulator.itemsize
-    return Job(Launch(kernel, *arguments), planes * rows_out, 1, least, width, product_bytes)
+    return Job(*_prepared(step, kernel, arguments), planes * rows_out, 1, least, width, product_bytes)
 
 
 def _is_turned(step: FilterStep, columns: _ColumnSums) -> bool:
@@ -245,7 +250,7 @@ def _turned_job(step: FilterStep) -> Job:
     kernel = turned_kernel(*kinds, int(columns.outside is not None))
     products = rows * width * columns.width
     product_bytes = products * accumulator.itemsize
-    return Job(Launch(kernel, *arguments), rows, lanes, 1, width, product_bytes)
+    return Job(*_prepared(step, kernel, arguments), rows, lanes, 1, width, product_bytes)
 
 
 # ---- steps --------------------------------------------------------------------------------------------------

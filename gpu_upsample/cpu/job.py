@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpu_upsample.cpu.arguments import Room, address_of
+import numpy as np
+
+from gpu_upsample.cpu.arguments import Room, address_of, in_whole_lines
+from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.launch import Launch, Packed
 from gpu_upsample.cpu.rows import STRIP_LINES
 from gpu_upsample.cpu.threads import run_in_parts
@@ -65,6 +68,8 @@ class Job:
     launch : Launch
         Does the units from one up to another. The kernel takes the input, the output, `Writing.lead`,
         `Writing.streams` and room for what is collected first; sizes, tables and other rooms are packed.
+    blank : Packed
+        What it packs for no arrays.
     rows : int
         How many rows the result has.
     unit : int
@@ -79,6 +84,7 @@ class Job:
     """
 
     launch: Launch
+    blank: Packed
     rows: int
     unit: int
     least: int
@@ -105,12 +111,22 @@ class Job:
 
     def pack(self, x: Any, out: Any, writing: Writing) -> Packed:
         """Return the kernel with all of its arguments, for flat arrays."""
-        return self.launch.pack(x, out, writing.lead, writing.streams, Room(out.dtype, (writing.collected,)))
+        function, blank, room = self.blank
+        words = blank.copy()
+        words[:6] = address_of(x), x.size, address_of(out), out.size, writing.lead, writing.streams
+        words[7] = writing.collected
+        return Packed(function, words, room + in_whole_lines(writing.collected * out.itemsize))
 
     def run(self, x: Any, out: Any) -> None:
         """Do all of flat arrays."""
         packed = self.pack(x, out, self.writing(out, x.nbytes))
         run_in_parts(*packed, self.units, cost(self.product_bytes, x, out), self.least)
+
+
+def prepared(kernel: Kernel, x: Any, out: Any, *same: Any) -> tuple[Launch, Packed]:
+    """Return the first two fields of a `Job`: its kernel takes such arrays, and what stays the same."""
+    launch = Launch(kernel, *same)
+    return launch, launch.pack(np.empty(0, x), np.empty(0, out), 0, False, Room(out, (0,)))
 
 
 def cost(product_bytes: int, x: Any, out: Any) -> int:

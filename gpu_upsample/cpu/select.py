@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.cpu.arguments import Room
-from gpu_upsample.cpu.job import Job, sizes
-from gpu_upsample.cpu.launch import Launch
+from gpu_upsample.cpu.job import Job, prepared, sizes
 from gpu_upsample.cpu.select_kernels import select_kernel
 from gpu_upsample.cpu.tables import MAX_REGISTERS, blocks_of, distinct
 from gpu_upsample.cpu.vectors import BYTES
@@ -39,7 +38,7 @@ def _select_job(step: SelectStep) -> Job:
     fill = word.type(step.source.bits(step.fill))
     rooms = Room(word, (width_in + (MAX_REGISTERS + 2) * lanes,)), Room(word, (width + 3 * lanes,))
     arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill, *rooms)
-    return Job(Launch(kernel, *arguments), planes * rows_out, 1, 8, width, product_bytes=0)
+    return Job(*prepared(kernel, word, word, *arguments), planes * rows_out, 1, 8, width, product_bytes=0)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:

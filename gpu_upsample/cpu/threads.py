@@ -19,6 +19,8 @@ _EACH_BYTES = 5 << 18
 # those of the others at the end. Two short ones for each lie between, so that all end at about the same time.
 _LONG = 6
 
+_BYTE = np.dtype(np.uint8)
+
 
 @lru_cache
 def _bounds(rows: int, threads: int, least: int) -> Any:
@@ -49,12 +51,13 @@ def run_in_parts(function: int, words: Any, room: int, rows: int, size: int, lea
     least : int
         Rows that a part should have at least.
     """
-    most = num_threads() if size >= 2 * _EACH_BYTES else 1
-    threads = min(most, size // _EACH_BYTES, rows // least)
-    if threads > 1:
-        bounds = _bounds(rows, threads, least)
-        pool = pool_of(most - 1)  # the caller's thread takes a share
-        pool.keep_off()
-        if pool.share(threads - 1, function, words, bounds, np.empty(threads * room + BYTES, np.uint8), room):
-            return
-    alone(function, words, rows, np.empty(room + BYTES, np.uint8))
+    if size >= 2 * _EACH_BYTES:
+        most = num_threads()
+        threads = min(most, size // _EACH_BYTES, rows // least)
+        if threads > 1:
+            bounds = _bounds(rows, threads, least)
+            pool = pool_of(most - 1)  # the caller's thread takes a share
+            pool.keep_off()
+            if pool.share(threads - 1, function, words, bounds, np.empty(threads * room + BYTES, _BYTE), room):
+                return
+    alone(function, words, rows, np.empty(room + BYTES, _BYTE))
