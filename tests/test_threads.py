@@ -153,6 +153,18 @@ def test_every_thread_has_memory_of_its_own(use_threads: Any) -> None:
     assert not any(place % 64 for place in places)
 
 
+def test_the_memory_of_a_thread_begins_at_a_cache_line() -> None:
+    places: list[int] = []
+    native = NATIVE(lambda first, last, words, scratch: places.append(scratch))
+    address = ctypes.cast(native, ctypes.c_void_p).value
+    memory, bounds, held = team.new_memory(0), np.array([0, 1]), np.zeros(256, np.uint8)
+    for begin in range(64):
+        scratch = held[begin : begin + 128]
+        team.alone(address, NOTHING, 1, scratch)
+        assert team.lead(memory, 0, address, NOTHING, bounds, scratch, 64, 1)
+        assert places[-2:] == [-(-scratch.ctypes.data // 64) * 64] * 2
+
+
 def test_more_works_than_there_is_room_for_are_done_alone(use_threads: Any) -> None:
     use_threads(2)
     rows: list[int] = []
