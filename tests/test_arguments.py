@@ -70,6 +70,26 @@ def test_arrays_keep_their_shape_and_each_room_is_its_own() -> None:
     np.testing.assert_array_equal(out, expected)
 
 
+@Kernel
+def stride_kernel(first, last, arguments, scratch):  # type: ignore[no-untyped-def]
+    out, cube = unpack(arguments, scratch)
+    for axis in range(3):
+        out[axis] = cube.strides[axis]
+
+
+def test_arrays_keep_their_strides() -> None:
+    out, cube = np.zeros(3, np.int64), np.zeros((5, 3, 7), np.int16)
+    Launch(stride_kernel, cube).run((out,), 1, 0, 1)
+    assert tuple(out) == cube.strides
+
+
+def test_two_calls_may_be_packed_at_a_time() -> None:
+    launch, first, second = Launch(scalar_kernel, np.float64(1), 0, False), np.zeros(2), np.zeros(3)
+    packed = launch.pack(first)
+    assert launch.pack(second).words[0] == second.ctypes.data
+    assert packed.words[0] == first.ctypes.data
+
+
 def test_rooms_begin_at_cache_lines_and_do_not_overlap() -> None:
     packed = Words()
     for room in Room(np.uint8, (65,)), Room(np.float32, (3, 5)), Room(np.int64, (0,)), Room(np.int16, (1,)):
