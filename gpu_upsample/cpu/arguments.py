@@ -21,7 +21,7 @@ from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.vectors import BYTES, primitive
 
 _WORD, _BYTE = ir.IntType(64), ir.IntType(8)
-_BYTES = np.dtype(np.uint8)
+_UINT8 = np.dtype(np.uint8)
 
 
 class Room(NamedTuple):
@@ -87,7 +87,7 @@ def address_of(array: Any) -> int:
     """Return the address of the first element of a contiguous array, sooner than NumPy does."""
     if not array.flags.writeable:  # to Numba, that is another type, which it would compile another function for
         return int(array.ctypes.data)
-    found: int = _address(array.reshape(-1).view(_BYTES))
+    found: int = _address(array.reshape(-1).view(_UINT8))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpu_upsample.cpu.arguments import address, call, unpack
 from gpu_upsample.cpu.compiled import Kernel
+from gpu_upsample.cpu.job import LEAD, OUT, X
 
 
 @Kernel
@@ -21,9 +22,10 @@ def band_kernel(first, last, arguments, scratch):
     own_below[:] = below
     for band in range(first, last):
         low, high = heights[0] * band, min(heights[0] * (band + 1), rows[0])
-        own_above[2] = address(between) - low * widths[0] * sizes[0]  # there, row `low` comes first
+        own_above[OUT] = address(between) - low * widths[0] * sizes[0]  # there, row `low` comes first
         call(functions[0], low, high, address(own_above), address(room_above))
-        own_below[0], own_below[1] = address(between), (high - low) * widths[0]
+        own_below[X], own_below[X + 1] = address(between), (high - low) * widths[0]
         low, high = heights[1] * band, min(heights[1] * (band + 1), rows[1])
-        own_below[2], own_below[4] = below[2] + low * widths[1] * sizes[1], (below[4] + low * widths[1]) % line
+        own_below[OUT] = below[OUT] + low * widths[1] * sizes[1]
+        own_below[LEAD] = (below[LEAD] + low * widths[1]) % line
         call(functions[1], 0, (high - low + unit - 1) // unit, address(own_below), address(room_below))

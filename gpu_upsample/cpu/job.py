@@ -58,6 +58,9 @@ class Writing(NamedTuple):
 
 STORED = Writing(0, False, 1)
 
+X, OUT, LEAD, COLLECTED = 0, 2, 4, 7
+"""Where the words stand that differ from call to call: addresses, each before a length, and what `Writing` says."""
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -113,8 +116,8 @@ class Job:
         """Return the kernel with all of its arguments, for flat arrays."""
         function, blank, room = self.blank
         words = blank.copy()
-        words[:6] = address_of(x), x.size, address_of(out), out.size, writing.lead, writing.streams
-        words[7] = writing.collected
+        words[X : LEAD + 2] = address_of(x), x.size, address_of(out), out.size, writing.lead, writing.streams
+        words[COLLECTED] = writing.collected
         return Packed(function, words, room + in_whole_lines(writing.collected * out.itemsize))
 
     def run(self, x: Any, out: Any) -> None:

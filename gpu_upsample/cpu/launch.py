@@ -53,7 +53,7 @@ class Launch:
         packed = Words(self._room)
         kinds = tuple(map(packed.add, others))
         if kinds not in self._made:
-            blank = np.array([0] * len(packed.words) + self._words)
+            blank = np.array([0] * len(packed.words) + self._words, np.int64)
             self._made[kinds] = self._kernel.address(type_of(kinds + self._kinds)), blank
         function, blank = self._made[kinds]
         words = blank.copy()

@@ -19,7 +19,7 @@ _EACH_BYTES = 5 << 18
 # those of the others at the end. Two short ones for each lie between, so that all end at about the same time.
 _LONG = 6
 
-_BYTE = np.dtype(np.uint8)
+_UINT8 = np.dtype(np.uint8)
 
 
 @lru_cache
@@ -58,6 +58,6 @@ def run_in_parts(function: int, words: Any, room: int, rows: int, size: int, lea
             bounds = _bounds(rows, threads, least)
             pool = pool_of(most - 1)  # the caller's thread takes a share
             pool.keep_off()
-            if pool.share(threads - 1, function, words, bounds, np.empty(threads * room + BYTES, _BYTE), room):
+            if pool.share(threads - 1, function, words, bounds, np.empty(threads * room + BYTES, _UINT8), room):
                 return
-    alone(function, words, rows, np.empty(room + BYTES, _BYTE))
+    alone(function, words, rows, np.empty(room + BYTES, _UINT8))
