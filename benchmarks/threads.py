@@ -13,6 +13,8 @@ from benchmarks.compare import make_inputs
 from benchmarks.figures import Figure, Measured
 from benchmarks.peers import OURS
 from benchmarks.timing import FULL, QUICK, Call, Clock, host_seconds, interleaved
+from gpu_upsample.cpu.processors import num_threads
+from gpu_upsample.cpu.threads import pool_of_process
 
 _VARIABLE = "GPU_UPSAMPLE_NUM_THREADS"
 
@@ -41,23 +43,31 @@ def _paused_seconds(call: Call, calls: int) -> float:
     return total / calls
 
 
+def _use(number: str | None) -> None:
+    """Set the number of threads, or let it be that of the processors."""
+    if number == os.environ.get(_VARIABLE):
+        return
+    if number is None:
+        del os.environ[_VARIABLE]
+    else:
+        os.environ[_VARIABLE] = number
+    num_threads.cache_clear()
+    pool_of_process.cache_clear()
+
+
 @contextmanager
-def _threads(number: int) -> Iterator[None]:
+def _as_before() -> Iterator[None]:
     before = os.environ.get(_VARIABLE)
-    os.environ[_VARIABLE] = str(number)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[_VARIABLE]
-        else:
-            os.environ[_VARIABLE] = before
+        _use(before)
 
 
 def _on(number: int, call: Call) -> Call:
     def run() -> None:
-        with _threads(number):
-            call()
+        _use(str(number))
+        call()
 
     return run
 
@@ -68,9 +78,10 @@ def _speed_up(case: Case, clock: Clock, quick: bool) -> Measured:
     job = OURS.builders[type(case.work)](case, *make_inputs(case, "cpu"))
     assert job is not None
     calls = {name: _on(number, job.run) for number, name in ((1, "one, ms"), (2, "two, ms"))}
-    for call in calls.values():
-        call()
-    times = interleaved(calls, clock, QUICK if quick else FULL)
+    with _as_before():
+        for call in calls.values():
+            call()
+        times = interleaved(calls, clock, QUICK if quick else FULL)
     one, two = (times[name].median for name in calls)
     return one / two, {name: 1e3 * times[name].median for name in calls}
 

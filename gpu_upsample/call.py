@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,11 +101,10 @@ def _through_own(call: _Call, route: Route, arrays: tuple[Any, ...], goals: tupl
     return given if len(given) > 1 else given[0]
 
 
-@dataclass(frozen=True, eq=False)
 class Route:
     """What a call does with its arrays, whatever lies in them.
 
-    Attributes
+    Parameters
     ----------
     names : tuple of str
         What error messages call the inputs, and the output.
@@ -116,34 +114,36 @@ class Route:
         The backend where the arrays lie, and the one that runs the steps.
     kinds, goals : tuple of Kind
         Those of the inputs, and of the arrays where the results go.
+
+    Attributes
+    ----------
+    dtypes : tuple of str
+        The dtypes of the inputs.
+    alike : tuple of bool
+        Whether a result has the dtype of the first input.
+    whole : tuple of bool
+        Whether each of the inputs lies in memory as a whole, and each of the arrays where the results go.
+    in_place : bool
+        Whether the last step writes where the results go.
+    nbytes : int
+        Bytes of all arrays of the plan.
     """
 
-    names: tuple[str, ...]
-    plan: Plan
-    home: str
-    engine: str
-    kinds: tuple[Kind, ...]
-    goals: tuple[Kind, ...]
-
-    @cached_property
-    def dtypes(self) -> tuple[str, ...]:
-        """The dtypes of the inputs."""
-        return tuple(kind.dtype for kind in self.kinds)
-
-    @cached_property
-    def alike(self) -> tuple[bool, ...]:
-        """Whether a result has the dtype of the first input."""
-        return tuple(dtype == self.dtypes[0] for dtype in self.plan.dtypes)
-
-    @cached_property
-    def whole(self) -> tuple[bool, ...]:
-        """Whether each of the inputs lies in memory as a whole, and each of the arrays where the results go."""
-        return tuple(bool(kind.whole) for kind in self.kinds + self.goals)
-
-    @cached_property
-    def in_place(self) -> bool:
-        """Whether the last step writes where the results go."""
-        return bool(self.goals) and self.engine == self.home and all(self.whole[len(self.kinds) :])
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        plan: Plan,
+        home: str,
+        engine: str,
+        kinds: tuple[Kind, ...],
+        goals: tuple[Kind, ...],
+    ) -> None:
+        self.names, self.plan, self.home, self.engine, self.kinds, self.goals = names, plan, home, engine, kinds, goals
+        self.dtypes = tuple([kind.dtype for kind in kinds])
+        self.alike = tuple([dtype == self.dtypes[0] for dtype in plan.dtypes])
+        self.whole = tuple([bool(kind.whole) for kind in kinds + goals])
+        self.in_place = bool(goals) and engine == home and all(self.whole[len(kinds) :])
+        self.nbytes = plan.nbytes
 
     def run(self, arrays: tuple[Any, ...], goals: tuple[Any, ...], out: Any) -> Any:
         """Compute the results, into `goals` if there are any, which `out` holds, and return them."""

@@ -35,7 +35,7 @@ def use_backend(name: Backend) -> Iterator[None]:
     ----------
     name : {"auto", "cpu", "cuda"}
         ``"auto"`` follows the data. The argument ``backend=`` of a call takes precedence over the block, and the block
-        over the environment variable ``GPU_UPSAMPLE_BACKEND``.
+        over the environment variable ``GPU_UPSAMPLE_BACKEND``, which the first call reads.
 
     Raises
     ------
@@ -62,6 +62,12 @@ def chosen_backend(backend: Any) -> str:
         return _checked("backend", backend)
     if (block := _block.get()) is not None:
         return block
+    return backend_of_environment()
+
+
+@cache
+def backend_of_environment() -> str:
+    """Return what GPU_UPSAMPLE_BACKEND says, read once: to look into the environment takes long beside a small call."""
     return _checked("GPU_UPSAMPLE_BACKEND", os.environ.get("GPU_UPSAMPLE_BACKEND") or "auto")
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from gpu_upsample.cpu import threads
+from gpu_upsample.cpu.processors import num_threads
+from gpu_upsample.dispatch import backend_of_environment
 from tests.backends import BACKENDS
 from tests.devices import DEVICES
 
@@ -38,11 +41,30 @@ def backend(request: pytest.FixtureRequest) -> Any:
     return request.param()
 
 
+def _forget_environment() -> None:
+    for held in (backend_of_environment, num_threads, threads.pool_of_process):
+        held.cache_clear()
+
+
 @pytest.fixture
-def use_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | str], None]:
+def set_variable(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Any], None]]:
+    """What sets a variable of the environment of which the package has read others."""
+
+    def change(name: str, value: Any) -> None:
+        monkeypatch.setenv(name, str(value))
+        _forget_environment()
+
+    yield change
+    _forget_environment()
+
+
+@pytest.fixture
+def use_threads(
+    monkeypatch: pytest.MonkeyPatch, set_variable: Callable[[str, Any], None]
+) -> Callable[[int | str], None]:
     """What sets the number of threads on the CPU, for work of any size."""
     monkeypatch.setattr(threads, "_EACH_BYTES", 1)
-    return lambda number: monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", str(number))
+    return partial(set_variable, "GPU_UPSAMPLE_NUM_THREADS")
 
 
 @pytest.fixture(scope="session", params=[pytest.param(cls, marks=cls.marks, id=cls.name) for cls in DEVICES])

@@ -11,6 +11,7 @@ import pytest
 from gpu_upsample.cpu.arguments import Room, Tables, Words, type_of, unpack
 from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.launch import Launch
+from gpu_upsample.cpu.record import ARGUMENTS, FUNCTION, ROOM
 
 INTEGERS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]
 SCALARS = [*INTEGERS, np.float32, np.float64]
@@ -85,9 +86,9 @@ def test_arrays_keep_their_strides() -> None:
 
 def test_two_calls_may_be_packed_at_a_time() -> None:
     launch, first, second = Launch(scalar_kernel, np.float64(1), 0, False), np.zeros(2), np.zeros(3)
-    packed = launch.pack(first)
-    assert launch.pack(second).words[0] == second.ctypes.data
-    assert packed.words[0] == first.ctypes.data
+    record = launch.record((first,), 2, 0, 1)
+    assert launch.record((second,), 3, 0, 1)[ARGUMENTS] == second.ctypes.data
+    assert record[ARGUMENTS] == first.ctypes.data
 
 
 def test_rooms_begin_at_cache_lines_and_do_not_overlap() -> None:
@@ -130,8 +131,8 @@ def test_one_kernel_serves_all_arguments_of_the_same_types() -> None:
 def test_a_kernel_is_a_function_of_c() -> None:
     """Whatever calls it by its address need not be Python."""
     out = np.zeros(3)
-    function, words, room = Launch(scalar_kernel, np.float64(2.5), 0, False).pack(out)
-    native = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(function)
-    native(1, 3, words.ctypes.data, None)
-    assert room == 0
+    record = Launch(scalar_kernel, np.float64(2.5), 0, False).record((out,), 3, 0, 1)
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+    kind(int(record[FUNCTION]))(1, 3, record[ARGUMENTS:].ctypes.data, None)
+    assert record[ROOM] == 0
     np.testing.assert_array_equal(out, [0, 2.5, 2.5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -248,8 +249,8 @@ without_cuda = pytest.mark.skipif("cuda" in gu.available_backends(), reason="nee
 
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    return lambda value: monkeypatch.setenv("GPU_UPSAMPLE_BACKEND", value)
+def environment(set_variable: Callable[[str, str], None]) -> Callable[[str], None]:
+    return partial(set_variable, "GPU_UPSAMPLE_BACKEND")
 
 
 @without_cuda

@@ -638,8 +638,8 @@ def test_unknown_backend_of_a_block() -> None:
         raise AssertionError("entered")
 
 
-def test_unknown_backend_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GPU_UPSAMPLE_BACKEND", "tpu")
+def test_unknown_backend_of_the_environment(set_variable: Any) -> None:
+    set_variable("GPU_UPSAMPLE_BACKEND", "tpu")
     with pytest.raises(ValueError, match=r"GPU_UPSAMPLE_BACKEND must be one of .*; got 'tpu'"):
         gu.resize(np.zeros(4), 3)
 
@@ -651,12 +651,12 @@ def test_unusable_number_of_threads(use_threads: Any, value: str) -> None:
         gu.resize(np.zeros((300, 300)), (400, 400))
 
 
-def test_an_unusable_number_of_threads_is_told_by_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "x")
+def test_an_unusable_number_of_threads_is_told_by_the_first_call(set_variable: Any) -> None:
+    set_variable("GPU_UPSAMPLE_NUM_THREADS", "x")
     dispatch.load.cache_clear()
     with pytest.raises(ValueError, match="GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got 'x'"):
         gu.resize(np.zeros(4), 3)
-    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "1")
+    set_variable("GPU_UPSAMPLE_NUM_THREADS", "1")
     assert gu.resize(np.zeros(4), 3).shape == (3,)
 
 
@@ -671,17 +671,17 @@ def test_a_tensor_that_requires_a_gradient() -> None:
     assert found.equal(gu.resize(x.detach(), 3))
 
 
-def test_variables_that_are_empty_are_not_set(use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_are_empty_are_not_set(use_threads: Any, set_variable: Any) -> None:
     use_threads("")
-    monkeypatch.setenv("GPU_UPSAMPLE_BACKEND", "")
+    set_variable("GPU_UPSAMPLE_BACKEND", "")
     assert gu.resize(np.zeros((300, 300)), (400, 400)).shape == (400, 400)
 
 
 def test_show_info_tells_of_unusable_variables(
-    use_threads: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    use_threads: Any, set_variable: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     use_threads("many")
-    monkeypatch.setenv("GPU_UPSAMPLE_BACKEND", "tpu")
+    set_variable("GPU_UPSAMPLE_BACKEND", "tpu")
     gu.show_info()
     printed = capsys.readouterr().out
     assert "NUM_THREADS must be a positive integer, got 'many'" in printed

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from functools import lru_cache
 from time import sleep
 from typing import Any
 
@@ -17,17 +16,23 @@ import numpy as np
 import pytest
 
 from gpu_upsample.cpu import pool, team, threads
+from gpu_upsample.cpu.record import ARGUMENTS, COST, FUNCTION, LEAST, ROOM, ROWS
 
 NATIVE = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-NOTHING = np.empty(0, np.int64)
+NOTHING = np.empty(0, np.uint8)
 
 
-def run_in_parts(work: Callable[[int, int], Any], rows: int, size: int, least: int) -> None:
+def run_native(native: Any, rows: int, cost: int, least: int, room: int = 0, words: tuple[int, ...] = ()) -> None:
+    """Let the threads call a function as if it were a kernel."""
+    record = np.array([0] * ARGUMENTS + list(words), np.int64)
+    record[FUNCTION] = ctypes.cast(native, ctypes.c_void_p).value
+    record[ROWS], record[COST], record[LEAST], record[ROOM] = rows, cost, least, room
+    threads.run(record, NOTHING, NOTHING)
+
+
+def run_in_parts(work: Callable[[int, int], Any], rows: int, cost: int, least: int) -> None:
     """Let the threads call a function of Python, which takes no arguments."""
-    native = NATIVE(lambda first, last, words, scratch: work(first, last) and None)
-    address = ctypes.cast(native, ctypes.c_void_p).value
-    assert address is not None
-    threads.run_in_parts(address, NOTHING, 0, rows, size, least)
+    run_native(NATIVE(lambda first, last, words, scratch: work(first, last) and None), rows, cost, least)
 
 
 @pytest.mark.parametrize("least", [1, 3, 8, 40])
@@ -78,12 +83,12 @@ def test_an_interruption_waits_until_no_thread_is_at_work_any_more(
         run_in_parts(work, 2400, 1 << 30, 1)
     assert done.is_set()
     works = range(team._FIRST_WORK, team._FIRST_THREAD, team._WORK)
-    assert not any(pool.pool_of(1)._memory[place + team._OWNED] for place in works)
+    assert not any(threads.pool_of_process().memory[place + team._OWNED] for place in works)
 
 
-def test_less_work_is_done_by_fewer_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_less_work_is_done_by_fewer_threads(set_variable: Any) -> None:
     """To wake a thread takes as long as to move a megabyte."""
-    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "4")
+    set_variable("GPU_UPSAMPLE_NUM_THREADS", "4")
     numbers = []
     for megabytes in (0, 2, 3, 4, 5, 6, 100, 128):
         parts: list[int] = []
@@ -97,23 +102,24 @@ def test_a_thread_that_is_late_has_nothing_to_do_and_nobody_waits_for_it(
     use_threads: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_threads(3)
-    absent = pool.Pool(0)
-    monkeypatch.setattr(threads, "pool_of", lambda workers: absent)
+    absent = threads.pool_of_process()
+    monkeypatch.setattr(absent, "_start", lambda: None)
+    team.look_for(absent.memory, 3)
     rows: list[int] = []
     run_in_parts(lambda first, last: rows.extend(range(first, last)), 100, 1 << 30, 1)
     assert rows == list(range(100))
-    team.help_out(absent._memory, -1, 3)
+    team.help_out(absent.memory, -1)
     assert len(rows) == 100
 
 
 def test_every_sleeper_is_woken_once_and_only_if_too_few_look_for_work() -> None:
     """Or one that takes long to wake up would look for work over and over afterwards."""
-    memory = team.new_memory(3)
-    bounds, scratch = np.zeros(1, np.int64), np.zeros(64, np.uint8)  # a work without parts
+    memory, native = team.new_memory(3, 1, 0), NATIVE(lambda first, last, words, scratch: None)
+    function = ctypes.cast(native, ctypes.c_void_p).value
     memory[sleepers(memory)] = 1
 
     def woken(helpers: int) -> int:
-        assert team.lead(memory, helpers, 0, NOTHING, bounds, scratch, 0, 1)
+        assert team.lead(memory, helpers, function, 0, 1, 1, 0, 0)
         awake = [place for place in sleepers(memory) if team._acquire(int(memory[place + team._LOCK]), 0)]
         assert not memory[awake].any()
         return len(awake)
@@ -132,37 +138,44 @@ def sleepers(memory: Any) -> list[int]:
 
 def test_every_thread_has_memory_of_its_own(use_threads: Any) -> None:
     use_threads(4)
-    met, words = threading.Barrier(4, timeout=60), np.arange(5)
+    met = threading.Barrier(4, timeout=60)
     seen: dict[int, set[int]] = {}
-    taken: list[int] = []
+    taken: list[tuple[int, ...]] = []
 
     @NATIVE
     def native(first: int, last: int, arguments: int, scratch: int) -> None:
-        taken.append(arguments)
+        taken.append(tuple((ctypes.c_int64 * 5).from_address(arguments)))
         is_new = threading.get_ident() not in seen
         seen.setdefault(threading.get_ident(), set()).add(scratch)
         if is_new:
             met.wait()
 
-    address = ctypes.cast(native, ctypes.c_void_p).value
-    assert address is not None
-    threads.run_in_parts(address, words, 640, 2400, 1 << 30, 1)
-    assert set(taken) == {words.ctypes.data}
+    run_native(native, 2400, 1 << 30, 1, room=640, words=(7, 8, 9, 10, 11))
+    assert set(taken) == {(7, 8, 9, 10, 11)}
     places = sorted(place for (place,) in seen.values())
     assert np.diff(places).min() >= 640
     assert not any(place % 64 for place in places)
 
 
-def test_the_memory_of_a_thread_begins_at_a_cache_line() -> None:
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_memory_of_a_thread_begins_at_a_cache_line(use_threads: Any, number: int) -> None:
+    use_threads(number)
     places: list[int] = []
     native = NATIVE(lambda first, last, words, scratch: places.append(scratch))
-    address = ctypes.cast(native, ctypes.c_void_p).value
-    memory, bounds, held = team.new_memory(0), np.array([0, 1]), np.zeros(256, np.uint8)
-    for begin in range(64):
-        scratch = held[begin : begin + 128]
-        team.alone(address, NOTHING, 1, scratch)
-        assert team.lead(memory, 0, address, NOTHING, bounds, scratch, 64, 1)
-        assert places[-2:] == [-(-scratch.ctypes.data // 64) * 64] * 2
+    for room in range(0, 256, 64):
+        for count in range(20):
+            run_native(native, 40, 1 << 30, 1, room, tuple(range(count)))
+    assert not any(place % 64 for place in places)
+
+
+def test_memory_that_is_not_there(use_threads: Any) -> None:
+    """Nothing is run then."""
+    use_threads(2)
+    done: list[int] = []
+    native = NATIVE(lambda first, last, words, scratch: done.append(first))
+    with pytest.raises(MemoryError, match=f"no memory for the {1 << 50} bytes"):
+        run_native(native, 40, 1 << 30, 1, room=1 << 50)
+    assert not done
 
 
 def test_more_works_than_there_is_room_for_are_done_alone(use_threads: Any) -> None:
@@ -190,7 +203,8 @@ def test_more_works_than_there_is_room_for_are_done_alone(use_threads: Any) -> N
 
 
 def test_threads_end_with_their_pool() -> None:
-    three = pool.Pool(3)
+    three = pool.Pool(3, 1)
+    three.keep_off()
     held = list(three._threads)
     assert all(thread.is_alive() for thread in held)
     del three
@@ -200,7 +214,6 @@ def test_threads_end_with_their_pool() -> None:
 
 
 def test_threads_end_if_their_start_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of them is not known as a thread of the pool then."""
     started: list[threading.Thread] = []
     start = threading.Thread.start
 
@@ -211,8 +224,10 @@ def test_threads_end_if_their_start_is_interrupted(monkeypatch: pytest.MonkeyPat
             raise KeyboardInterrupt
 
     monkeypatch.setattr(threading.Thread, "start", interrupted)
+    three = pool.Pool(3, 1)
     with pytest.raises(KeyboardInterrupt):
-        pool.Pool(3)
+        three.keep_off()
+    del three
     for thread in started:
         thread.join(60)
         assert not thread.is_alive()
@@ -224,20 +239,22 @@ def test_work_is_done_where_no_thread_can_be_started(use_threads: Any, monkeypat
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threads, "pool_of", lru_cache(pool.Pool))
     monkeypatch.setattr(threading.Thread, "start", refuse)
     rows: list[int] = []
     run_in_parts(lambda first, last: rows.extend(range(first, last)), 100, 1 << 30, 1)
     assert rows == list(range(100))
 
 
-def test_a_pool_serves_works_of_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GPU_UPSAMPLE_NUM_THREADS", "4")
-    built: list[int] = []
-    monkeypatch.setattr(threads, "pool_of", lru_cache(maxsize=1)(lambda n: built.append(n) or pool.Pool(n)))
+def test_a_pool_serves_works_of_all_sizes(set_variable: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variable("GPU_UPSAMPLE_NUM_THREADS", "4")
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: (started.append(thread), start(thread)))
+    run_in_parts(lambda first, last: None, 1200, 2 << 20, 1)
+    assert not started
     for megabytes in (5, 10, 5, 100, 8):
         run_in_parts(lambda first, last: None, 1200, megabytes << 20, 1)
-    assert built == [3]
+    assert len(started) == 3
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05])
@@ -267,7 +284,6 @@ def test_a_program_ends_in_good_order_while_its_threads_look_for_work(delay: flo
 def test_threads_keep_off_the_processor_of_their_caller(use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Linux may wake them on it, where they wait for each other while another processor has nothing to do."""
     use_threads(3)
-    monkeypatch.setattr(threads, "pool_of", lru_cache(pool.Pool))
 
     def places() -> list[set[int]]:
         """Return where the threads of the pool may run, in a call in which all take part."""
@@ -283,23 +299,30 @@ def test_threads_keep_off_the_processor_of_their_caller(use_threads: Any, monkey
         return list(seen.values())
 
     allowed, now = os.sched_getaffinity(0), pool.processor_now()
-    assert now is not None
     assert now() in allowed
+    told = ctypes.CFUNCTYPE(ctypes.c_int)
     for here in allowed:
-        monkeypatch.setattr(pool, "processor_now", lambda here=here: lambda: here)
-        places()  # the first call starts the threads
+        ask = told(lambda here=here: here)
+        monkeypatch.setattr(pool, "processor_now", lambda ask=ask: ask)
+        threads.pool_of_process.cache_clear()
         assert places() == [allowed - {here} or allowed] * 2
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be moved here")
-def test_threads_are_moved_when_their_caller_is_or_may_run_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    threads_beside, moved = pool.Pool(1), []
+def test_threads_are_moved_when_their_caller_is(use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_threads(2)
+    moved, caller = [], [0]
+    ask = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: caller[0])
+    monkeypatch.setattr(pool, "processor_now", lambda: ask)
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, places: moved.append(places))
-    for here, allowed in ((0, {0, 1, 2}), (0, {0, 1, 2}), (0, {0, 1}), (0, {0}), (0, {0, 1, 2}), (2, {0, 1, 2})):
-        monkeypatch.setattr(pool, "processor_now", lambda here=here: lambda: here)
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _, allowed=allowed: allowed)
-        threads_beside.keep_off()
-    assert moved == [{1, 2}, {1}, {1, 2}, {0, 1}]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+    for caller[0] in (0, 0, 2, 2, 0):
+        run_in_parts(lambda first, last: None, 100, 1 << 30, 1)
+    assert moved == [{1, 2}, {0, 1}, {1, 2}]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1})
+    caller[0] = 1
+    run_in_parts(lambda first, last: None, 100, 1 << 30, 1)
+    assert len(moved) == 3  # there is no other
 
 
 ENDING = """

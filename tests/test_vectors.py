@@ -12,7 +12,7 @@ from numba import njit
 
 import gpu_upsample as gu
 from gpu_upsample import cpu
-from gpu_upsample.cpu import bands, job, permute, tables
+from gpu_upsample.cpu import bands, job, permute, select, tables
 from gpu_upsample.cpu import filter as filters
 from gpu_upsample.cpu.bands import Bands, joined
 from gpu_upsample.cpu.features import has_feature
@@ -72,18 +72,36 @@ def same(ours, theirs):
     return all(a.tobytes() == b.tobytes() for a, b in zip(ours, theirs, strict=True))
 
 
+def forget_jobs():
+    """Let the next calls ask anew how results are written."""
+    for held in (filters._filter_job, filters._band_job, select._select_job):
+        held.cache_clear()
+
+
+@pytest.fixture
+def write(monkeypatch):
+    """What sets how results are written."""
+
+    def change(streamed_bytes, long_row=job._LONG_ROW):
+        monkeypatch.setattr(job, "_STREAMED_BYTES", streamed_bytes)
+        monkeypatch.setattr(job, "_LONG_ROW", long_row)
+        forget_jobs()
+
+    yield change
+    forget_jobs()
+
+
 @pytest.mark.parametrize("long_row", [0, 1 << 30], ids=["row by row", "collected"])
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
-def test_streamed_results_are_the_same(dtype, long_row, monkeypatch):
+def test_streamed_results_are_the_same(dtype, long_row, write):
     expected = results(dtype)
-    monkeypatch.setattr(job, "_STREAMED_BYTES", 0)
-    monkeypatch.setattr(job, "_LONG_ROW", long_row)
+    write(0, long_row)
     for offset in (0, 1, 7):
         assert same(results(dtype, offset), expected)
 
 
 @pytest.mark.parametrize("names", [("uint8 wide", "uint8"), ("int8 fixed", "int8")], ids=lambda names: names[0])
-def test_streamed_results_of_wide_sums_are_the_same(names, monkeypatch):
+def test_streamed_results_of_wide_sums_are_the_same(names, write):
     """Fewer of them are formed at once than a cache line has bytes."""
     storage, dtype = FOREIGN[names[0]], names[1]
     x = np.random.default_rng(0).integers(-128, 128, (9, 31)).astype(dtype)
@@ -93,10 +111,9 @@ def test_streamed_results_of_wide_sums_are_the_same(names, monkeypatch):
         FilterStep((1, 31, 1, 9), two, None, storage, storage),
     ):
         expected = np.empty(int(np.prod(step.shape_out)), dtype)
-        monkeypatch.undo()
+        write(1 << 30)
         filters.run_filter(step, x.ravel(), expected)
-        monkeypatch.setattr(job, "_STREAMED_BYTES", 0)
-        monkeypatch.setattr(job, "_LONG_ROW", 0)
+        write(0, 0)
         for offset in range(0, 64, 7):
             held = np.full(expected.size + 192, 77, dtype)
             start = -held.ctypes.data % 64 + offset
@@ -107,7 +124,7 @@ def test_streamed_results_of_wide_sums_are_the_same(names, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("product_bytes", "size_in", "size_out", "streams"),
+    ("product_bytes", "read", "written", "passes"),
     [
         (1, 40, 50, False),
         (1, 40, 60, True),
@@ -116,12 +133,10 @@ def test_streamed_results_of_wide_sums_are_the_same(names, monkeypatch):
         (0, 100, 60, True),  # the input takes that cache
     ],
 )
-def test_what_goes_past_the_caches(product_bytes, size_in, size_out, streams, monkeypatch):
+def test_what_goes_past_the_caches(product_bytes, read, written, passes, monkeypatch):
     monkeypatch.setattr(job, "_STREAMED_BYTES", 100)
     monkeypatch.setattr(job, "_LAST_CACHE", 300)
-    monkeypatch.setattr(job, "_LONG_ROW", 0)
-    some = job.Job(None, (), 1, 1, 1, width=8, product_bytes=product_bytes)
-    assert some.writing(np.empty(size_out, np.uint8), size_in).streams == streams
+    assert job.passes_caches(product_bytes, read, written) == passes
 
 
 def test_a_row_repeats_behind_others_that_are_filled():
@@ -159,12 +174,12 @@ def test_turned_rows_sum_as_the_others_do(dtype, monkeypatch):
     ],
     ids=["rows", "few rows", "planes", "fewer planes"],
 )
-def test_bands_sum_as_whole_arrays_do(shape, options, between, dtype, streamed, monkeypatch, use_threads):
+def test_bands_sum_as_whole_arrays_do(shape, options, between, dtype, streamed, monkeypatch, use_threads, write):
     x = (200 * np.random.default_rng(0).random(shape)).astype(dtype)
     use_threads("2")
     monkeypatch.setattr(bands, "_BETWEEN_BYTES", between)
     bands._joined.cache_clear()
-    monkeypatch.setattr(job, "_STREAMED_BYTES", streamed)
+    write(streamed)
     banded, found = gu.resize(x, **options), []
     monkeypatch.setattr(cpu, "joined", lambda plan: found.append(joined(plan)) or plan.steps)
     assert same([gu.resize(x, **options)], [banded])
@@ -362,9 +377,10 @@ GUARDED_CALLS = {
     "resize": """
 from gpu_upsample.cpu import filter as filters
 from gpu_upsample.cpu import job
-from tests.test_vectors import SHAPES, calls
+from tests.test_vectors import SHAPES, calls, forget_jobs
 for streamed, long_row in ((job._STREAMED_BYTES, 0), (0, 0), (0, 1 << 30)):
     job._STREAMED_BYTES, job._LONG_ROW = streamed, long_row
+    forget_jobs()
     for dtype in ("uint8", "float32"):
         for shape in SHAPES:
             x = guarded(shape, dtype)

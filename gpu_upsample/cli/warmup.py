@@ -159,8 +159,8 @@ def cache_folder(backend: str) -> Path:
         return cache_directory()
     from numba.core.caching import FunctionCache
 
-    from gpu_upsample.cpu.processors import num_threads
+    from gpu_upsample.cpu import require
 
     # Numba decides by the folder of a function's source, so that any function of the backend will do.
     cache: Any = FunctionCache
-    return Path(cache(num_threads).cache_path)
+    return Path(cache(require).cache_path)

@@ -39,6 +39,18 @@ class Room(NamedTuple):
     shape: tuple[int, ...]
 
 
+class Absent(NamedTuple):
+    """A flat array that is not there yet: whoever has it writes its words.
+
+    Attributes
+    ----------
+    dtype : dtype
+        What its elements are.
+    """
+
+    dtype: Any
+
+
 class _RoomType(types.Type):
     """The Numba type of a `Room`."""
 
@@ -83,11 +95,26 @@ def _address(array):
     return address(array)
 
 
+class _Unlocked:
+    """The memory of an array, to which nothing is to be written all the same."""
+
+    def __init__(self, array: Any) -> None:
+        self._held, (address, _) = array, array.__array_interface__["data"]
+        self.__array_interface__ = array.__array_interface__ | {"data": (address, False)}
+
+
+def bytes_of(array: Any) -> Any:
+    """Return the bytes of a contiguous array, as a flat array that may be written to.
+
+    To Numba, an array that must not be has another type, which it would compile another function for.
+    """
+    flat = array.reshape(-1).view(_UINT8)
+    return flat if flat.flags.writeable else np.asarray(_Unlocked(flat))
+
+
 def address_of(array: Any) -> int:
     """Return the address of the first element of a contiguous array, sooner than NumPy does."""
-    if not array.flags.writeable:  # to Numba, that is another type, which it would compile another function for
-        return int(array.ctypes.data)
-    found: int = _address(array.reshape(-1).view(_UINT8))
+    found: int = _address(bytes_of(array))
     return found
 
 
@@ -158,6 +185,11 @@ def _add_array(packed: Words, value: Any) -> Any:
     return np.ndarray, value.dtype, value.ndim
 
 
+def _add_absent(packed: Words, value: Absent) -> Any:
+    packed.words += (0, 0)
+    return np.ndarray, value.dtype, 1
+
+
 def _add_room(packed: Words, value: Room) -> Any:
     dtype = np.dtype(value.dtype)
     packed.words += (packed.room, *value.shape)
@@ -178,6 +210,7 @@ _ADD: dict[type, Callable[[Words, Any], Any]] = {
     bool: _add_integer,
     int: _add_integer,
     np.ndarray: _add_array,
+    Absent: _add_absent,
     Room: _add_room,
     Tables: _add_tables,
     tuple: _add_tuple,

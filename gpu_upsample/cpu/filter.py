@@ -12,11 +12,10 @@ from gpu_upsample.cpu.arguments import Room, Tables
 from gpu_upsample.cpu.arithmetic import lanes_of
 from gpu_upsample.cpu.band_kernels import band_kernel
 from gpu_upsample.cpu.bands import Bands
-from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.filter_kernels import filter_kernel, turned_kernel
-from gpu_upsample.cpu.job import STORED, TOGETHER, Job, cost, prepared, sizes
-from gpu_upsample.cpu.launch import Launch, Packed
+from gpu_upsample.cpu.job import TOGETHER, Job, Lines, lines_of, prepared
 from gpu_upsample.cpu.permute import registers_at_once
+from gpu_upsample.cpu.record import ARGUMENTS, COLLECTED, FUNCTION, ROOM
 from gpu_upsample.cpu.tables import MAX_REGISTERS, Blocks, blocks_of, distinct
 from gpu_upsample.cpu.vectors import BYTES, aligned_copy
 from gpu_upsample.plan.cache import kept
@@ -188,19 +187,22 @@ def _multiplied(taps: Taps, factor: int) -> Taps:
 
 
 # ---- jobs ---------------------------------------------------------------------------------------------------
-def _prepared(step: FilterStep, kernel: Kernel, same: tuple[Any, ...]) -> tuple[Launch, Packed]:
-    return prepared(kernel, step.source.carrier, step.result.carrier, *same)
+def _lengths(planes: int, x: Lines, out: Lines) -> tuple[int, int, int, int]:
+    """Return the rows of a plane before and after, and their widths in scalars."""
+    return x.rows // planes, out.rows // planes, x.width, out.width
 
 
 @kept
-def _filter_job(step: FilterStep) -> Job:
+def _filter_job(step: FilterStep, read: int | None = None) -> Job:
+    """Return the job of one step, which reads so many bytes from memory if not its input."""
     step = _in_short_integers(step)
     columns = _column_sums(step)
     if _is_turned(step, columns):
-        return _turned_job(step)
+        return _turned_job(step, read)
     kinds = kind_of(step.source.name), kind_of(step.result.name)
     accumulator, lanes, inner = np.dtype(step.result.accumulator), lanes_of(kinds[1]), step.shape[3]
-    planes, rows_in, rows_out, width_in, width = sizes(step)
+    planes, x, out = lines_of(step)
+    rows_in, rows_out, width_in, width = _lengths(planes, x, out)
     rows, across = step.rows or _ITSELF, step.columns is not None
     taps = step.columns.width if step.columns else 1
     zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
@@ -210,13 +212,12 @@ def _filter_job(step: FilterStep) -> Job:
     slots = 1 << (rows.width - 1).bit_length() if across else 1
     pitch = _whole_vectors(width + 4 * lanes, lanes) if across else 0
     # Samples are loaded in whole vectors beyond the end of a row.
-    carrier = np.dtype(step.source.carrier)
-    held = BYTES // carrier.itemsize
+    held = BYTES // x.dtype.itemsize
     line = width_in + taps * inner + MAX_REGISTERS * held if across else 1
     arguments = (
         rows_in, rows_out, width_in, width, _tables_of_rows(rows, accumulator), columns.tables, columns.stride,
         taps, inner, zero, row_zero, constant, slots, pitch,
-        Room(accumulator, (slots * pitch + lanes,)), Room(carrier, (line + held,)),
+        Room(accumulator, (slots * pitch + lanes,)), Room(x.dtype, (line + held,)),
     )  # fmt: skip
     fill = rows.outside is not None or (step.columns is not None and step.columns.outside is not None)
     kernel = filter_kernel(*kinds, int(across), columns.pixels, columns.registers, columns.joint, int(fill))
@@ -224,7 +225,7 @@ def _filter_job(step: FilterStep) -> Job:
     formed = min(rows_in, rows_out * rows.width) * taps if across else 0
     products = planes * width * (formed + rows_out * rows.width)
     product_bytes = products * accumulator.itemsize
-    return Job(*_prepared(step, kernel, arguments), planes * rows_out, 1, least, width, product_bytes)
+    return prepared(kernel, arguments, x, out, least=least, product_bytes=product_bytes, read=read)
 
 
 def _is_turned(step: FilterStep, columns: _ColumnSums) -> bool:
@@ -232,25 +233,24 @@ def _is_turned(step: FilterStep, columns: _ColumnSums) -> bool:
     near = max(2, registers_at_once(np.dtype(step.source.carrier).itemsize))
     if step.rows is not None or step.columns is None or columns.pixels or 0 < columns.registers <= near:
         return False
-    planes, _, _, width_in, _ = sizes(step)
-    return planes >= lanes_of(kind_of(step.result.name)) and width_in * BYTES <= _TURNED_BYTES
+    planes, x, _ = lines_of(step)
+    return planes >= lanes_of(kind_of(step.result.name)) and x.width * BYTES <= _TURNED_BYTES
 
 
-def _turned_job(step: FilterStep) -> Job:
+def _turned_job(step: FilterStep, read: int | None) -> Job:
     """Return the job for sums along columns whose samples lie far apart: on rows that are turned into columns."""
     kinds = kind_of(step.source.name), kind_of(step.result.name)
     accumulator, lanes, inner = np.dtype(step.result.accumulator), lanes_of(kinds[1]), step.shape[3]
-    rows, _, _, width_in, width = sizes(step)
+    _, x, out = lines_of(step)
     zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)
     columns = step.columns or _ITSELF
     tables = _tables_of_turned_rows(columns, accumulator)
-    squares = lanes, _whole_vectors(width_in, lanes), _whole_vectors(width, lanes)
+    squares = lanes, _whole_vectors(x.width, lanes), _whole_vectors(out.width, lanes)
     rooms = (Room(accumulator, (lanes * side + lanes,)) for side in squares)
-    arguments = (width_in, width, tables, columns.width, inner, zero, constant, *rooms)
+    arguments = (x.width, out.width, tables, columns.width, inner, zero, constant, *rooms)
     kernel = turned_kernel(*kinds, int(columns.outside is not None))
-    products = rows * width * columns.width
-    product_bytes = products * accumulator.itemsize
-    return Job(*_prepared(step, kernel, arguments), rows, lanes, 1, width, product_bytes)
+    product_bytes = out.size * columns.width * accumulator.itemsize
+    return prepared(kernel, arguments, x, out, unit=lanes, least=1, product_bytes=product_bytes, read=read)
 
 
 # ---- steps --------------------------------------------------------------------------------------------------
@@ -260,33 +260,31 @@ def run_filter(step: FilterStep, x: Any, out: Any) -> None:
 
 
 @kept
-def _band_launch(step: Bands) -> Launch:
-    jobs = first, second = _filter_job(step.first), _filter_job(step.second)
-    carriers = np.dtype(step.first.result.carrier), np.dtype(step.second.result.carrier)
-    return Launch(
-        band_kernel,
-        tuple([job.rows for job in jobs]),
+def _band_job(step: Bands) -> Job:
+    _, x, _ = lines_of(step.first)
+    jobs = first, second = _filter_job(step.first), _filter_job(step.second, x.nbytes)
+    words = [job.record[ARGUMENTS:].copy() for job in jobs]
+    words[0][COLLECTED] = 1  # what lies between is written as it comes
+    sizes = [job.out.dtype.itemsize for job in jobs]
+    same = (
+        tuple([int(job.record[FUNCTION]) for job in jobs]),
+        *words,
+        *(Room(np.int64, each.shape) for each in words),
+        *(Room(np.uint8, (int(job.record[ROOM]),)) for job in jobs),
+        tuple([job.out.rows for job in jobs]),
         step.rows,
-        tuple([job.width for job in jobs]),
-        tuple([carrier.itemsize for carrier in carriers]),
+        tuple([job.out.width for job in jobs]),
+        tuple(sizes),
         second.unit,  # that of the first step is a row: it is not run on rows turned into columns
-        BYTES // carriers[1].itemsize,
-        Room(carriers[0], (step.rows[0] * first.width,)),
+        BYTES // sizes[1],
+        Room(np.uint8, (step.rows[0] * first.out.width * sizes[0],)),
+    )
+    product_bytes = first.product_bytes + second.product_bytes
+    return prepared(
+        band_kernel, same, x, second.out, unit=step.rows[1], least=1, product_bytes=product_bytes, as_bytes=True
     )
 
 
 def run_bands(step: Bands, x: Any, out: Any) -> None:
     """Form the weighted sums of two steps, band by band; both arrays are flat and of the steps' carriers."""
-    first, second = _filter_job(step.first), _filter_job(step.second)
-    between = np.empty(0, step.first.result.carrier)  # each thread has its own
-    above = first.pack(x, between, STORED)
-    below = second.pack(between, out, second.writing(out, x.nbytes))
-    rooms = [
-        Room(dtype, (size,))
-        for dtype, size in (
-            (np.int64, above.words.size), (np.int64, below.words.size), (np.uint8, above.room), (np.uint8, below.room)
-        )
-    ]  # fmt: skip
-    arguments = (above.function, below.function), above.words, below.words, *rooms
-    size = cost(first.product_bytes + second.product_bytes, x, out)
-    _band_launch(step).run(arguments, -(-first.rows // step.rows[0]), size, least=1)
+    _band_job(step).run(x, out)

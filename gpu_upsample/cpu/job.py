@@ -8,13 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpu_upsample.cpu.arguments import Room, address_of, in_whole_lines
+from gpu_upsample.cpu.arguments import Absent, Room, bytes_of
 from gpu_upsample.cpu.compiled import Kernel
-from gpu_upsample.cpu.launch import Launch, Packed
+from gpu_upsample.cpu.launch import record_of
+from gpu_upsample.cpu.record import ARGUMENTS, ASTRAY, IS_JOB, OUT, PASSING, X
 from gpu_upsample.cpu.rows import STRIP_LINES
-from gpu_upsample.cpu.threads import run_in_parts
+from gpu_upsample.cpu.threads import run
 from gpu_upsample.cpu.vectors import BYTES
 from gpu_upsample.plan.steps import FilterStep, SelectStep
+
+_UINT8 = np.dtype(np.uint8)
 
 
 def _last_cache() -> int:
@@ -38,107 +41,119 @@ _LONG_ROW = 1 << 12
 TOGETHER = 4
 
 
-class Writing(NamedTuple):
-    """How a result is written.
+class Lines(NamedTuple):
+    """An array as a kernel goes through it.
 
     Attributes
     ----------
-    lead : int
-        Elements between the start of a cache line and the result.
-    streams : bool
-        Whether its rows are streamed past the caches.
-    collected : int
-        How many elements are collected before they are streamed, or 1 if none are.
+    dtype : dtype
+        That of its scalars.
+    rows, width : int
+        How many rows it has, and scalars of each.
     """
 
-    lead: int
-    streams: bool
-    collected: int
+    dtype: np.dtype[Any]
+    rows: int
+    width: int
 
+    @property
+    def size(self) -> int:
+        """Number of scalars."""
+        return self.rows * self.width
 
-STORED = Writing(0, False, 1)
-
-X, OUT, LEAD, COLLECTED = 0, 2, 4, 7
-"""Where the words stand that differ from call to call: addresses, each before a length, and what `Writing` says."""
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of them."""
+        return self.size * self.dtype.itemsize
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
     """A kernel with all that it takes beside the arrays: made once per step.
 
-    Parameters
+    Attributes
     ----------
-    launch : Launch
-        Does the units from one up to another. The kernel takes the input, the output, `Writing.lead`,
-        `Writing.streams` and room for what is collected first; sizes, tables and other rooms are packed.
-    blank : Packed
-        What it packs for no arrays.
-    rows : int
-        How many rows the result has.
+    arguments : tuple
+        What the kernel takes, of whose arrays the record holds addresses alone: the input, the output, how that is
+        written and room for what is collected (see `record`), sizes, tables and other rooms.
+    record : ndarray of int64
+        What native code needs to run it.
+    out : Lines
+        The result.
     unit : int
-        How many of them the kernel does at once.
-    least : int
-        How many units a thread should do at a time.
-    width : int
-        Scalars of a row of the result.
+        How many rows of the result the kernel does at once.
     product_bytes : int
-        Bytes of all products that are formed. If none are, because the kernel only copies, a result that fits into the
-        last cache stays there, if the input is small.
+        Bytes of all products that are formed.
     """
 
-    launch: Launch
-    blank: Packed
-    rows: int
+    arguments: tuple[Any, ...]
+    record: Any
+    out: Lines
     unit: int
-    least: int
-    width: int
     product_bytes: int
-
-    @property
-    def units(self) -> int:
-        """How many units the rows are."""
-        return -(-self.rows // self.unit)
-
-    def writing(self, out: Any, size_in: int) -> Writing:
-        """Return how a result is written, if the input has these bytes."""
-        left = _LAST_CACHE if not self.product_bytes and size_in < _STREAMED_BYTES else 0
-        if size_in + out.nbytes < _STREAMED_BYTES or out.nbytes <= left:
-            return STORED
-        astray, row, line = address_of(out) % BYTES, self.width * out.itemsize, BYTES // out.itemsize
-        lead, rest = divmod(astray, out.itemsize)
-        if rest:
-            return STORED
-        if row >= _LONG_ROW or astray == row % BYTES == 0:
-            return Writing(lead, True, 1)
-        return Writing(lead, False, STRIP_LINES * line + TOGETHER * (self.width + 4 * line) + line)
-
-    def pack(self, x: Any, out: Any, writing: Writing) -> Packed:
-        """Return the kernel with all of its arguments, for flat arrays."""
-        function, blank, room = self.blank
-        words = blank.copy()
-        words[X : LEAD + 2] = address_of(x), x.size, address_of(out), out.size, writing.lead, writing.streams
-        words[COLLECTED] = writing.collected
-        return Packed(function, words, room + in_whole_lines(writing.collected * out.itemsize))
 
     def run(self, x: Any, out: Any) -> None:
         """Do all of flat arrays."""
-        packed = self.pack(x, out, self.writing(out, x.nbytes))
-        run_in_parts(*packed, self.units, cost(self.product_bytes, x, out), self.least)
+        run(self.record, bytes_of(x), bytes_of(out))
 
 
-def prepared(kernel: Kernel, x: Any, out: Any, *same: Any) -> tuple[Launch, Packed]:
-    """Return the first two fields of a `Job`: its kernel takes such arrays, and what stays the same."""
-    launch = Launch(kernel, *same)
-    return launch, launch.pack(np.empty(0, x), np.empty(0, out), 0, False, Room(out, (0,)))
+def prepared(
+    kernel: Kernel,
+    same: tuple[Any, ...],
+    x: Lines,
+    out: Lines,
+    *,
+    unit: int = 1,
+    least: int,
+    product_bytes: int,
+    read: int | None = None,
+    as_bytes: bool = False,
+) -> Job:
+    """Return the job of a kernel.
+
+    Parameters
+    ----------
+    kernel, same
+        As for `Launch`, except for the arguments of each job.
+    x, out : Lines
+        What the kernel reads and writes.
+    unit : int
+        How many rows of the result the kernel does at once.
+    least : int
+        How many such units a thread should do at a time.
+    product_bytes : int
+        Bytes of all products that are formed.
+    read : int, optional
+        Bytes that are read from memory, if not those of `x`.
+    as_bytes : bool
+        Whether the kernel takes its arrays as bytes, whatever they are.
+    """
+    carriers = (_UINT8, _UINT8) if as_bytes else (x.dtype, out.dtype)
+    passing = passes_caches(product_bytes, x.nbytes if read is None else read, out.nbytes)
+    line = BYTES // out.dtype.itemsize
+    collected = STRIP_LINES * line + TOGETHER * (out.width + 4 * line) + line if passing else 1
+    cost = max(product_bytes // 4, min(x.nbytes, BYTES * out.size) + out.nbytes)  # a sample is read with its line
+    arguments = (*map(Absent, carriers), 0, False, Room(carriers[1], (collected,)), *same)
+    record = record_of(kernel, arguments, -(-out.rows // unit), cost, least)
+    record[IS_JOB], record[ARGUMENTS + X + 1], record[ARGUMENTS + OUT + 1] = True, x.size, out.size
+    if passing:
+        row = out.width * out.dtype.itemsize
+        record[PASSING] = out.dtype.itemsize
+        record[ASTRAY] = BYTES if row >= _LONG_ROW else -1 if row % BYTES else 0
+    return Job(arguments, record, out, unit, product_bytes)
 
 
-def cost(product_bytes: int, x: Any, out: Any) -> int:
-    """Return what some work costs, in bytes that are moved in the same time, within the caches."""
-    return max(product_bytes // 4, min(x.nbytes, BYTES * out.size) + out.nbytes)  # a sample is read with its cache line
+def passes_caches(product_bytes: int, read: int, written: int) -> bool:
+    """Return whether a result goes past the caches, given what is computed, read and written, in bytes.
+
+    One that is no more than a copy stays in the last cache if it fits there, unless the input takes that.
+    """
+    left = _LAST_CACHE if not product_bytes and read < _STREAMED_BYTES else 0
+    return read + written >= _STREAMED_BYTES and written > left
 
 
-def sizes(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:
-    """Return the number of planes, the rows of a plane before and after, and their widths in scalars.
+def lines_of(step: FilterStep | SelectStep) -> tuple[int, Lines, Lines]:
+    """Return the number of planes, and what a kernel reads and writes.
 
     Where the rows stay as they are, a plane has one.
     """
@@ -146,4 +161,5 @@ def sizes(step: FilterStep | SelectStep) -> tuple[int, int, int, int, int]:
     _, rows_out, columns_out, _ = step.shape_out
     if step.rows is None:
         planes, rows_in, rows_out = planes * rows_in, 1, 1
-    return planes, rows_in, rows_out, columns_in * inner, columns_out * inner
+    x = Lines(np.dtype(step.source.carrier), planes * rows_in, columns_in * inner)
+    return planes, x, Lines(np.dtype(step.result.carrier), planes * rows_out, columns_out * inner)

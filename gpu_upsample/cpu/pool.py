@@ -6,75 +6,75 @@ threads enter it, tbb is one more dependency. A pool of ordinary threads is safe
 
 from __future__ import annotations
 
+import ctypes
 import os
 from contextlib import suppress
-from functools import lru_cache
-from threading import Thread, current_thread
+from threading import Lock, Thread, current_thread
 from typing import Any
 from weakref import finalize
 
 from gpu_upsample.cpu.processors import processor_now
-from gpu_upsample.cpu.team import dismiss, help_out, lead, looks_per_second, new_memory
+from gpu_upsample.cpu.team import dismiss, help_out, keep_off, look_for, looks_per_second, new_memory
 
 # Seconds in which a thread looks for what it waits for before it sleeps: longer than it takes to wake up, and than a
 # caller takes between two calls that follow one another.
 _AWAKE_SECONDS = 150e-6
+_SECONDS_TO_END = 1.0
 
 
 def _end(memory: Any, threads: list[Thread]) -> None:
     """End threads, in good order even at the end of the program."""
-    dismiss(memory)
     for thread in threads:
-        if thread.is_alive() and thread is not current_thread():
-            thread.join()
+        while thread.is_alive() and thread is not current_thread():
+            dismiss(memory)
+            thread.join(_SECONDS_TO_END)  # one that was about to fall asleep is woken the next time
 
 
 class Pool:
-    """Threads that work beside a caller's, on other processors than its own.
+    """Threads that work beside a caller's, on other processors than its own. They start with the first work for them.
 
     Linux wakes a thread on the processor of the one that wakes it, if it ran there before or all others were busy a
     moment ago. There one waits for the other, often until the work is done, while another processor has none.
+
+    Parameters
+    ----------
+    workers : int
+        How many there are beside the caller's.
+    each : int
+        Bytes of work that make a thread worth its while.
+
+    Attributes
+    ----------
+    memory : ndarray of int64
+        What they share with their callers (see `team`).
     """
 
-    def __init__(self, workers: int) -> None:
-        self._looks = int(_AWAKE_SECONDS * looks_per_second())
-        self._memory = new_memory(workers)
-        self._threads = [
-            Thread(target=help_out, args=(self._memory, i, self._looks), name=f"gpu_upsample_{i}", daemon=True)
-            for i in range(workers)
-        ]
-        self._apart = -1, set[int]()
-        finalize(self, _end, self._memory, self._threads)
-        with suppress(RuntimeError):  # there may be no more threads, at the end of the program none
-            for thread in self._threads:
+    def __init__(self, workers: int, each: int) -> None:
+        ask = processor_now()
+        address = ctypes.cast(ask, ctypes.c_void_p).value if ask else 0
+        self.memory = new_memory(workers, each, address or 0)
+        self._threads: list[Thread] = []
+        self._workers = workers
+        self._starting = Lock()
+        finalize(self, _end, self.memory, self._threads)
+
+    def _start(self) -> None:
+        look_for(self.memory, int(_AWAKE_SECONDS * looks_per_second()))
+        with self._starting, suppress(RuntimeError):  # there may be no more threads, at the end of the program none
+            while len(self._threads) < self._workers:
+                i = len(self._threads)
+                thread = Thread(target=help_out, args=(self.memory, i), name=f"gpu_upsample_{i}", daemon=True)
+                self._threads.append(thread)
                 thread.start()
 
-    def share(self, helpers: int, function: int, words: Any, bounds: Any, scratch: Any, pitch: int) -> bool:
-        """Do a work with the help of other threads; return whether there was room for one more work.
-
-        The parameters are those of `team.lead`.
-        """
-        return bool(lead(self._memory, helpers, function, words, bounds, scratch, pitch, self._looks))
-
     def keep_off(self) -> None:
-        """Forbid the threads the processor that the caller runs on, until it runs on another one."""
-        if (now := processor_now()) is None:
-            return
+        """Let the threads keep off the processor that the caller runs on, until one calls from another."""
+        self._start()
+        ask = processor_now()
+        here = ask() if ask else 0
         with suppress(OSError):  # the process may not move threads, or one has just ended
-            here, allowed = apart = now(), os.sched_getaffinity(0)
-            if apart == self._apart:
-                return
-            self._apart = apart
-            others = allowed - {here}
+            others = os.sched_getaffinity(0) - {here} if ask else None
             for thread in self._threads:
                 if others and thread.native_id:
                     os.sched_setaffinity(thread.native_id, others)
-
-
-pool_of = lru_cache(maxsize=1)(Pool)
-"""The threads of this process, by their number."""
-
-
-if hasattr(os, "register_at_fork"):
-    # A forked child inherits the pool but none of its threads: let it build its own.
-    os.register_at_fork(after_in_child=pool_of.cache_clear)
+        keep_off(self.memory, here)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 
+@cache
 def num_threads() -> int:
-    """Return how many threads share the work: GPU_UPSAMPLE_NUM_THREADS, or the processors of this process."""
+    """Return how many threads share the work: GPU_UPSAMPLE_NUM_THREADS, or the processors of this process.
+
+    Both are asked for once: to look into the environment takes as long as to start a small work.
+    """
     asked = os.environ.get("GPU_UPSAMPLE_NUM_THREADS")
     if not asked:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -19,6 +23,6 @@ def num_threads() -> int:
 
 
 @cache
-def processor_now() -> Callable[[], int] | None:
-    """Return what tells on which processor its caller runs; None where threads cannot be moved."""
+def processor_now() -> Any:
+    """Return the function of C that tells on which processor its caller runs; None where threads cannot be moved."""
     return getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None

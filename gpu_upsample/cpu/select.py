@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.cpu.arguments import Room
-from gpu_upsample.cpu.job import Job, prepared, sizes
+from gpu_upsample.cpu.job import Job, lines_of, prepared
 from gpu_upsample.cpu.select_kernels import select_kernel
 from gpu_upsample.cpu.tables import MAX_REGISTERS, blocks_of, distinct
 from gpu_upsample.cpu.vectors import BYTES
@@ -21,7 +21,8 @@ _NONE = np.zeros(1, np.int64)
 def _select_job(step: SelectStep) -> Job:
     word, inner = np.dtype(f"u{step.source.itemsize}"), step.shape[3]
     lanes = BYTES // word.itemsize
-    planes, rows_in, rows_out, width_in, width = sizes(step)
+    planes, x, out = lines_of(step)
+    x, out = x._replace(dtype=word), out._replace(dtype=word)
     across = step.columns is not None
     pixels, registers, stride = across and inner >= lanes, 0, lanes
     rows = _NONE if step.rows is None else np.ascontiguousarray(step.rows)
@@ -36,12 +37,12 @@ def _select_job(step: SelectStep) -> Job:
         tables = (blocks.base.ravel(), form, *parts)
     kernel = select_kernel(word.itemsize, int(across), int(pixels), registers, int(step.has_fill))
     fill = word.type(step.source.bits(step.fill))
-    rooms = Room(word, (width_in + (MAX_REGISTERS + 2) * lanes,)), Room(word, (width + 3 * lanes,))
-    arguments = (rows_in, rows_out, width_in, width, rows, *tables, stride, inner, fill, *rooms)
-    return Job(*prepared(kernel, word, word, *arguments), planes * rows_out, 1, 8, width, product_bytes=0)
+    rooms = Room(word, (x.width + (MAX_REGISTERS + 2) * lanes,)), Room(word, (out.width + 3 * lanes,))
+    lengths = x.rows // planes, out.rows // planes, x.width, out.width
+    arguments = (*lengths, rows, *tables, stride, inner, fill, *rooms)
+    return prepared(kernel, arguments, x, out, least=8, product_bytes=0)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:
     """Copy the selected samples of one step; both arrays are flat and of the step's carriers."""
-    bits = f"u{step.source.itemsize}"
-    _select_job(step).run(x.view(bits), out.view(bits))
+    _select_job(step).run(x, out)

@@ -1,63 +1,71 @@
-"""Shares the rows of a work between threads."""
+"""Runs the works of calls, shared between threads where that pays."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from itertools import accumulate
+import os
+from functools import cache
 from typing import Any
 
-import numpy as np
-
-from gpu_upsample.cpu.pool import pool_of
+from gpu_upsample.cpu.arguments import call
+from gpu_upsample.cpu.compiled import compiled
+from gpu_upsample.cpu.pool import Pool
 from gpu_upsample.cpu.processors import num_threads
-from gpu_upsample.cpu.team import alone
-from gpu_upsample.cpu.vectors import BYTES
+from gpu_upsample.cpu.record import ARGUMENTS, COST, FUNCTION, LEAST, ROOM, ROWS, write_arguments
+from gpu_upsample.cpu.team import helpers_for, is_apart, lead, new_bytes, release_bytes, words_at
+from gpu_upsample.cpu.vectors import BYTES, pointer
 
 # Bytes of work that make a thread worth its while. Below twice as many, the caller does all.
 _EACH_BYTES = 5 << 18
-# There is one long part for each thread, up to so many times as long as a short one: the caller's at the beginning,
-# those of the others at the end. Two short ones for each lie between, so that all end at about the same time.
-_LONG = 6
 
-_UINT8 = np.dtype(np.uint8)
+_DONE, _MOVED, _NO_MEMORY = range(3)
 
 
-@lru_cache
-def _bounds(rows: int, threads: int, least: int) -> Any:
-    """Return where the parts of some rows begin, and the end; none is shorter than `least` if there are so many."""
-    most = max(1, rows // least)
-    long = min(_LONG, most // threads - 2)
-    shares = [1] * (most // threads * threads or most)
-    if long >= 1:
-        shares = [long] + [1] * (2 * threads) + [long] * (threads - 1)
-    return np.array([rows * done // sum(shares) for done in accumulate(shares, initial=0)])
-
-
-def run_in_parts(function: int, words: Any, room: int, rows: int, size: int, least: int) -> None:
-    """Do all rows of a work, on several threads where that pays.
+@compiled
+def _run(memory, record, x, out):
+    """Run the kernel of a record, and return _DONE or what was in the way.
 
     Parameters
     ----------
-    function : int
-        Address of a kernel (see `compiled.Kernel`).
-    words : ndarray of int64
-        Its arguments.
-    room : int
-        Bytes of memory that a thread needs for itself.
-    rows : int
-        Number of rows.
-    size : int
-        Bytes that the work moves in all, more where they are read several times: what it costs.
-    least : int
-        Rows that a part should have at least.
+    memory : ndarray of int64
+        That of the team.
+    record : ndarray of int64
+        The record of a work (see `record`).
+    x, out : ndarray of uint8
+        The arrays of a job.
     """
-    if size >= 2 * _EACH_BYTES:
-        most = num_threads()
-        threads = min(most, size // _EACH_BYTES, rows // least)
-        if threads > 1:
-            bounds = _bounds(rows, threads, least)
-            pool = pool_of(most - 1)  # the caller's thread takes a share
-            pool.keep_off()
-            if pool.share(threads - 1, function, words, bounds, np.empty(threads * room + BYTES, _UINT8), room):
-                return
-    alone(function, words, rows, np.empty(room + BYTES, _UINT8))
+    team = pointer(memory, 0)
+    rows, room = record[ROWS], record[ROOM]
+    helpers = helpers_for(team, record[COST], rows // record[LEAST])
+    if helpers > 0 and not is_apart(team):
+        return _MOVED
+    own = (8 * (record.size - ARGUMENTS) + BYTES - 1) & -BYTES
+    taken = new_bytes(own + (helpers + 1) * room + BYTES)
+    if taken == 0:
+        return _NO_MEMORY
+    words = (taken + BYTES - 1) & -BYTES
+    write_arguments(record, x, out, words_at(words))
+    function, scratch = record[FUNCTION], words + own
+    if helpers == 0 or not lead(team, helpers, function, words, rows, record[LEAST], scratch, room):
+        call(function, 0, rows, words, scratch)
+    release_bytes(taken)
+    return _DONE
+
+
+@cache
+def pool_of_process() -> Pool:
+    """Return the threads of this process that help its callers."""
+    return Pool(num_threads() - 1, _EACH_BYTES)
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child inherits the pool but none of its threads: let it build its own.
+    os.register_at_fork(after_in_child=pool_of_process.cache_clear)
+
+
+def run(record: Any, x: Any, out: Any) -> None:
+    """Do a work; the parameters are those of `_run`."""
+    helpers = pool_of_process()
+    while (state := _run(helpers.memory, record, x, out)) != _DONE:
+        if state == _NO_MEMORY:
+            raise MemoryError(f"no memory for the {record[ROOM]} bytes that each thread needs")
+        helpers.keep_off()

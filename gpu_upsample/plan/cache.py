@@ -12,8 +12,6 @@ from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 if TYPE_CHECKING:
     from gpu_upsample.plan.steps import Plan
 
@@ -117,10 +115,10 @@ def nbytes_of(value: Any) -> int:
     """
     if _is_plain(value):
         return 0
-    if isinstance(value, np.ndarray):
-        return value.nbytes
     if isinstance(value, tuple):
         return sum(map(nbytes_of, value))
+    if hasattr(value, "nbytes"):
+        return int(value.nbytes)
     return _nbytes_of_fields(value) if is_dataclass(value) else 0
 
 

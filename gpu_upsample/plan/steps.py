@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_upsample.plan.cache import nbytes_of
 from gpu_upsample.plan.dtypes import STORAGE, Storage, scalars
 from gpu_upsample.plan.taps import AxisMap, Gathered, Taps
 
@@ -113,6 +114,11 @@ class Plan:
     def dtypes(self) -> tuple[str, ...]:
         """The dtypes of the results."""
         return tuple(output.dtype for output in self.outputs)
+
+    @cached_property
+    def nbytes(self) -> int:
+        """The bytes of all arrays that the steps need."""
+        return nbytes_of(self.steps)
 
     @cached_property
     def is_empty(self) -> bool:
