@@ -24,10 +24,11 @@ _SECONDS_TO_END = 1.0
 
 def _end(memory: Any, threads: list[Thread]) -> None:
     """End threads, in good order even at the end of the program."""
+    dismiss(memory)
     for thread in threads:
         while thread.is_alive() and thread is not current_thread():
-            dismiss(memory)
-            thread.join(_SECONDS_TO_END)  # one that was about to fall asleep is woken the next time
+            thread.join(_SECONDS_TO_END)
+            dismiss(memory)  # one that was about to fall asleep the time before
 
 
 class Pool:

@@ -22,6 +22,10 @@ def num_threads() -> int:
     return int(asked)
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=num_threads.cache_clear)  # a child may be given other processors
+
+
 @cache
 def processor_now() -> Any:
     """Return the function of C that tells on which processor its caller runs; None where threads cannot be moved."""
