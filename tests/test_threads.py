@@ -86,6 +86,15 @@ def test_an_interruption_waits_until_no_thread_is_at_work_any_more(
     assert not any(threads.pool_of_process().memory[place + team._OWNED] for place in works)
 
 
+@pytest.mark.parametrize(
+    ("cost", "most", "helpers"),
+    [(19, 9, 0), (20, 9, 1), (39, 9, 2), (1000, 9, 3), (1000, 3, 2), (1000, 2, 1), (1000, 1, 0), (1000, 0, 0)],
+)
+def test_how_many_threads_help(cost: int, most: int, helpers: int) -> None:
+    """None without ten bytes for each, the caller's thread, too, or without a part."""
+    assert team.helpers_for(team.new_memory(3, 10, 0), cost, most) == helpers
+
+
 def test_less_work_is_done_by_fewer_threads(set_variable: Any) -> None:
     """To wake a thread takes as long as to move a megabyte."""
     set_variable("GPU_UPSAMPLE_NUM_THREADS", "4")
