@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from time import perf_counter, sleep
 
+import gpu_upsample as gu
 from benchmarks.cases import Case, ConvTranspose, Resample
 from benchmarks.compare import make_inputs
 from benchmarks.figures import Figure, Measured
 from benchmarks.peers import OURS
 from benchmarks.timing import FULL, QUICK, Call, Clock, host_seconds, interleaved
-from gpu_upsample.cpu.processors import num_threads
-from gpu_upsample.cpu.threads import pool_of_process
-
-_VARIABLE = "GPU_UPSAMPLE_NUM_THREADS"
 
 # Sums of 16 products: short enough to be formed without BLAS, which has threads of its own.
 _GROUPED = ConvTranspose(64, 4, 2, 1, groups=16)
@@ -43,31 +37,10 @@ def _paused_seconds(call: Call, calls: int) -> float:
     return total / calls
 
 
-def _use(number: str | None) -> None:
-    """Set the number of threads, or let it be that of the processors."""
-    if number == os.environ.get(_VARIABLE):
-        return
-    if number is None:
-        del os.environ[_VARIABLE]
-    else:
-        os.environ[_VARIABLE] = number
-    num_threads.cache_clear()
-    pool_of_process.cache_clear()
-
-
-@contextmanager
-def _as_before() -> Iterator[None]:
-    before = os.environ.get(_VARIABLE)
-    try:
-        yield
-    finally:
-        _use(before)
-
-
 def _on(number: int, call: Call) -> Call:
     def run() -> None:
-        _use(str(number))
-        call()
+        with gu.use_threads(number):
+            call()
 
     return run
 
@@ -78,10 +51,9 @@ def _speed_up(case: Case, clock: Clock, quick: bool) -> Measured:
     job = OURS.builders[type(case.work)](case, *make_inputs(case, "cpu"))
     assert job is not None
     calls = {name: _on(number, job.run) for number, name in ((1, "one, ms"), (2, "two, ms"))}
-    with _as_before():
-        for call in calls.values():
-            call()
-        times = interleaved(calls, clock, QUICK if quick else FULL)
+    for call in calls.values():
+        call()
+    times = interleaved(calls, clock, QUICK if quick else FULL)
     one, two = (times[name].median for name in calls)
     return one / two, {name: 1e3 * times[name].median for name in calls}
 

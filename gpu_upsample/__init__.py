@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         conv_transpose2d_backward,
         conv_transpose3d_backward,
     )
+    from gpu_upsample.cpu.processors import use_threads
     from gpu_upsample.dispatch import available_backends, check_errors, show_info, use_backend
     from gpu_upsample.errors import BackendUnavailableError
     from gpu_upsample.pooling import max_pool1d, max_pool2d, max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
@@ -38,6 +39,7 @@ _HOME = {
     "conv_transpose_backward": (
         "conv_transpose1d_backward", "conv_transpose2d_backward", "conv_transpose3d_backward",
     ),
+    "cpu.processors": ("use_threads",),
     "dispatch": ("available_backends", "check_errors", "show_info", "use_backend"),
     "errors": ("BackendUnavailableError",),
     "pooling": ("max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d"),
@@ -89,6 +91,7 @@ __all__ = [
     "typing",
     "unfold",
     "use_backend",
+    "use_threads",
 ]
 
 

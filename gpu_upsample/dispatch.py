@@ -35,7 +35,7 @@ def use_backend(name: Backend) -> Iterator[None]:
     ----------
     name : {"auto", "cpu", "cuda"}
         ``"auto"`` follows the data. The argument ``backend=`` of a call takes precedence over the block, and the block
-        over the environment variable ``GPU_UPSAMPLE_BACKEND``, which the first call reads.
+        over the environment variable ``GPU_UPSAMPLE_BACKEND``, which is read once.
 
     Raises
     ------

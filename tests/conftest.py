@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gpu_upsample.cpu import threads
-from gpu_upsample.cpu.processors import num_threads
+from gpu_upsample.cpu.processors import usual_threads
 from gpu_upsample.dispatch import backend_of_environment
 from tests.backends import BACKENDS
 from tests.devices import DEVICES
@@ -42,7 +42,7 @@ def backend(request: pytest.FixtureRequest) -> Any:
 
 
 def _forget_environment() -> None:
-    for held in (backend_of_environment, num_threads, threads.pool_of_process):
+    for held in (backend_of_environment, usual_threads, threads.pool_of):
         held.cache_clear()
 
 

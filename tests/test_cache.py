@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum, IntEnum, StrEnum
+from threading import Barrier
 from typing import Any
 from weakref import ref
 
@@ -10,7 +12,8 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
-from gpu_upsample.cpu.filter import _column_sums
+from gpu_upsample.cpu.bands import joined
+from gpu_upsample.cpu.filter import _band_job, _column_sums, _filter_job
 from gpu_upsample.plan.cache import cached, kept, remembered, written
 from gpu_upsample.plan.coordinates import Axis
 from gpu_upsample.plan.resample import Sampling, axis_map, plan_resize
@@ -152,6 +155,42 @@ def test_results_are_kept_with_their_owner() -> None:
     assert made_of(owner, 1) is not first()
     del owner
     assert first() is None
+
+
+def test_what_two_threads_make_at_once_is_kept_once() -> None:
+    """Or one of them would go on with tables of which nobody else knows."""
+    met = Barrier(2, timeout=60)
+
+    @kept
+    def made_of(owner: Any) -> Any:
+        met.wait()
+        return object()
+
+    class Owner:
+        pass
+
+    owner = Owner()
+    with ThreadPoolExecutor(2) as executor:
+        first, second = executor.map(made_of, [owner, owner])
+    assert first is second
+    assert made_of(owner) is first
+
+
+def test_a_job_of_bands_keeps_what_its_record_points_to() -> None:
+    how = (True, "half_pixel", "round_prefer_floor", -0.5, None)
+    plan = plan_resize((300, 1000, 3), "uint8", 0, "clamp", (40, 100), None, None, "cubic", *how)
+    with gu.use_threads(2):
+        (bands,) = joined(plan)
+    job = _band_job(bands)
+    parts = [ref(_filter_job(bands.first)), ref(_filter_job(bands.second, 300 * 1000 * 3))]
+    for step in (bands.first, bands.second):
+        for name in [name for name in vars(step) if "_filter_job" in name]:
+            del vars(step)[name]
+    assert all(part() is not None for part in parts)
+    del job
+    for name in [name for name in vars(bands) if "_band_job" in name]:
+        del vars(bands)[name]
+    assert all(part() is None for part in parts)
 
 
 def test_long_axes_do_not_fill_the_memory() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gpu_upsample as gu
 from gpu_upsample.cpu import pool, team, threads
 from gpu_upsample.cpu.record import ARGUMENTS, COST, FUNCTION, LEAST, ROOM, ROWS
 
@@ -83,7 +84,7 @@ def test_an_interruption_waits_until_no_thread_is_at_work_any_more(
         run_in_parts(work, 2400, 1 << 30, 1)
     assert done.is_set()
     works = range(team._FIRST_WORK, team._FIRST_THREAD, team._WORK)
-    assert not any(threads.pool_of_process().memory[place + team._OWNED] for place in works)
+    assert not any(threads.pool_of(2).memory[place + team._OWNED] for place in works)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_a_thread_that_is_late_has_nothing_to_do_and_nobody_waits_for_it(
     use_threads: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_threads(3)
-    absent = threads.pool_of_process()
+    absent = threads.pool_of(3)
     monkeypatch.setattr(absent, "_start", lambda: None)
     team.look_for(absent.memory, 3)
     rows: list[int] = []
@@ -213,7 +214,7 @@ def test_more_works_than_there_is_room_for_are_done_alone(use_threads: Any) -> N
 
 def test_threads_end_with_their_pool() -> None:
     three = pool.Pool(3, 1)
-    three.keep_off()
+    three.stand_apart()
     held = list(three._threads)
     assert all(thread.is_alive() for thread in held)
     del three
@@ -235,7 +236,7 @@ def test_threads_end_if_their_start_is_interrupted(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     three = pool.Pool(3, 1)
     with pytest.raises(KeyboardInterrupt):
-        three.keep_off()
+        three.stand_apart()
     del three
     for thread in started:
         thread.join(60)
@@ -252,6 +253,7 @@ def test_work_is_done_where_no_thread_can_be_started(use_threads: Any, monkeypat
     rows: list[int] = []
     run_in_parts(lambda first, last: rows.extend(range(first, last)), 100, 1 << 30, 1)
     assert rows == list(range(100))
+    assert not threads.pool_of(3)._threads
 
 
 def test_a_pool_serves_works_of_all_sizes(set_variable: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +315,7 @@ def test_threads_keep_off_the_processor_of_their_caller(use_threads: Any, monkey
     for here in allowed:
         ask = told(lambda here=here: here)
         monkeypatch.setattr(pool, "processor_now", lambda ask=ask: ask)
-        threads.pool_of_process.cache_clear()
+        threads.pool_of.cache_clear()
         assert places() == [allowed - {here} or allowed] * 2
 
 
@@ -328,10 +330,68 @@ def test_threads_are_moved_when_their_caller_is(use_threads: Any, monkeypatch: p
     for caller[0] in (0, 0, 2, 2, 0):
         run_in_parts(lambda first, last: None, 100, 1 << 30, 1)
     assert moved == [{1, 2}, {0, 1}, {1, 2}]
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1})
+    allowed = {1}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed)
     caller[0] = 1
     run_in_parts(lambda first, last: None, 100, 1 << 30, 1)
     assert len(moved) == 3  # there is no other
+    allowed = {0, 1}
+    for _ in range(2):
+        run_in_parts(lambda first, last: None, 100, 1 << 30, 1)
+    assert moved[3:] == [{0}]
+
+
+def test_threads_start_where_nothing_tells_processors_apart(use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_threads(2)
+    ask = ctypes.CFUNCTYPE(ctypes.c_int)(lambda: -1)
+    for told in (ask, None):
+        monkeypatch.setattr(pool, "processor_now", lambda told=told: told)
+        threads.pool_of.cache_clear()
+        run_in_parts(lambda first, last: None, 100, 1 << 30, 1)
+        assert len(threads.pool_of(2)._threads) == 1
+
+
+def test_a_call_may_come_while_threads_start(use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from the handler of a signal."""
+    use_threads(3)
+    start, rows = threading.Thread.start, list[int]()
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        run_in_parts(lambda first, last: rows.extend(range(first, last)), 100, 1 << 30, 1)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    run_in_parts(lambda first, last: rows.extend(range(first, last)), 100, 1 << 30, 1)
+    assert sorted(rows) == sorted(3 * list(range(100)))
+    assert len(threads.pool_of(3)._threads) == 2
+
+
+def test_a_block_sets_the_number_of_threads_of_its_own_calls(use_threads: Any) -> None:
+    use_threads(2)
+
+    def number() -> int:
+        parts: list[int] = []
+        run_in_parts(lambda first, last: parts.append(first), 1200, 1 << 30, 1)
+        return len(parts) // 3 or 1  # three parts for each thread
+
+    found = []
+    with gu.use_threads(np.int8(4)):
+        found.append(number())
+        with gu.use_threads(1):
+            found.append(number())
+            other = threading.Thread(target=lambda: found.append(number()))
+            other.start()
+            other.join(60)
+        found.append(number())
+    found.append(number())
+    assert found == [4, 1, 2, 4, 2]
+
+
+@pytest.mark.parametrize(("number", "error"), [(0, ValueError), (-2, ValueError), (1.5, TypeError), ("2", TypeError)])
+def test_a_block_with_an_unusable_number_of_threads(number: Any, error: type[Exception]) -> None:
+    message = f"number must be a positive integer, got {number!r}"
+    with pytest.raises(error, match=message), gu.use_threads(number):
+        raise AssertionError("entered")
 
 
 ENDING = """

@@ -163,7 +163,7 @@ class Tables:
         self.words = packed.words
 
 
-def in_whole_lines(size: int) -> int:
+def _in_whole_lines(size: int) -> int:
     """Return the bytes of the cache lines that hold so many."""
     return -(-size // BYTES) * BYTES
 
@@ -193,7 +193,7 @@ def _add_absent(packed: Words, value: Absent) -> Any:
 def _add_room(packed: Words, value: Room) -> Any:
     dtype = np.dtype(value.dtype)
     packed.words += (packed.room, *value.shape)
-    packed.room += in_whole_lines(prod(value.shape) * dtype.itemsize)
+    packed.room += _in_whole_lines(prod(value.shape) * dtype.itemsize)
     return Room, dtype, len(value.shape)
 
 

@@ -281,8 +281,9 @@ def _band_job(step: Bands) -> Job:
     )
     product_bytes = first.product_bytes + second.product_bytes
     return prepared(
-        band_kernel, same, x, second.out, unit=step.rows[1], least=1, product_bytes=product_bytes, as_bytes=True
-    )
+        band_kernel, same, x, second.out, unit=step.rows[1], least=1, product_bytes=product_bytes, as_bytes=True,
+        parts=jobs,
+    )  # fmt: skip
 
 
 def run_bands(step: Bands, x: Any, out: Any) -> None:

@@ -73,9 +73,8 @@ class Job:
 
     Attributes
     ----------
-    arguments : tuple
-        What the kernel takes, of whose arrays the record holds addresses alone: the input, the output, how that is
-        written and room for what is collected (see `record`), sizes, tables and other rooms.
+    held : tuple
+        What the record holds addresses of.
     record : ndarray of int64
         What native code needs to run it.
     out : Lines
@@ -86,7 +85,7 @@ class Job:
         Bytes of all products that are formed.
     """
 
-    arguments: tuple[Any, ...]
+    held: tuple[Any, ...]
     record: Any
     out: Lines
     unit: int
@@ -108,13 +107,17 @@ def prepared(
     product_bytes: int,
     read: int | None = None,
     as_bytes: bool = False,
+    parts: tuple[Job, ...] = (),
 ) -> Job:
     """Return the job of a kernel.
 
     Parameters
     ----------
-    kernel, same
-        As for `Launch`, except for the arguments of each job.
+    kernel : Kernel
+        The kernel. It takes the input, the output, how that is written and room for what is collected first (see
+        `record`).
+    same : tuple
+        What else it takes: sizes, tables and other rooms.
     x, out : Lines
         What the kernel reads and writes.
     unit : int
@@ -126,7 +129,9 @@ def prepared(
     read : int, optional
         Bytes that are read from memory, if not those of `x`.
     as_bytes : bool
-        Whether the kernel takes its arrays as bytes, whatever they are.
+        Whether the kernel takes its arrays as bytes, whatever they are; their lengths are told in scalars all the same.
+    parts : tuple of Job
+        Jobs whose records the kernel takes.
     """
     carriers = (_UINT8, _UINT8) if as_bytes else (x.dtype, out.dtype)
     passing = passes_caches(product_bytes, x.nbytes if read is None else read, out.nbytes)
@@ -140,7 +145,7 @@ def prepared(
         row = out.width * out.dtype.itemsize
         record[PASSING] = out.dtype.itemsize
         record[ASTRAY] = BYTES if row >= _LONG_ROW else -1 if row % BYTES else 0
-    return Job(arguments, record, out, unit, product_bytes)
+    return Job((arguments, parts), record, out, unit, product_bytes)
 
 
 def passes_caches(product_bytes: int, read: int, written: int) -> bool:

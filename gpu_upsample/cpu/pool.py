@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 from contextlib import suppress
-from threading import Lock, Thread, current_thread
+from threading import RLock, Thread, current_thread
 from typing import Any
 from weakref import finalize
 
@@ -56,26 +56,31 @@ class Pool:
         self.memory = new_memory(workers, each, address or 0)
         self._threads: list[Thread] = []
         self._workers = workers
-        self._starting = Lock()
+        self._starting = RLock()  # a signal's handler may call, too
         finalize(self, _end, self.memory, self._threads)
 
     def _start(self) -> None:
         look_for(self.memory, int(_AWAKE_SECONDS * looks_per_second()))
-        with self._starting, suppress(RuntimeError):  # there may be no more threads, at the end of the program none
+        with self._starting:
             while len(self._threads) < self._workers:
                 i = len(self._threads)
                 thread = Thread(target=help_out, args=(self.memory, i), name=f"gpu_upsample_{i}", daemon=True)
                 self._threads.append(thread)
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:  # there may be no more threads, at the end of the program none
+                    self._threads.remove(thread)
+                    return
 
-    def keep_off(self) -> None:
-        """Let the threads keep off the processor that the caller runs on, until one calls from another."""
+    def stand_apart(self) -> None:
+        """Start the threads, and let them keep off the processor that the caller runs on, until one calls elsewhere."""
         self._start()
         ask = processor_now()
         here = ask() if ask else 0
+        others = os.sched_getaffinity(0) - {here} if ask else {here}
         with suppress(OSError):  # the process may not move threads, or one has just ended
-            others = os.sched_getaffinity(0) - {here} if ask else None
-            for thread in self._threads:
-                if others and thread.native_id:
+            for thread in self._threads if ask and others else ():
+                if thread.native_id:
                     os.sched_setaffinity(thread.native_id, others)
-        keep_off(self.memory, here)
+        if others:  # else the next call asks again whether there are any
+            keep_off(self.memory, here)

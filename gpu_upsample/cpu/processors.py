@@ -4,15 +4,63 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
+
+_block: ContextVar[int | None] = ContextVar("gpu_upsample_threads", default=None)
+
+
+@contextmanager
+def use_threads(number: SupportsIndex) -> Iterator[None]:
+    """Set how many threads share the work of each call on the CPU in a ``with`` block, in its own thread or task.
+
+    No result depends on it. Outside such blocks, it is what the environment variable ``GPU_UPSAMPLE_NUM_THREADS`` says,
+    or as many as the processors that the process may use; both are read once, and again in a forked child.
+
+    Parameters
+    ----------
+    number : int
+        How many threads, with that of the caller.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `number` is not a positive integer.
+
+    Examples
+    --------
+    >>> import numpy as np, gpu_upsample as gu
+    >>> with gu.use_threads(1):
+    ...     gu.resize(np.array([0.0, 1.0]), 4)
+    array([0.  , 0.25, 0.75, 1.  ])
+    """
+    try:
+        asked = index(number)
+    except TypeError:
+        raise TypeError(f"number must be a positive integer, got {number!r}") from None
+    if asked < 1:
+        raise ValueError(f"number must be a positive integer, got {number!r}")
+    token = _block.set(asked)
+    try:
+        yield
+    finally:
+        _block.reset(token)
+
+
+def num_threads() -> int:
+    """Return how many threads share the work of a call."""
+    return _block.get() or usual_threads()
 
 
 @cache
-def num_threads() -> int:
-    """Return how many threads share the work: GPU_UPSAMPLE_NUM_THREADS, or the processors of this process.
+def usual_threads() -> int:
+    """Return how many threads share the work where no block says it.
 
-    Both are asked for once: to look into the environment takes as long as to start a small work.
+    It is asked once: to look into the environment takes long beside a small call.
     """
     asked = os.environ.get("GPU_UPSAMPLE_NUM_THREADS")
     if not asked:
@@ -23,7 +71,7 @@ def num_threads() -> int:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=num_threads.cache_clear)  # a child may be given other processors
+    os.register_at_fork(after_in_child=usual_threads.cache_clear)  # a child may be given other processors
 
 
 @cache

@@ -33,6 +33,7 @@ _LOOKING, _DISMISSED = range(_LINE, _LINE + 2)
 # many bytes of work make one worth its while; a lock that nobody releases: to wait for it for a moment is to sleep;
 # what tells on which processor its caller runs, if anything does; and the one that the threads keep off.
 _THREADS, _LOOKS, _EACH, _PILLOW, _ASK, _APART = range(2 * _LINE, 2 * _LINE + 6)
+_NOWHERE = -2  # a system that cannot tell says -1
 
 # For each work, three cache lines: what it is and whether somebody owns it, how many of its parts are taken, and how
 # many of those that help are done.
@@ -194,7 +195,7 @@ def new_memory(threads: int, each: int, ask: int) -> Any:
     """
     memory = aligned(_FIRST_THREAD + threads * _THREAD, np.int64)
     memory[:] = 0
-    memory[_THREADS : _APART + 1] = threads, 0, each, _held_lock(), ask, -1
+    memory[_THREADS : _APART + 1] = threads, 0, each, _held_lock(), ask, _NOWHERE
     for asleep in range(_FIRST_THREAD, len(memory), _THREAD):
         memory[asleep + _LOCK] = _held_lock()
     return memory

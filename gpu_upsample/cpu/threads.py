@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from gpu_upsample.cpu.arguments import call
@@ -17,11 +17,11 @@ from gpu_upsample.cpu.vectors import BYTES, pointer
 # Bytes of work that make a thread worth its while. Below twice as many, the caller does all.
 _EACH_BYTES = 5 << 18
 
-_DONE, _MOVED, _NO_MEMORY = range(3)
+_DONE, _NOT_APART, _NO_MEMORY = range(3)
 
 
 @compiled
-def _run(memory, record, x, out):
+def _run(memory, record, x, out, anywhere):
     """Run the kernel of a record, and return _DONE or what was in the way.
 
     Parameters
@@ -32,12 +32,14 @@ def _run(memory, record, x, out):
         The record of a work (see `record`).
     x, out : ndarray of uint8
         The arrays of a job.
+    anywhere : bool
+        Whether threads may help that have not started, or that may run where the caller does.
     """
     team = pointer(memory, 0)
     rows, room = record[ROWS], record[ROOM]
     helpers = helpers_for(team, record[COST], rows // record[LEAST])
-    if helpers > 0 and not is_apart(team):
-        return _MOVED
+    if helpers > 0 and not (anywhere or is_apart(team)):
+        return _NOT_APART
     own = (8 * (record.size - ARGUMENTS) + BYTES - 1) & -BYTES
     taken = new_bytes(own + (helpers + 1) * room + BYTES)
     if taken == 0:
@@ -51,21 +53,23 @@ def _run(memory, record, x, out):
     return _DONE
 
 
-@cache
-def pool_of_process() -> Pool:
-    """Return the threads of this process that help its callers."""
-    return Pool(num_threads() - 1, _EACH_BYTES)
+@lru_cache(maxsize=4)
+def pool_of(number: int) -> Pool:
+    """Return the threads of this process that share the work of calls, with that of the caller so many."""
+    return Pool(number - 1, _EACH_BYTES)
 
 
 if hasattr(os, "register_at_fork"):
     # A forked child inherits the pool but none of its threads: let it build its own.
-    os.register_at_fork(after_in_child=pool_of_process.cache_clear)
+    os.register_at_fork(after_in_child=pool_of.cache_clear)
 
 
 def run(record: Any, x: Any, out: Any) -> None:
     """Do a work; the parameters are those of `_run`."""
-    helpers = pool_of_process()
-    while (state := _run(helpers.memory, record, x, out)) != _DONE:
-        if state == _NO_MEMORY:
-            raise MemoryError(f"no memory for the {record[ROOM]} bytes that each thread needs")
-        helpers.keep_off()
+    pool = pool_of(num_threads())
+    state = _run(pool.memory, record, x, out, False)
+    if state == _NOT_APART:
+        pool.stand_apart()
+        state = _run(pool.memory, record, x, out, True)
+    if state == _NO_MEMORY:
+        raise MemoryError(f"no memory for the {record[ROOM]} bytes that each thread needs")

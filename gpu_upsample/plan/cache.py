@@ -89,8 +89,7 @@ def kept(function: F) -> F:
             return owner.__dict__[name][rest]
         except KeyError:
             results = owner.__dict__.setdefault(name, {})
-            results[rest] = result = function(owner, *rest)
-            return result
+            return results.setdefault(rest, function(owner, *rest))  # another thread may have been faster
 
     def cache_clear() -> None:
         nonlocal name
@@ -117,8 +116,8 @@ def nbytes_of(value: Any) -> int:
         return 0
     if isinstance(value, tuple):
         return sum(map(nbytes_of, value))
-    if hasattr(value, "nbytes"):
-        return int(value.nbytes)
+    if isinstance(nbytes := getattr(value, "nbytes", None), int):
+        return nbytes
     return _nbytes_of_fields(value) if is_dataclass(value) else 0
 
 
