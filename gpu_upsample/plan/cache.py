@@ -109,6 +109,7 @@ def nbytes_of(value: Any) -> int:
 
     Examples
     --------
+    >>> import numpy as np
     >>> nbytes_of((np.zeros(3), [1.0], np.zeros((2, 2), np.int8)))
     28
     """
