@@ -13,6 +13,8 @@ import pytest
 
 import gpu_upsample as gu
 from gpu_upsample.arrays import kind_of
+from gpu_upsample.cpu import threads
+from gpu_upsample.cpu.processors import usual_threads
 from tests.cases import dtype_of, noise
 from tests.tolerances import assert_same_bits
 
@@ -315,8 +317,8 @@ LARGE: dict[str, dict[str, Any]] = {
 def test_the_number_of_threads_changes_nothing(use_threads: Any, arguments: dict[str, Any]) -> None:
     x = noise((200, 210, 3), "float32")
     results = []
-    for threads in ("1", "2", "5"):
-        use_threads(threads)
+    for number in ("1", "2", "5"):
+        use_threads(number)
         results.append(gu.resize(x, **arguments))
     for result in results[1:]:
         assert_same_bits(result, results[0])
@@ -336,7 +338,8 @@ def test_calls_from_many_threads(use_threads: Any, threads: str) -> None:
 
 
 def send_resized(connection: Any, x: Any) -> None:
-    connection.send(gu.resize(x, **LARGE["linear"]))
+    inherited = threads.pool_of.cache_info().currsize, usual_threads.cache_info().currsize
+    connection.send((gu.resize(x, **LARGE["linear"]), inherited))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the system cannot fork")
@@ -352,7 +355,9 @@ def test_a_forked_child(use_threads: Any) -> None:
     child.start()
     try:
         assert receiver.poll(60), "the child hangs"
-        assert_same_bits(receiver.recv(), expected)
+        found, inherited = receiver.recv()
+        assert_same_bits(found, expected)
+        assert inherited == (0, 0)
     finally:
         child.kill()
         child.join()

@@ -17,6 +17,7 @@ from gpu_upsample.cpu import filter as filters
 from gpu_upsample.cpu.bands import Bands, joined
 from gpu_upsample.cpu.features import has_feature
 from gpu_upsample.cpu.permute import transpose
+from gpu_upsample.cpu.record import PASSING
 from gpu_upsample.cpu.vectors import entries, load, store
 from gpu_upsample.plan.dtypes import FOREIGN
 from gpu_upsample.plan.resample import plan_resize
@@ -187,6 +188,18 @@ def test_bands_sum_as_whole_arrays_do(shape, options, between, dtype, streamed, 
     assert isinstance(found[0][0], Bands)  # else both took the same way
     assert (found[0][0].rows == (12, 12)) == (between == 0)
     bands._joined.cache_clear()
+
+
+@pytest.mark.parametrize(("streamed", "passes"), [(600_000, True), (1_000_000, False)])
+def test_bands_pass_the_caches_if_what_is_read_and_written_does(streamed, passes, write):
+    """That is the input and the result: what lies between them is never whole in memory."""
+    write(streamed)
+    plan = plan_resize((300, 1000, 3), "uint8", 0, "clamp", (40, 100), None, None, "cubic", True, *DEFAULTS[1:])
+    with gu.use_threads(2):
+        (step,) = joined(plan)
+    whole = filters._band_job(step)
+    _, (_, second) = whole.held
+    assert (whole.record[PASSING] > 0) == (second.record[PASSING] > 0) == passes
 
 
 # What a processor has to pick samples from registers, and the bytes of its own.
