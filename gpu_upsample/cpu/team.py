@@ -29,7 +29,7 @@ WORKS = _LINE
 # In the second one it stands how many threads look for work, and whether they are to end.
 _LOOKING, _DISMISSED = range(_LINE, _LINE + 2)
 
-# In the third one, what stays the same: how many threads there are; how often one looks for work before it sleeps; how
+# In the third one, what seldom changes: how many threads there are; how often one looks for work before it sleeps; how
 # many bytes of work make one worth its while; a lock that nobody releases: to wait for it for a moment is to sleep;
 # what tells on which processor its caller runs, if anything does; and the one that the threads keep off.
 _THREADS, _LOOKS, _EACH, _PILLOW, _ASK, _APART = range(2 * _LINE, 2 * _LINE + 6)
@@ -112,7 +112,7 @@ def _pause(typingctx: Any) -> Any:
 # ---- functions of others --------------------------------------------------------------------------------------
 # Python's own locks and memory, which every system has, and which need no GIL. The locks are never given back: a
 # caller may still wait when the program ends.
-_POINTER, _INT = ir.IntType(8).as_pointer(), ir.IntType(32)
+_INT = ir.IntType(32)
 
 
 def _calling(name: str, returned: Any, *taken: Any) -> Any:
