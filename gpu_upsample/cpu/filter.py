@@ -13,7 +13,7 @@ from gpu_upsample.cpu.arithmetic import lanes_of
 from gpu_upsample.cpu.band_kernels import band_kernel
 from gpu_upsample.cpu.bands import Bands
 from gpu_upsample.cpu.filter_kernels import filter_kernel, turned_kernel
-from gpu_upsample.cpu.job import TOGETHER, Job, Lines, lines_of, prepared
+from gpu_upsample.cpu.job import TOGETHER, Job, lengths_of, lines_of, prepared
 from gpu_upsample.cpu.permute import registers_at_once
 from gpu_upsample.cpu.record import ARGUMENTS, COLLECTED, FUNCTION, ROOM
 from gpu_upsample.cpu.tables import MAX_REGISTERS, Blocks, blocks_of, distinct
@@ -187,11 +187,6 @@ def _multiplied(taps: Taps, factor: int) -> Taps:
 
 
 # ---- jobs ---------------------------------------------------------------------------------------------------
-def _lengths(planes: int, x: Lines, out: Lines) -> tuple[int, int, int, int]:
-    """Return the rows of a plane before and after, and their widths in scalars."""
-    return x.rows // planes, out.rows // planes, x.width, out.width
-
-
 @kept
 def _filter_job(step: FilterStep, read: int | None = None) -> Job:
     """Return the job of one step, which reads so many bytes from memory if not its input."""
@@ -202,7 +197,7 @@ def _filter_job(step: FilterStep, read: int | None = None) -> Job:
     kinds = kind_of(step.source.name), kind_of(step.result.name)
     accumulator, lanes, inner = np.dtype(step.result.accumulator), lanes_of(kinds[1]), step.shape[3]
     planes, x, out = lines_of(step)
-    rows_in, rows_out, width_in, width = _lengths(planes, x, out)
+    rows_in, rows_out, width_in, width = lengths_of(planes, x, out)
     rows, across = step.rows or _ITSELF, step.columns is not None
     taps = step.columns.width if step.columns else 1
     zero, constant = accumulator.type(step.result.start), accumulator.type(step.fill)

@@ -168,3 +168,8 @@ def lines_of(step: FilterStep | SelectStep) -> tuple[int, Lines, Lines]:
         planes, rows_in, rows_out = planes * rows_in, 1, 1
     x = Lines(np.dtype(step.source.carrier), planes * rows_in, columns_in * inner)
     return planes, x, Lines(np.dtype(step.result.carrier), planes * rows_out, columns_out * inner)
+
+
+def lengths_of(planes: int, x: Lines, out: Lines) -> tuple[int, int, int, int]:
+    """Return the rows of a plane before and after, and their widths in scalars."""
+    return x.rows // planes, out.rows // planes, x.width, out.width

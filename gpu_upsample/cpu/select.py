@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.cpu.arguments import Room
-from gpu_upsample.cpu.job import Job, lines_of, prepared
+from gpu_upsample.cpu.job import Job, lengths_of, lines_of, prepared
 from gpu_upsample.cpu.select_kernels import select_kernel
 from gpu_upsample.cpu.tables import MAX_REGISTERS, blocks_of, distinct
 from gpu_upsample.cpu.vectors import BYTES
@@ -38,8 +38,7 @@ def _select_job(step: SelectStep) -> Job:
     kernel = select_kernel(word.itemsize, int(across), int(pixels), registers, int(step.has_fill))
     fill = word.type(step.source.bits(step.fill))
     rooms = Room(word, (x.width + (MAX_REGISTERS + 2) * lanes,)), Room(word, (out.width + 3 * lanes,))
-    lengths = x.rows // planes, out.rows // planes, x.width, out.width
-    arguments = (*lengths, rows, *tables, stride, inner, fill, *rooms)
+    arguments = (*lengths_of(planes, x, out), rows, *tables, stride, inner, fill, *rooms)
     return prepared(kernel, arguments, x, out, least=8, product_bytes=0)
 
 
