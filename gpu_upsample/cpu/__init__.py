@@ -34,7 +34,7 @@ _RUN = {
     "ShuffleStep": ("rearrange", "run_shuffle"),
     "UnfoldStep": ("rearrange", "run_unfold"),
     "UnpoolBackwardStep": ("pooling_backward", "run_unpool_backward"),
-    "UnpoolStep": ("pooling", "run_unpool"),
+    "UnpoolStep": ("unpooling", "run_unpool"),
 }
 """Kind of step -> the module that runs it, loaded with the first of them, and its function."""
 

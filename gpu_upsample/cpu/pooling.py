@@ -1,4 +1,4 @@
-"""Runs max pooling and unpooling on the CPU."""
+"""Runs max pooling on the CPU."""
 
 from __future__ import annotations
 
@@ -8,107 +8,58 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
+from gpu_upsample.cpu.arguments import Room
 from gpu_upsample.cpu.launch import Launch
-from gpu_upsample.cpu.pooling_kernels import (
-    KERNELS,
-    STRIDES,
-    WINDOWS,
-    own_windows_kernel,
-    pool_kernel,
-    range_kernel,
-    unpool_kernel,
-)
-from gpu_upsample.cpu.processors import num_threads
+from gpu_upsample.cpu.pooling_kernels import pool_kernel
+from gpu_upsample.cpu.vectors import BYTES
 from gpu_upsample.plan.cache import kept
-from gpu_upsample.plan.pooling import PoolStep, UnpoolStep, index_error
+from gpu_upsample.plan.dtypes import Storage
+from gpu_upsample.plan.pooling import PoolStep
 
-# A plane is cut so that a part has at least this many bytes: every part reads all indices of its plane.
-_PART = 1 << 18
+# Windows along a row that lie up to so far apart get a kernel of their own, which reads all samples between.
+_NEAR = 4
 
 
-def lowest_bits(step: PoolStep) -> Any:
-    """Return what no sample is below, in the carrier of the step."""
-    carrier = np.dtype(step.storage.carrier)
-    if "float" in step.storage.name:
-        return np.array(step.storage.bits(-np.inf), f"u{carrier.itemsize}").view(carrier)[()]
+def lowest_bits(storage: Storage) -> Any:
+    """Return what no sample is below, in the carrier of a scalar."""
+    carrier = np.dtype(storage.carrier)
+    if "float" in storage.name:
+        return np.array(storage.bits(-np.inf), f"u{carrier.itemsize}").view(carrier)[()]
     return carrier.type(np.iinfo(carrier).min)
 
 
 @kept
 def _pool_launch(step: PoolStep, has_indices: bool) -> Launch:
-    taps = step.kernel[2] if step.kernel[2] in KERNELS else 0
-    stride = step.stride[2] if step.stride[2] in STRIDES else 0
-    name = step.storage.name
+    name, width, width_out = step.storage.name, step.size_in[2], step.size_out[2]
+    half = name.endswith("float16")
+    lanes = BYTES // (4 if half else step.storage.itemsize)
+    apart = step.stride[2] if width_out > 1 else 1
+    near = apart if apart <= _NEAR else 0
+    if not near:
+        lanes = min(lanes, 1 << (width_out - 1).bit_length())
+    reach = [(kernel - 1) * dilation for kernel, dilation in zip(step.kernel, step.dilation, strict=True)]
+    farthest = (reach[0] * step.size_in[1] + reach[1]) * width + reach[2]
+    wide = farthest >= 2**31
+    room = -(-width_out // lanes) * lanes * apart + reach[2]
+    padding = step.padding[2]
+    padded = padding > 0 or (width_out - 1) * apart + reach[2] >= width
+    # The first tap of each window along a row that lies inside.
+    begin = np.arange(-(-width_out // lanes) * lanes) * apart - padding
+    start = np.where(begin < 0, -(begin // step.dilation[2]) * step.dilation[2], 0)
+    offset = np.dtype(np.int64 if wide else np.int32)
     positions = 0 if not has_indices else 1 if step.numbering is None else 2
-    kernel = pool_kernel(kind_of(name), int(name.endswith("float16")), int("float" in name), positions, taps, stride)
-    # The first sample of each window along a row.
-    start = np.arange(step.size_out[2]) * step.stride[2] - step.padding[2]
-    start = np.where(start < 0, start % step.dilation[2], start)
+    kernel = pool_kernel(kind_of(name), int(half), lanes, near, positions, int(wide))
     return Launch(
-        kernel, step.size_in, step.size_out, step.kernel, step.stride, step.padding, step.dilation,
-        step.numbering or (0, 0, 0, 0), start, lowest_bits(step),
+        kernel, step.size_in, step.size_out, step.kernel, (*step.stride[:2], apart), step.padding, step.dilation,
+        step.numbering or (0, 0, 0, 0), start.astype(offset), lowest_bits(step.storage), room, padded,
+        Room(step.storage.carrier, (max(room, padding + width),)), Room(step.storage.carrier, (width_out + lanes,)), Room(offset, (width_out + lanes,)),
     )  # fmt: skip
 
 
 def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
     """Find the largest sample of every window; the arrays are flat and of the step's carriers."""
-    x, out = x.reshape(-1, step.size_in[2]), out.reshape(-1, step.size_out[2])
-    where = np.empty((1, 1), np.int64) if indices is None else indices.reshape(out.shape)
+    where = np.empty(0, np.int64) if indices is None else indices
+    where = where.reshape(-1, step.size_out[2])
     size = (x.nbytes + out.nbytes + where.nbytes) * prod(step.kernel)
-    _pool_launch(step, indices is not None).run((x, out, where), len(out), size, least=8)
-
-
-@kept
-def _range_launch(step: UnpoolStep) -> Launch:
-    return Launch(range_kernel, step.n_out)
-
-
-def check_indices(step: UnpoolStep, indices: Any) -> None:
-    """Raise if an index is out of range."""
-    astray = np.zeros(1, np.bool_)
-    _range_launch(step).run((indices, astray), indices.size, indices.nbytes, least=1 << 14)
-    if astray[0]:
-        first = int(np.argmax((indices < 0) | (indices >= step.n_out)))
-        raise index_error(step, first, int(indices[first]))
-
-
-def cuts_of_plane(step: UnpoolStep, size: int) -> int:
-    """Return into how many parts each plane is cut, for all threads to have work; `size` is the bytes of all."""
-    wanted = -(-2 * num_threads() // step.planes)
-    return max(1, min(wanted, size // step.planes // _PART))
-
-
-@kept
-def _own_windows_launch(step: UnpoolStep, windows: Any) -> Launch:
-    (depth, height, _), (deep, high, wide) = windows
-    return Launch(own_windows_kernel(wide, step.parts), depth, height, deep, high)
-
-
-def _fills_own_windows(step: UnpoolStep, x: Any, indices: Any, out: Any) -> bool:
-    """Put samples into windows of their own; return whether that was all."""
-    if step.windows is None or step.windows[1][2] > WINDOWS:
-        return False
-    (_, _, width), (_, _, wide) = step.windows
-    x, indices = x.reshape(-1, width * step.parts), indices.reshape(-1, width)
-    out = out.reshape(-1, width * wide * step.parts)
-    astray = np.zeros(1, np.bool_)
-    size = x.nbytes + indices.nbytes + out.nbytes
-    _own_windows_launch(step, step.windows).run((x, indices, out, astray), len(indices), size, least=1)
-    return not astray[0]
-
-
-@kept
-def _unpool_launch(step: UnpoolStep) -> Launch:
-    return Launch(unpool_kernel(step.parts), step.n_in, step.n_out)
-
-
-def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
-    """Put samples where their indices say, into zeros; `x` and `out` are flat and of the step's carrier."""
-    check_indices(step, indices)
-    bits = np.dtype(f"u{step.storage.itemsize}")
-    x, out = x.view(bits), out.view(bits)
-    if _fills_own_windows(step, x, indices, out):
-        return
-    cuts = cuts_of_plane(step, out.nbytes)
-    size = x.nbytes + indices.nbytes + out.nbytes
-    _unpool_launch(step).run((x, indices, out, cuts), step.planes * cuts, size, least=1)
+    rows = out.size // step.size_out[2]
+    _pool_launch(step, indices is not None).run((x, out, where), rows, size, least=8)

@@ -139,6 +139,42 @@ def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
 
 
 @primitive
+def load_apart(typingctx: Any, lanes: Any, step: Any, array: Any, at: Any) -> Any:
+    """Return as many elements of an array, each `step` behind the one before; as many behind the last one are read."""
+    number, apart = lanes.literal_value, step.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        first = vector_place_of(context, builder, array, args[2], args[3], number)
+        picked = None
+        for part in range(apart):
+            place = builder.gep(first, [ir.Constant(ir.IntType(64), part)])
+            value = builder.load(place, align=array.dtype.bitwidth // 8)
+            own = [lane * apart - part * number for lane in range(number)]
+            chosen = [number + at if 0 <= at < number else lane for lane, at in enumerate(own)]
+            picked = value if picked is None and apart == 1 else shuffled(builder, picked or value, value, chosen)
+        return picked
+
+    return Vector(array.dtype, number)(lanes, step, array, types.intp), codegen
+
+
+@primitive
+def load_each(typingctx: Any, lanes: Any, array: Any, at: Any, step: Any) -> Any:
+    """Return as many elements of an array, each `step` behind the one before; nothing else is read."""
+    number = lanes.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, _, at, step = args
+        value = ir.Constant(ir.VectorType(context.get_data_type(array.dtype), number), ir.Undefined)
+        for lane in range(number):
+            element = builder.load(place_of(context, builder, array, args[1], at))
+            value = builder.insert_element(value, element, ir.Constant(ir.IntType(32), lane))
+            at = builder.add(at, step)
+        return value
+
+    return Vector(array.dtype, number)(lanes, array, types.intp, types.intp), codegen
+
+
+@primitive
 def table(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
     """Return as many elements of an array that nobody writes to: the load may move out of a loop."""
     return _loading(lanes, array, _invariant)
@@ -348,3 +384,25 @@ def where_bits(typingctx: Any, bits: Any, vector: Any) -> Any:
         return builder.select(chosen, args[1], ir.Constant(args[1].type, None))
 
     return vector(bits, vector), codegen
+
+
+@primitive
+def exceeds(typingctx: Any, new: Any, old: Any) -> Any:
+    """Return for each lane whether `new` lies above `old`, or is a NaN."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if isinstance(new.scalar, types.Float):
+            return builder.or_(builder.fcmp_ordered(">", *args), builder.fcmp_unordered("uno", args[0], args[0]))
+        return (builder.icmp_signed if new.scalar.signed else builder.icmp_unsigned)(">", *args)
+
+    return Vector(types.boolean, new.lanes)(new, new), codegen
+
+
+@primitive
+def where(typingctx: Any, chosen: Any, new: Any, old: Any) -> Any:
+    """Return the lanes of `new` that are chosen, and of `old` elsewhere."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(*args)
+
+    return new(chosen, new, new), codegen
