@@ -48,7 +48,7 @@ def _pool_launch(step: PoolStep, has_indices: bool) -> Launch:
     start = np.where(begin < 0, -(begin // step.dilation[2]) * step.dilation[2], 0)
     offset = np.dtype(np.int64 if wide else np.int32)
     positions = 0 if not has_indices else 1 if step.numbering is None else 2
-    kernel = pool_kernel(kind_of(name), int(half), lanes, near, positions, int(wide))
+    kernel = pool_kernel(kind_of(name), int(half), lanes, step.kernel[2] if step.kernel[2]<=5 else 0, near, positions, int(wide))
     return Launch(
         kernel, step.size_in, step.size_out, step.kernel, (*step.stride[:2], apart), step.padding, step.dilation,
         step.numbering or (0, 0, 0, 0), start.astype(offset), lowest_bits(step.storage), room, padded,

@@ -10,48 +10,63 @@ import numpy as np
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.arguments import Room
 from gpu_upsample.cpu.launch import Launch
+from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.cpu.unpooling import check_indices, cuts_of_plane
 from gpu_upsample.cpu.pooling_backward_kernels import pool_backward_kernel, unpool_backward_kernel, windows_kernel
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep, window_error
 
+# Indices that are looked at together: as many as a row has at least.
+_LANES = (16, 4, 1)
+# Parts of a plane have about this many bytes: gradients are added where the second cache holds them.
+_PART = 1 << 18
+
 
 @kept
 def _windows_launch(step: PoolBackwardStep) -> Launch:
     pool = step.forward
-    start = np.arange(pool.size_out[2]) * pool.stride[2] - pool.padding[2]
-    end = np.minimum(start + (pool.kernel[2] - 1) * pool.dilation[2], pool.size_in[2] - 1)
-    geometry = pool.size_in, pool.size_out, pool.kernel, pool.stride, pool.padding, pool.dilation
-    return Launch(windows_kernel(int(pool.dilation[2] > 1)), *geometry, start, end)
+    (*_, width), (*_, windows), (*_, taps), (*_, stride), (*_, padding), (*_, dilation) = geometry = (
+        pool.size_in, pool.size_out, pool.kernel, pool.stride, pool.padding, pool.dilation
+    )  # fmt: skip
+    # The samples of each window along a row that there are.
+    begin = np.arange(windows) * stride - padding
+    low = np.where(begin < 0, begin % dilation, begin)
+    span = np.minimum(begin + (taps - 1) * dilation + 1, width) - low
+    lanes = 0 if dilation > 1 else next(lanes for lanes in _LANES if lanes <= windows)
+    if lanes:  # the last of a row once more, rather than fewer together, but counted once
+        last, known = slice(windows - lanes, windows), -windows % lanes
+        low = np.append(low[: windows - windows % lanes], low[last])
+        span = np.append(span[: windows - windows % lanes], np.where(np.arange(lanes) < known, 0, span[last]))
+    return Launch(windows_kernel(lanes), *geometry, low, span)
 
 
 def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
     """Raise if an index names no sample of its own window."""
-    where, astray = indices.reshape(-1, step.forward.size_out[2]), np.zeros(1, np.bool_)
-    _windows_launch(step).run((where, astray), len(where), where.nbytes, least=8)
+    rows, astray = indices.size // step.forward.size_out[2], np.zeros(1, np.bool_)
+    _windows_launch(step).run((indices, astray), rows, indices.nbytes, least=8)
     if astray[0]:
         raise window_error(step, indices)
 
 
 @kept
-def _pool_backward_launch(step: PoolBackwardStep) -> Launch:
-    pool = step.forward
-    # Which windows reach the samples of the two axes that are read row by row.
-    covers = ((cover.first, cover.count, cover.step) for cover in map(step.cover, (0, 1)))
+def _pool_backward_launch(step: PoolBackwardStep, cuts: int) -> Launch:
+    pool, half = step.forward, step.forward.storage.name.endswith("float16")
+    axes = zip(pool.size_out, pool.stride, pool.padding, pool.kernel, pool.dilation, strict=True)
+    deep, high, _ = ((n, stride, padding, (kernel - 1) * dilation) for n, stride, padding, kernel, dilation in axes)
     real = np.dtype(pool.storage.accumulator).type
-    line = Room(real, (pool.size_in[2] + pool.size_out[2],))
-    kernel = pool_backward_kernel(kind_of(pool.storage.name))
-    return Launch(kernel, pool.size_out, *covers, real(0.0), real(1.0), line)
+    room = Room(real, (-(-pool.size_in[0] * pool.size_in[1] // cuts) * pool.size_in[2] if half else 1,))
+    kernel = pool_backward_kernel(kind_of(pool.storage.name), int(half))
+    return Launch(kernel, cuts, pool.size_in, pool.size_out, deep, high, real(0.0), real(1.0), room)
 
 
 def run_pool_backward(step: PoolBackwardStep, grad: Any, indices: Any, out: Any) -> None:
     """Add up the gradients of the windows that chose each sample; the arrays are flat, `grad` and `out` carriers."""
     _check_windows(step, indices)
     pool = step.forward
-    width, windows = pool.size_in[2], pool.size_out[2]
-    grad, where, out = grad.reshape(-1, windows), indices.reshape(-1, windows), out.reshape(-1, width)
-    size = (grad.nbytes + where.nbytes + out.nbytes) * prod(pool.kernel)
-    _pool_backward_launch(step).run((grad, where, out), len(out), size, least=8)
+    rows = prod(pool.size_in[:2])
+    cuts = min(rows, max(-(-2 * num_threads() // pool.planes), out.nbytes // pool.planes // _PART, 1))
+    size = grad.nbytes + indices.nbytes + out.nbytes
+    _pool_backward_launch(step, cuts).run((grad, indices, out), pool.planes * cuts, size, least=1)
 
 
 @kept

@@ -29,7 +29,7 @@ def ordered(KIND, HALF, samples):  # noqa: N803
 
 
 @cache
-def pool_kernel(KIND: int, HALF: int, LANES: int, STEP: int, INDICES: int, WIDE: int) -> Any:  # noqa: N803
+def pool_kernel(KIND: int, HALF: int, LANES: int, KERNEL: int, STEP: int, INDICES: int, WIDE: int) -> Any:  # noqa: N803
     """Return the kernel for the largest samples of windows.
 
     Parameters
@@ -86,7 +86,7 @@ def pool_kernel(KIND: int, HALF: int, LANES: int, STEP: int, INDICES: int, WIDE:
                         highest = ordered(KIND, HALF, best)
                         if INDICES:
                             away = load(LANES, away_line, j)
-                        for k in range(taps[2]):
+                        for k in range(KERNEL if KERNEL else taps[2]):
                             at = j * step + k * dilation[2]
                             if STEP:
                                 value = load_apart(LANES, STEP, samples, at)

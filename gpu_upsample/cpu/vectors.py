@@ -406,3 +406,26 @@ def where(typingctx: Any, chosen: Any, new: Any, old: Any) -> Any:
         return builder.select(*args)
 
     return new(chosen, new, new), codegen
+
+
+@primitive
+def count_within(typingctx: Any, lanes: Any, array: Any, at: Any, low: Any, span: Any, of: Any, shift: Any) -> Any:
+    """Return how many of so many elements lie from a lowest number on, and less than a span behind it.
+
+    `low` and `span` have a number for each of the elements, from `of` on; `shift` is added to the lowest.
+    """
+    number = lanes.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, elements, at, lows, spans, of, shift = args
+        value, least, length = (
+            builder.load(vector_place_of(context, builder, kind, held, at, number), align=kind.dtype.bitwidth // 8)
+            for kind, held, at in ((array, elements, at), (low, lows, of), (span, spans, of))
+        )
+        if array.dtype.bitwidth < 64:
+            value = builder.sext(value, least.type)
+        offset = builder.sub(builder.sub(value, least), splat_value(builder, shift, number))
+        hits = builder.bitcast(builder.icmp_unsigned("<", offset, length), ir.IntType(number))
+        return builder.zext(builder.ctpop(hits), shift.type)
+
+    return types.intp(lanes, array, types.intp, low, span, types.intp, types.intp), codegen
