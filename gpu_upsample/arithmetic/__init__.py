@@ -62,7 +62,8 @@ def carrier_of(kind: int) -> Any:
 
 
 # ---- stored -> accumulator ----------------------------------------------------------------------------------
-def _widen(builder: Any, storage: Storage, value: Any) -> Any:
+def widen_value(builder: Any, storage: Storage, value: Any) -> Any:
+    """Emit the conversion of a stored scalar to its accumulator."""
     wide, carrier = many(value.type, _IR[storage.accumulator]), np.dtype(storage.carrier)
     if storage.carrier == storage.accumulator:
         return value
@@ -287,7 +288,7 @@ def build(
     return SimpleNamespace(
         fma=fma,
         add_product=add_product,
-        widen=conversion(_widen, True),
+        widen=conversion(widen_value, True),
         narrow=conversion(narrow_value, False),
         plus=plus,
         mad=mad,

@@ -18,6 +18,9 @@ from gpu_upsample.plan.pooling import PoolStep
 
 # Windows along a row that lie up to so far apart get a kernel of their own, which reads all samples between.
 _NEAR = 4
+# Windows of up to so many taps along a row get a kernel of their own, too.
+_UNROLLED = 5
+_NOWHERE = np.empty((0, 0), np.int64)
 
 
 def lowest_bits(storage: Storage) -> Any:
@@ -30,36 +33,41 @@ def lowest_bits(storage: Storage) -> Any:
 
 @kept
 def _pool_launch(step: PoolStep, has_indices: bool) -> Launch:
-    name, width, width_out = step.storage.name, step.size_in[2], step.size_out[2]
-    half = name.endswith("float16")
-    lanes = BYTES // (4 if half else step.storage.itemsize)
+    storage, width, width_out = step.storage, step.size_in[2], step.size_out[2]
+    half = storage.name.endswith("float16")
+    taps, padding, dilation = step.kernel[2], step.padding[2], step.dilation[2]
+    # A single window of a row is as good as windows side by side, which are read together.
     apart = step.stride[2] if width_out > 1 else 1
     near = apart if apart <= _NEAR else 0
-    if not near:
+    lanes = BYTES // np.dtype(storage.accumulator if half else storage.carrier).itemsize
+    if not near:  # lanes that are not needed would be brought together one by one, too
         lanes = min(lanes, 1 << (width_out - 1).bit_length())
-    reach = [(kernel - 1) * dilation for kernel, dilation in zip(step.kernel, step.dilation, strict=True)]
-    farthest = (reach[0] * step.size_in[1] + reach[1]) * width + reach[2]
-    wide = farthest >= 2**31
-    room = -(-width_out // lanes) * lanes * apart + reach[2]
-    padding = step.padding[2]
-    padded = padding > 0 or (width_out - 1) * apart + reach[2] >= width
+    whole = -(-width_out // lanes) * lanes
+    *above, reach = ((kernel - 1) * gap for kernel, gap in zip(step.kernel, step.dilation, strict=True))
+    deep, high = above
+    # How far the last sample of a window may lie from the first.
+    farthest = (deep * step.size_in[1] + high) * width + reach
+    distance = np.dtype(np.int32 if farthest < 2**31 else np.int64)
     # The first tap of each window along a row that lies inside.
-    begin = np.arange(-(-width_out // lanes) * lanes) * apart - padding
-    start = np.where(begin < 0, -(begin // step.dilation[2]) * step.dilation[2], 0)
-    offset = np.dtype(np.int64 if wide else np.int32)
-    positions = 0 if not has_indices else 1 if step.numbering is None else 2
-    kernel = pool_kernel(kind_of(name), int(half), lanes, step.kernel[2] if step.kernel[2]<=5 else 0, near, positions, int(wide))
+    begin = np.arange(whole) * apart - padding
+    start = np.where(begin < 0, -(begin // dilation) * dilation, 0).astype(distance)
+    read = whole * apart + reach
+    padded = padding > 0 or (width_out - 1) * apart + reach >= width
+    kernel = pool_kernel(
+        kind_of(storage.name), int(half), lanes, taps if taps <= _UNROLLED else 0, near,
+        0 if not has_indices else 1 if step.numbering is None else 2, int(distance.itemsize == 8),
+    )  # fmt: skip
+    line, best = (Room(storage.carrier, (size,)) for size in (max(read, padding + width), whole))
     return Launch(
         kernel, step.size_in, step.size_out, step.kernel, (*step.stride[:2], apart), step.padding, step.dilation,
-        step.numbering or (0, 0, 0, 0), start.astype(offset), lowest_bits(step.storage), room, padded,
-        Room(step.storage.carrier, (max(room, padding + width),)), Room(step.storage.carrier, (width_out + lanes,)), Room(offset, (width_out + lanes,)),
+        step.numbering or (0, 0, 0, 0), start, lowest_bits(storage), read, padded, line, best,
+        Room(distance, (whole,)),
     )  # fmt: skip
 
 
 def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
     """Find the largest sample of every window; the arrays are flat and of the step's carriers."""
-    where = np.empty(0, np.int64) if indices is None else indices
-    where = where.reshape(-1, step.size_out[2])
-    size = (x.nbytes + out.nbytes + where.nbytes) * prod(step.kernel)
     rows = out.size // step.size_out[2]
-    _pool_launch(step, indices is not None).run((x, out, where), rows, size, least=8)
+    places = _NOWHERE if indices is None else indices.reshape(rows, -1)
+    moved, compared = x.nbytes + out.nbytes + places.nbytes, out.nbytes * prod(step.kernel)
+    _pool_launch(step, indices is not None).run((x, out, places), rows, max(moved, compared // 2), least=4)

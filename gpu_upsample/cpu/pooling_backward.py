@@ -10,9 +10,9 @@ import numpy as np
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.arguments import Room
 from gpu_upsample.cpu.launch import Launch
+from gpu_upsample.cpu.pooling_backward_kernels import pool_backward_kernel, unpool_backward_kernel, windows_kernel
 from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.cpu.unpooling import check_indices, cuts_of_plane
-from gpu_upsample.cpu.pooling_backward_kernels import pool_backward_kernel, unpool_backward_kernel, windows_kernel
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.pooling_backward import PoolBackwardStep, UnpoolBackwardStep, window_error
 

@@ -56,7 +56,7 @@ def windows_kernel(LANES: int) -> Any:  # noqa: N803
 
 @compiled
 def windows_that_reach(low, high, axis):
-    """Return the first window that may reach the samples from `low` up to `high` of an axis, and the one after the last.
+    """Return the first window that may reach samples of an axis, from `low` up to `high`, and the one after the last.
 
     An axis is the number of its windows, their stride, the padding, and how far the last tap lies from the first.
     """

@@ -11,7 +11,7 @@ from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import widen
 from gpu_upsample.cpu.compiled import Kernel, compiled, inlined
 from gpu_upsample.cpu.rows import readable
-from gpu_upsample.cpu.vectors import copy, exceeds, load, load_apart, load_each, pointer, splat, store, where
+from gpu_upsample.cpu.vectors import copy, exceeds, load, load_apart, pointer, splat, store, where
 
 
 @compiled
@@ -40,8 +40,10 @@ def pool_kernel(KIND: int, HALF: int, LANES: int, KERNEL: int, STEP: int, INDICE
         Whether samples must be widened to be compared.
     LANES : int
         Windows of a vector.
+    KERNEL : int
+        Taps along a row, 0 for a run-time number.
     STEP : int
-        Samples between the windows of a row, 0 for a run-time number.
+        Stride along a row if it is small, else 0.
     INDICES : int
         1 if positions are written, too, and 2 if they are numbered otherwise than flat within their plane.
     WIDE : int
@@ -56,7 +58,12 @@ def pool_kernel(KIND: int, HALF: int, LANES: int, KERNEL: int, STEP: int, INDICE
         ) = unpack(arguments, scratch)  # fmt: skip
         depth, height, width = size_in
         width_out, step = size_out[2], strides[2]
-        data, line, best_line, away_line = pointer(x, 0), pointer(line_room, 0), pointer(best_room, 0), pointer(away_room, 0)
+        data, line, best_line, away_line = (
+            pointer(x, 0),
+            pointer(line_room, 0),
+            pointer(best_room, 0),
+            pointer(away_room, 0),
+        )
         first_tap = pointer(start, 0)
         if padded:
             line_room[:] = lowest
@@ -88,10 +95,7 @@ def pool_kernel(KIND: int, HALF: int, LANES: int, KERNEL: int, STEP: int, INDICE
                             away = load(LANES, away_line, j)
                         for k in range(KERNEL if KERNEL else taps[2]):
                             at = j * step + k * dilation[2]
-                            if STEP:
-                                value = load_apart(LANES, STEP, samples, at)
-                            else:
-                                value = load_each(LANES, samples, at, step)
+                            value = load_apart(LANES, STEP, samples, at, step)
                             new = ordered(KIND, HALF, value)
                             better = exceeds(new, highest)
                             best, highest = where(better, value, best), where(better, new, highest)

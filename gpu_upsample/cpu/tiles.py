@@ -16,12 +16,12 @@ from gpu_upsample.arithmetic import fused
 from gpu_upsample.cpu.features import VECTOR_BYTES
 from gpu_upsample.cpu.vectors import X86, place_of, primitive, splat_value
 
-_REGISTERS = 32 if VECTOR_BYTES == 64 or not X86 else 16
+REGISTERS = 32 if VECTOR_BYTES == 64 or not X86 else 16
 
 VECTORS = 3
 """Vectors of a row of a block."""
 
-ROWS = 8 if _REGISTERS == 32 else 4
+ROWS = 8 if REGISTERS == 32 else 4
 """Rows of a block: its sums, a row of one factor and an element of the other must fit into the registers. A power of
 two, so that rows can be interleaved."""
 

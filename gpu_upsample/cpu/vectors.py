@@ -138,40 +138,41 @@ def load(typingctx: Any, lanes: Any, array: Any, at: Any) -> Any:
     return _loading(lanes, array, lambda builder, value: value)
 
 
-@primitive
-def load_apart(typingctx: Any, lanes: Any, step: Any, array: Any, at: Any) -> Any:
-    """Return as many elements of an array, each `step` behind the one before; as many behind the last one are read."""
-    number, apart = lanes.literal_value, step.literal_value
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        first = vector_place_of(context, builder, array, args[2], args[3], number)
-        picked = None
-        for part in range(apart):
-            place = builder.gep(first, [ir.Constant(ir.IntType(64), part)])
-            value = builder.load(place, align=array.dtype.bitwidth // 8)
-            own = [lane * apart - part * number for lane in range(number)]
-            chosen = [number + at if 0 <= at < number else lane for lane, at in enumerate(own)]
-            picked = value if picked is None and apart == 1 else shuffled(builder, picked or value, value, chosen)
-        return picked
-
-    return Vector(array.dtype, number)(lanes, step, array, types.intp), codegen
+def strided(builder: Any, place: Any, lanes: int, step: int) -> Any:
+    """Emit a vector of elements, each `step` behind the one before; those between and behind the last are read, too."""
+    size = ir.IntType(64)
+    whole = builder.bitcast(place, ir.VectorType(place.type.pointee, lanes).as_pointer())
+    parts = [builder.gep(whole, [ir.Constant(size, part)]) for part in range(step)]
+    picked, *others = (builder.load(part, align=1) for part in parts)
+    if others:
+        picked = shuffled(builder, picked, picked, [min(lane * step, lanes - 1) for lane in range(lanes)])
+    for part, value in enumerate(others, 1):
+        own = (lane * step - part * lanes for lane in range(lanes))
+        chosen = [lanes + at if 0 <= at < lanes else lane for lane, at in enumerate(own)]
+        picked = shuffled(builder, picked, value, chosen)
+    return picked
 
 
 @primitive
-def load_each(typingctx: Any, lanes: Any, array: Any, at: Any, step: Any) -> Any:
-    """Return as many elements of an array, each `step` behind the one before; nothing else is read."""
-    number = lanes.literal_value
+def load_apart(typingctx: Any, lanes: Any, near: Any, array: Any, at: Any, step: Any) -> Any:
+    """Return as many elements of an array, each `step` behind the one before.
+
+    If `near` is not 0, it is the step, and whole vectors are read, of what lies between and behind the last one, too.
+    """
+    number, apart = lanes.literal_value, near.literal_value
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _, _, at, step = args
+        _, _, held, at, step = args
+        if apart:
+            return strided(builder, place_of(context, builder, array, held, at), number, apart)
         value = ir.Constant(ir.VectorType(context.get_data_type(array.dtype), number), ir.Undefined)
         for lane in range(number):
-            element = builder.load(place_of(context, builder, array, args[1], at))
+            element = builder.load(place_of(context, builder, array, held, at))
             value = builder.insert_element(value, element, ir.Constant(ir.IntType(32), lane))
             at = builder.add(at, step)
         return value
 
-    return Vector(array.dtype, number)(lanes, array, types.intp, types.intp), codegen
+    return Vector(array.dtype, number)(lanes, near, array, types.intp, types.intp), codegen
 
 
 @primitive

@@ -76,7 +76,7 @@ def _run_direct(
 # ---- matrix products ----------------------------------------------------------------------------------------
 @kept
 def _unfolding(step: ConvTransposeBackwardStep, images: int) -> UnfoldStep:
-    return step.unfolding(images, slice(None))
+    return step.unfolding(images)
 
 
 def _columns(step: ConvTransposeBackwardStep, gradient: Any) -> Any:

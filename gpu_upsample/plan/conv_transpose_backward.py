@@ -7,6 +7,8 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from gpu_upsample.plan.cache import kept, plain
 from gpu_upsample.plan.conv_transpose import LONG_SUM, ConvTransposeStep, conv_transpose_step
 from gpu_upsample.plan.dtypes import STORAGE, Storage, words
@@ -184,12 +186,27 @@ class ConvTransposeBackwardStep:
         rows, shift = unfolded_rows(Windows(conv.size_out, conv.kernel, stride, padding, dilation, conv.size_in))
         return rows.reshape(prod(conv.kernel), -1), shift.reshape(prod(conv.kernel), -1)
 
-    def unfolding(self, images: int, part: slice) -> UnfoldStep:
-        """Return the step that makes columns of one group of some arrays, for a part of the rows of windows."""
+    def unfolding(self, images: int) -> UnfoldStep:
+        """Return the step that makes columns of one group of some arrays, those of one array after another's."""
+        return self._unfolding(images * self.forward.channels_out, 1, *self._rows)
+
+    def unfolding_together(self, images: int, part: slice) -> UnfoldStep:
+        """Return the step that makes columns of one group of some arrays, side by side.
+
+        It takes the channels in front of the arrays, and of each array a part of the rows of windows.
+        """
+        rows, shift = (table[:, None, part] for table in self._rows)
+        below = np.arange(images)[:, None] * prod(self.forward.size_out[:2])
+        rows, shift = (
+            np.where(rows < 0, rows, rows + below),
+            np.broadcast_to(shift, (len(shift), images, shift.shape[2])),
+        )
+        return self._unfolding(self.forward.channels_out, images, rows, shift)
+
+    def _unfolding(self, planes: int, images: int, rows: Ints, shift: Ints) -> UnfoldStep:
         conv = self.forward
-        rows, shift = (table[:, part].ravel() for table in self._rows)
         return UnfoldStep(
-            images * conv.channels_out, prod(conv.size_out[:2]), conv.size_out[2], rows, shift, conv.size_in[2],
+            planes, images * prod(conv.size_out[:2]), conv.size_out[2], rows.ravel(), shift.ravel(), conv.size_in[2],
             conv.axes[2].stride, *words(STORAGE[conv.storage.accumulator], conv.parts),
         )  # fmt: skip
 
