@@ -115,6 +115,11 @@ class ConvTranspose(Work):
 
 
 @dataclass(frozen=True)
+class ConvTransposeBackward(ConvTranspose):
+    """The gradients of a transposed convolution for its input, weight and bias; the shape is that of its input."""
+
+
+@dataclass(frozen=True)
 class MaxPool(Work):
     """Max pooling that returns the indices, too."""
 
@@ -124,6 +129,22 @@ class MaxPool(Work):
 
     def lengths_out(self, lengths: Lengths) -> Lengths:
         return tuple((n + 2 * self.padding - self.kernel) // self.stride + 1 for n in lengths)
+
+
+@dataclass(frozen=True)
+class MaxPoolBackward(Work):
+    """The gradient of max pooling from that of its output, with one random place in each window."""
+
+    kernel: int
+    stride: int
+    padding: int = 0
+
+    @property
+    def exact(self) -> bool:
+        return False
+
+    def lengths_out(self, lengths: Lengths) -> Lengths:
+        return tuple((n - 1) * self.stride - 2 * self.padding + self.kernel for n in lengths)
 
 
 @dataclass(frozen=True)
@@ -296,7 +317,10 @@ def _zoomed(size: Lengths, *targets: Target) -> Case:
 def _transposed(net: str, layout: str, shape: tuple[int, ...], work: ConvTranspose, **bounds: float) -> Case:
     kernel = "x".join([str(work.kernel)] * (len(layout) - 2))
     label = f"{net} conv_transpose {kernel} s{work.stride} {{channels}}"
-    return Case(label, shape, "float32", layout, work, targets=_targets(**bounds))
+    tolerance = None
+    if isinstance(work, ConvTransposeBackward):  # sums over all windows of all arrays
+        label, tolerance = f"{label} backward", 1e-4
+    return Case(label, shape, "float32", layout, work, tolerance, _targets(**bounds))
 
 
 _MODES = ("nearest", "linear", "cubic")
@@ -338,9 +362,28 @@ CASES: tuple[Case, ...] = (
     _transposed("depthwise", "NCHW", _FEATURES, ConvTranspose(64, 4, 2, 1, groups=64), torch=3),
     _transposed("HiFi-GAN", "NCW", (1, 512, 128), ConvTranspose(256, 16, 8, 4), torch=0.9),
     _transposed("3-D U-Net", "NCDHW", (1, 128, 16, 16, 16), ConvTranspose(64, 2, 2), torch=0.9),
-    Case("max_pool 2x2 with indices", (4, 64, 128, 128), "float32", "NCHW", MaxPool(2, 2), None, _targets(torch=1)),
-    Case(
-        "max_pool 3x3 s2 with indices", (8, 64, 112, 112), "float32", "NCHW", MaxPool(3, 2, 1), None, _targets(torch=1)
+    _transposed("DCGAN", "NCHW", (8, 512, 8, 8), ConvTransposeBackward(256, 4, 2, 1), torch=0.9),
+    _transposed("U-Net", "NCHW", (1, 256, 64, 64), ConvTransposeBackward(128, 2, 2), torch=0.9),
+    _transposed("FCN", "NCHW", (1, 21, 64, 64), ConvTransposeBackward(21, 16, 8, 4), torch=0.9),
+    _transposed("grouped", "NCHW", _FEATURES, ConvTransposeBackward(64, 4, 2, 1, groups=4), torch=0.9),
+    _transposed("depthwise", "NCHW", _FEATURES, ConvTransposeBackward(64, 4, 2, 1, groups=64), torch=1),
+    *(
+        Case(f"{label} with indices", shape, dtype, "NCHW", MaxPool(*windows), None, _targets(torch=1))
+        for label, shape, dtype, windows in (
+            ("max_pool 2x2", (4, 64, 128, 128), "float32", (2, 2)),
+            ("max_pool 3x3 s2", (8, 64, 112, 112), "float32", (3, 2, 1)),
+            ("max_pool 3x3 s1", (4, 64, 112, 112), "float32", (3, 1, 1)),
+            ("max_pool 5x5 s1", (4, 64, 56, 56), "float32", (5, 1, 2)),
+            ("max_pool 2x2", (4, 64, 128, 128), "float16", (2, 2)),
+        )
+    ),
+    *(
+        Case(f"{label} backward", shape, "float32", "NCHW", MaxPoolBackward(*windows), None, _targets(torch=1))
+        for label, shape, windows in (
+            ("max_pool 2x2", (4, 64, 64, 64), (2, 2)),
+            ("max_pool 3x3 s2", (8, 64, 56, 56), (3, 2, 1)),
+            ("max_pool 3x3 s1", (4, 64, 112, 112), (3, 1, 1)),
+        )
     ),
     Case("max_unpool 2x2", (4, 64, 64, 64), "float32", "NCHW", MaxUnpool(2), None, _targets(torch=1)),
     Case("pixel_shuffle x2", (1, 256, 96, 96), "float32", "NCHW", PixelShuffle(2), None, _targets(torch=1)),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from importlib import import_module
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Case, ConvTranspose, MaxUnpool
+from benchmarks.cases import Case, ConvTranspose, ConvTransposeBackward, MaxPoolBackward, MaxUnpool
 from benchmarks.device_targets import device_targets
 from benchmarks.peers import OURS, Peer
 from benchmarks.roofline import bytes_moved, floor
@@ -54,15 +55,26 @@ def _further_inputs(case: Case, random: np.random.Generator) -> tuple[np.ndarray
         weight = random.random(shape, dtype=np.float32) - 0.5
         # As networks are initialised: results are of the size of the inputs, whatever the channels.
         weight /= np.float32(case.channels / work.groups * (work.kernel / work.stride) ** len(case.lengths)) ** 0.5
-        return weight.astype(case.dtype), random.random(work.channels, dtype=np.float32).astype(case.dtype)
+        if not isinstance(work, ConvTransposeBackward):
+            return weight.astype(case.dtype), random.random(work.channels, dtype=np.float32).astype(case.dtype)
+        # So are the sums over all windows.
+        grad = random.random(case.shape_out, dtype=np.float32) - 0.5
+        grad /= np.float32(prod(case.shape) / case.channels) ** 0.5
+        return weight.astype(case.dtype), grad.astype(case.dtype)
     if isinstance(work, MaxUnpool):
-        # One place in every window, counted along the output's rows.
-        place = random.integers(0, work.kernel ** len(case.lengths), case.shape)
-        offsets = np.unravel_index(place, (work.kernel,) * len(case.lengths))
-        corners = np.indices(case.shape)[-len(case.lengths) :] * work.kernel
-        flat = np.ravel_multi_index(tuple(corners + np.stack(offsets)), case.lengths_out)
-        return (flat.astype(np.int64),)
+        return (_places(case, random, work.kernel, work.kernel, 0),)
+    if isinstance(work, MaxPoolBackward):
+        return (_places(case, random, work.kernel, work.stride, work.padding),)
     return ()
+
+
+def _places(case: Case, random: np.random.Generator, kernel: int, stride: int, padding: int) -> np.ndarray:
+    """Return one place in every window, counted along the output's rows."""
+    rank = len(case.lengths)
+    offsets = np.unravel_index(random.integers(0, kernel**rank, case.shape), (kernel,) * rank)
+    places = np.indices(case.shape)[-rank:] * stride - padding + np.stack(offsets)
+    inside = [np.clip(place, 0, n - 1) for place, n in zip(places, case.lengths_out, strict=True)]
+    return np.ravel_multi_index(tuple(inside), case.lengths_out).astype(np.int64)
 
 
 def compare(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> Record:
@@ -142,7 +154,7 @@ def _measured(case: Case, peers: Iterable[Peer], place: str, effort: Effort) -> 
 
 
 def _on_host(result: Any) -> tuple[np.ndarray, ...]:
-    """Return the arrays of a result: one, or two of pooling with indices."""
+    """Return the arrays of a result: one, or several of pooling with indices and of gradients."""
     arrays = result if isinstance(result, tuple) else (result,)
     return tuple(array.get() if hasattr(array, "get") else np.asarray(array) for array in arrays)
 

@@ -18,8 +18,10 @@ from benchmarks.cases import (
     Call,
     Case,
     ConvTranspose,
+    ConvTransposeBackward,
     Imitation,
     MaxPool,
+    MaxPoolBackward,
     MaxUnpool,
     PixelShuffle,
     Resample,
@@ -179,10 +181,23 @@ def _ours_conv_transpose(case: Case, x: Any, weight: Any, bias: Any) -> Job:
     return Job(lambda: call(x, weight, bias, **geometry, data_format=_data_format(case), out=out))
 
 
+def _ours_conv_transpose_backward(case: Case, x: Any, weight: Any, grad: Any) -> Job:
+    work, out = case.work, (*map(_like, (x, weight), (x.shape, weight.shape)), _like(x, (case.work.channels,)))
+    call = getattr(gu, f"conv_transpose{len(case.lengths)}d_backward")
+    geometry = {"stride": work.stride, "padding": work.padding, "groups": work.groups}
+    return Job(lambda: call(grad, x, weight, **geometry, out=out))
+
+
 def _ours_max_pool(case: Case, x: Any) -> Job:
     work, shape = case.work, case.shape_out
     out = _like(x, shape), _like(x, shape, "int64")
     return Job(lambda: gu.max_pool2d(x, work.kernel, work.stride, work.padding, return_indices=True, out=out))
+
+
+def _ours_max_pool_backward(case: Case, grad: Any, indices: Any) -> Job:
+    work, out = case.work, _like(grad, case.shape_out)
+    windows = work.kernel, work.stride, work.padding
+    return Job(lambda: gu.max_pool2d_backward(grad, indices, case.shape_out, *windows, out=out))
 
 
 def _ours_max_unpool(case: Case, x: Any, indices: Any) -> Job:
@@ -257,8 +272,7 @@ def _torch_call(case: Case, x: Any) -> Job:
 def _array(case: Case, tensor: Any) -> Any:
     """Return a tensor as an array in the layout of the case: what `_tensor` undoes."""
     axes = [letter for letter in "NCDHW" if letter in case.layout]
-    tensor = tensor.permute([axes.index(letter) for letter in case.layout])
-    return import_module("cupy").from_dlpack(tensor) if tensor.is_cuda else tensor.numpy()
+    return _plain(tensor.permute([axes.index(letter) for letter in case.layout]))
 
 
 def _torch_conv_transpose(case: Case, x: Any, weight: Any, bias: Any) -> Job:
@@ -270,6 +284,20 @@ def _torch_conv_transpose(case: Case, x: Any, weight: Any, bias: Any) -> Job:
     return Job(lambda: call(*tensors, **geometry), lambda result: _array(case, result))
 
 
+def _torch_conv_transpose_backward(case: Case, x: Any, weight: Any, grad: Any) -> Job:
+    torch, work, rank = import_module("torch"), case.work, len(case.lengths)
+    torch.backends.cudnn.allow_tf32 = False
+    call, tensors = torch.ops.aten.convolution_backward, tuple(map(torch.from_dlpack, (grad, x, weight)))
+    stride, padding, none, one = ([number] * rank for number in (work.stride, work.padding, 0, 1))
+    geometry = [work.channels], stride, padding, one, True, none, work.groups, [True] * 3
+    return Job(lambda: call(*tensors, *geometry), lambda result: tuple(map(_plain, result)))
+
+
+def _plain(tensor: Any) -> Any:
+    """Return a tensor as an array."""
+    return import_module("cupy").from_dlpack(tensor) if tensor.is_cuda else tensor.numpy()
+
+
 def _torch_max_pool(case: Case, x: Any) -> Job:
     work, shape = case.work, case.shape_out
     call = import_module("torch").ops.aten.max_pool2d_with_indices.out
@@ -277,6 +305,15 @@ def _torch_max_pool(case: Case, x: Any) -> Job:
     source, targets = _tensor(case, x), {"out": _tensor(case, values), "indices": _tensor(case, indices)}
     windows = [work.kernel] * 2, [work.stride] * 2, [work.padding] * 2
     return Job(lambda: call(source, *windows, **targets), lambda _: (values, indices))
+
+
+def _torch_max_pool_backward(case: Case, grad: Any, indices: Any) -> Job:
+    work, out = case.work, _like(grad, case.shape_out)
+    call = import_module("torch").ops.aten.max_pool2d_with_indices_backward.grad_input
+    source, places, target = (_tensor(case, array) for array in (grad, indices, out))
+    windows = [work.kernel] * 2, [work.stride] * 2, [work.padding] * 2, [1, 1], False
+    pooled = import_module("torch").empty_like(target)  # of which only the shape is looked at
+    return Job(lambda: call(source, pooled, *windows, places, grad_input=target), lambda _: out)
 
 
 def _torch_max_unpool(case: Case, x: Any, indices: Any) -> Job:
@@ -391,7 +428,9 @@ _OURS: Mapping[type, Builder] = {
     Call: _ours_call,
     Imitation: _ours_like,
     ConvTranspose: _ours_conv_transpose,
+    ConvTransposeBackward: _ours_conv_transpose_backward,
     MaxPool: _ours_max_pool,
+    MaxPoolBackward: _ours_max_pool_backward,
     MaxUnpool: _ours_max_unpool,
     PixelShuffle: _ours_pixel_shuffle,
 }
@@ -401,7 +440,9 @@ _TORCH: Mapping[type, Builder] = {
     Call: _torch_call,
     Imitation: _original("torch", _torch),
     ConvTranspose: _torch_conv_transpose,
+    ConvTransposeBackward: _torch_conv_transpose_backward,
     MaxPool: _torch_max_pool,
+    MaxPoolBackward: _torch_max_pool_backward,
     MaxUnpool: _torch_max_unpool,
     PixelShuffle: _torch_pixel_shuffle,
 }

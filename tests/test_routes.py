@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
-from gpu_upsample.cpu import conv_transpose, pooling
+from gpu_upsample.cpu import conv_transpose, unpooling
 from gpu_upsample.cpu.combs import takes_tiles
 from gpu_upsample.cpu.tiles import register_lanes
 from gpu_upsample.plan import steps
@@ -196,7 +196,7 @@ def test_windows_that_tile_the_output_are_filled_in_one_pass(
         raise AssertionError("two passes")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pooling, "unpool_kernel", refuse)
+        patch.setattr(unpooling, "unpool_kernel", refuse)
         tolerances.assert_same_bits(unpool(x, indices, windows), expected.reshape(*shape[:2], *whole))
         stray = indices.copy()
         stray[1, 2].reshape(-1)[:2] = indices[1, 2].reshape(-1)[1::-1]

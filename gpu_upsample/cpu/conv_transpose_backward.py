@@ -48,13 +48,13 @@ def _reduction_launch(step: ReductionStep) -> tuple[Launch, int]:
     channel = np.arange(step.channels)[:, None] * step.strides[1]
     places = (channel + wide.shift * step.strides[2]).ravel()
     begins, ends = (np.tile(bound, step.channels) for bound in (wide.begin, wide.end))
-    held, number = max(rows, 1), max(rows, 1) * columns
+    held = max(rows, 1)
     axes = ((axis.shift, axis.begin, axis.end, axis.stride) for axis in step.axes[:2])
     launch = Launch(
-        kernel, (step.groups, step.channels, max(step.factors, 1)), step.batch, step.size, step.windows, step.kernel,
-        *axes, places, begins, ends, np.arange(columns) * lanes, wide.stride * step.strides[2], step.strides,
-        step.factor_strides, step.turns, step.lanes, real(-0.0), Room(carrier, (step.parts * columns * lanes,)),
-        Room(carrier, ((2 * step.parts - 1) * held * lanes,)), Room(real, (step.parts * number,)),
+        kernel, step.channels, max(step.factors, 1), step.batch * step.windows[0], step.size, step.windows, step.kernel,
+        *axes, places, begins, ends, wide.stride * step.strides[2], step.strides, step.factor_strides, step.turns,
+        step.lanes, real(-0.0), np.arange(columns) * lanes, Room(carrier, (step.parts * columns * lanes,)),
+        Room(carrier, ((2 * step.parts - 1) * held * lanes,)), Room(real, (step.parts * held * columns,)),
     )  # fmt: skip
     jobs = step.groups * -(-max(step.factors, 1) // held) * -(-taps // columns) * prod(step.kernel[:2])
     return launch, jobs
@@ -67,7 +67,7 @@ def _block(factors: int, taps: int, room: int) -> tuple[int, int]:
     """
     if factors == 0:
         return 0, 1
-    rows = min(factors, 4 if room >= 8 else 2 if room >= 4 else 1)
+    rows = min(factors, max(1, room // 2))  # samples along a row with a stride take longer to load than factors
     return rows, max(1, min(taps, room // rows))
 
 

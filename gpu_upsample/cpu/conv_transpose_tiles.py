@@ -16,7 +16,7 @@ from gpu_upsample.cpu.arithmetic import add_product, narrow, widen
 from gpu_upsample.cpu.compiled import Kernel, compiled, inlined
 from gpu_upsample.cpu.permute import transpose
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
-from gpu_upsample.cpu.vectors import fetch, load, pointer, splat, store, where_bits
+from gpu_upsample.cpu.vectors import fetch, load, load_apart, pointer, splat, store, where_bits
 
 COMB = np.dtype(
     [
@@ -36,7 +36,7 @@ COMB = np.dtype(
 
 
 @compiled
-def locate(comb, axes, begin, apart, room, target, source, straight, present, even):
+def locate(comb, axes, begin, apart, step, room, target, source, straight, present, even):
     """Find where a tile of outputs lies and what it sums; return whether every pair of its outputs exists.
 
     Fills, for each position of the tile, where its output lies and, for each pair, where the sample does; for each
@@ -85,11 +85,11 @@ def locate(comb, axes, begin, apart, room, target, source, straight, present, ev
         for v in range(even.size):
             begun = pair * target.size + v * lanes
             low = load_alone(source, begun)
-            neighbours = 0 <= low <= room
+            regular = 0 <= low <= room
             for lane in range(lanes):
-                neighbours &= load_alone(source, begun + lane) == low + lane
-            straight[pair, v] = neighbours
-            if not neighbours:  # what is not there is read from the front of the array, and not used
+                regular &= load_alone(source, begun + lane) == low + lane * step
+            straight[pair, v] = regular
+            if not regular:  # what is not there is read from the front of the array, and not used
                 for lane in range(lanes):
                     if not (present[pair, v] >> lane) & 1:
                         store_alone(source, begun + lane, 0)
@@ -98,14 +98,14 @@ def locate(comb, axes, begin, apart, room, target, source, straight, present, ev
 
 @inlined
 def gather_factors(
-    KIND, PARTS, LANES, lanes, x, places, begun, at, between, channels, there, straight, factors, to, apart, turned,  # noqa: N803
-    zero,
+    KIND, PARTS, LANES, STEP, lanes, x, places, begun, at, between, channels, there, straight, factors, to,  # noqa: N803
+    apart, turned, zero,
 ):  # fmt: skip
     """Bring the samples of one pair and a vector of positions into the rows that are multiplied, one for each channel.
 
     Parameters
     ----------
-    KIND, PARTS, LANES : int
+    KIND, PARTS, LANES, STEP : int
         As for `tile_kernel`.
     lanes : int
         LANES again, which LLVM does not know here: it would write out all turns of loops, which only takes it time.
@@ -118,7 +118,7 @@ def gather_factors(
     there : int
         A bit for each sample: whether it exists. Else it is a zero.
     straight : bool
-        Whether the samples are neighbours that may be read at once.
+        Whether the samples lie STEP apart and may be read at once.
     factors, to, apart : pointer, int, int
         The rows, where the first one begins, and numbers from one scalar of a channel to the same one of the next.
     turned : pointer
@@ -129,7 +129,7 @@ def gather_factors(
     if PARTS == 1 and straight:
         src = load_alone(places, begun) + at
         for c in range(channels):
-            value = widen(KIND, load(LANES, x, src + c * between))
+            value = widen(KIND, load_apart(LANES, STEP, x, src + c * between, STEP))
             store(factors, to + c * apart, where_bits(there, value))
     elif between == 1 and channels * PARTS >= LANES:
         # The samples of a position follow one another: squares of them are transposed.
@@ -190,7 +190,7 @@ def write_sums(KIND, PARTS, LANES, RUN, sums, i, pitch, out, places, p, away, nu
 
 
 @cache
-def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: int) -> Any:  # noqa: N803
+def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: int, EXACT: int) -> Any:  # noqa: N803
     """Return the kernel that forms the sums of a tile of outputs, for many channels and phases side by side.
 
     Parameters
@@ -199,6 +199,8 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
         Kind of the stored scalars; scalars of an element, 2 for complex numbers.
     LANES, ROWS : int
         Numbers of a vector, and sums that are formed side by side for each.
+    STEP : int
+        How far the samples of neighbouring outputs lie apart, where they can be read in vectors.
     RUN : int
         How many of these sums are always neighbours in the output.
     EXACT : int
@@ -230,7 +232,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
                 tiles = min(together, (positions - begin + TILE - 1) // TILE)
                 for t in range(tiles):
                     complete[t] = locate(
-                        comb, axes, begin + t * TILE, RUN // PARTS, room,
+                        comb, axes, begin + t * TILE, RUN // PARTS, STEP, room,
                         target[t], source[t], straight[t], present[t], even[t],
                     )  # fmt: skip
                 taps, most = comb.pairs[2], comb.turns
@@ -251,9 +253,9 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, RUN: int, EXACT: i
                             for v in range(vectors):
                                 there, to = present[t, pair, v], row * PARTS * TILE + v * LANES
                                 gather_factors(
-                                    KIND, PARTS, LANES, lanes, samples, places, pair * TILE + v * LANES, at, between_in,
-                                    channels, there, straight[t, pair, v], factors, to, taps * PARTS * TILE, square,
-                                    zero,
+                                    KIND, PARTS, LANES, STEP, lanes, samples, places, pair * TILE + v * LANES, at,
+                                    between_in, channels, there, straight[t, pair, v], factors, to,
+                                    taps * PARTS * TILE, square, zero,
                                 )  # fmt: skip
                                 if EXACT:
                                     for number in range(row * PARTS, (row + channels * taps) * PARTS, taps * PARTS):
