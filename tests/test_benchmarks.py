@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks import __main__ as program
 from benchmarks import device, report, vary
-from benchmarks.cases import CASES, Case, MaxUnpool, Resample
+from benchmarks.cases import CASES, Case, ConvTransposeBackward, MaxPoolBackward, MaxUnpool, Resample
 from benchmarks.compare import compare, make_inputs
 from benchmarks.device_targets import device_targets
 from benchmarks.figures import Figure
@@ -86,11 +86,17 @@ def test_every_operator_has_a_row_and_builders() -> None:
 
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
 def test_our_result_has_the_shape_of_the_case(case: Case) -> None:
-    job = OURS.builders[type(case.work)](case, *make_inputs(case, "cpu"))
+    x, *others = make_inputs(case, "cpu")
+    job = OURS.builders[type(case.work)](case, x, *others)
     assert job is not None
     result = job.read(job.run())
     shapes = {np.shape(array) for array in (result if isinstance(result, tuple) else (result,))}
-    assert shapes == {case.shape_out}
+    if isinstance(case.work, ConvTransposeBackward):
+        weight, grad_output = others
+        assert grad_output.shape == case.shape_out
+        assert shapes == {x.shape, weight.shape, (case.work.channels,)}
+    else:
+        assert shapes == {case.shape_out}
 
 
 def test_an_unpooled_sample_stays_in_its_window() -> None:
@@ -102,6 +108,15 @@ def test_an_unpooled_sample_stays_in_its_window() -> None:
     assert np.array_equal(rows // case.work.kernel, place[-2])
     assert np.array_equal(columns // case.work.kernel, place[-1])
     assert len(np.unique(indices % case.work.kernel)) == case.work.kernel
+
+
+def test_a_place_of_overlapping_windows_lies_in_its_window() -> None:
+    case = next(case for case in SMALL if isinstance(case.work, MaxPoolBackward) and case.work.padding)
+    grad, indices = make_inputs(case, "cpu")
+    kernel, stride, padding = case.work.kernel, case.work.stride, case.work.padding
+    for places, windows in zip(np.unravel_index(indices, case.lengths_out), np.indices(grad.shape)[-2:], strict=True):
+        taps = places - (windows * stride - padding)
+        assert set(np.unique(taps)) == set(range(kernel))
 
 
 def test_every_library_agrees_with_us_on_every_case() -> None:
