@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpu_upsample as gu
+from gpu_upsample.cpu import conv_transpose_backward
 from tests.cases import noise
 from tests.test_conv_transpose import CLOSE, OPERATORS, assert_close, calls
 from tests.tolerances import BANDS, assert_same_bits
@@ -89,7 +90,7 @@ FORMATS += [(name, "channels_last") for name in LAYERS if name not in ("1d", "fe
 
 
 @pytest.mark.parametrize(("name", "data_format"), FORMATS)
-def test_long_sums(name, data_format):
+def test_long_sums(name, data_format, monkeypatch):
     shape, weight_shape, options = LAYERS[name]
     y, x, weight = layer(shape, weight_shape, **options)
     expected = torch_gradients(y, x, weight, **options)
@@ -99,6 +100,60 @@ def test_long_sums(name, data_format):
     for deterministic in (False, True):
         got = backward(y, x, weight, **options, data_format=data_format, deterministic=deterministic)
         each_close(got, expected)
+    monkeypatch.setattr(conv_transpose_backward, "_FEW_CHANNELS", 0)
+    each_close(backward(y, x, weight, **options, data_format=data_format), expected)
+
+
+@pytest.mark.parametrize("columns", [1, 3 * 35, 3 * 70, 2 * 3 * 70])
+def test_columns_of_some_windows_at_a_time(columns, monkeypatch):
+    """Of one row, of a part of an array, of a whole one, of two of three: each time the products are added up."""
+    monkeypatch.setattr(conv_transpose_backward, "COLUMN_BYTES", 0)
+    monkeypatch.setattr(conv_transpose_backward, "_LONG", columns)
+    monkeypatch.setattr(conv_transpose_backward, "_FEW_CHANNELS", 0)
+    options = {"stride": (1, 2), "padding": (1, 0), "groups": 2}
+    y, x, weight = layer((3, 8, 6, 35), (8, 5, 3, 4), **options)
+    conv_transpose_backward._blocks.cache_clear()
+    products = []
+    matmul = np.matmul
+    monkeypatch.setattr(np, "matmul", lambda a, *rest, **out: products.append(a.shape) or matmul(a, *rest, **out))
+    _, grad_weight, _ = gu.conv_transpose2d_backward(y, x, weight, **options)
+    each_close([grad_weight], [torch_gradients(y, x, weight, **options)[1]])
+    assert products == [(4, min(max(35, columns // 35 * 35), 2 * 6 * 35))] * 2  # the first of each group
+
+
+# Rows of several vectors, strides that are read in vectors or one by one, and channels and taps that do not divide.
+ROWS = {
+    "one turn": ((2, 5, 3, 30), (5, 3, 2, 3), 1, 1),
+    "turns that overlap the border": ((2, 7, 3, 70), (7, 2, 2, 5), 2, 2),
+    "whole turns": ((2, 13, 2, 64), (13, 3, 1, 4), 4, 0),
+    "a large stride": ((1, 6, 2, 40), (6, 2, 1, 11), 9, 4),
+    "short rows": ((3, 6, 5, 7), (6, 5, 3, 3), 3, 1),
+    "depthwise": ((2, 1, 4, 100), (1, 3, 2, 7), 2, 3),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64"])
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_any_length(name, dtype):
+    """Sums of integers, which are exact: any term that is missing, there twice or read elsewhere shows."""
+    shape, weight_shape, stride, padding = ROWS[name]
+    options = {"stride": (1, stride), "padding": (0, padding)}
+    random = np.random.default_rng(0)
+
+    def whole(like):
+        real, imaginary = random.integers(-2, 3, (2, *like.shape)).astype(np.float64)
+        return real + 1j * imaginary if "complex" in dtype else real
+
+    y, x, weight = map(whole, layer(shape, weight_shape, **options))
+    expected = torch_gradients(y, x, weight, **options)
+    kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    for layout in (lambda a: a, lambda a: np.moveaxis(a, 1, -1)):
+        got = gu.conv_transpose2d_backward(
+            layout(y.astype(kind)), layout(x.astype(kind)), weight.astype(kind), **options, deterministic=True,
+            needs=(False, True, True), data_format="channels_first" if layout(y) is y else "channels_last",
+        )  # fmt: skip
+        for gradient, wanted in zip(got[1:], expected[1:], strict=True):
+            np.testing.assert_array_equal(gradient, wanted.astype(kind))
 
 
 @pytest.mark.parametrize(("rank", "dtype"), [(1, "float64"), (2, "float64"), (3, "float64"), (3, "complex128")])

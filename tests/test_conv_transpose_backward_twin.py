@@ -20,6 +20,8 @@ LAYERS = {
     "3d": ((1, 2, 3, 4, 5), (2, 3, 2, 3, 2), {"stride": 2, "padding": (0, 1, 0)}),
     "depthwise": ((1, 5, 6, 7), (5, 1, 4, 4), {"stride": 2, "padding": 1, "groups": 5}),
     "blocks": ((3, 2, 400, 5), (2, 1, 2, 1), {"groups": 2}),
+    "long rows": ((2, 7, 2, 70), (7, 2, 1, 5), {"stride": (1, 2), "padding": (0, 2)}),
+    "far apart": ((1, 3, 2, 40), (3, 2, 1, 3), {"stride": (1, 9)}),
 }
 DTYPES = ["float16", "bfloat16", "float32", "complex64", "complex128"]
 
@@ -49,10 +51,11 @@ def test_layers(device, name, data_format):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_dtypes(device, dtype):
+@pytest.mark.parametrize("name", ["1d", "long rows"])
+def test_dtypes(device, name, dtype):
     # Unless it conjugates, the kernel of the gradient for x is that of the transposed convolution itself.
     more = {"needs": ("complex" in dtype, True, True)}
-    assert_all_same_bits(*both(device, *LAYERS["1d"], dtype, deterministic=True, **more))
+    assert_all_same_bits(*both(device, *LAYERS[name], dtype, deterministic=True, **more))
 
 
 def test_some_results_at_a_time(monkeypatch):

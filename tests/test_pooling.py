@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpu_upsample as gu
+from gpu_upsample.cpu import pooling
 from tests.tolerances import assert_same_bits
 
 POOL = {1: gu.max_pool1d, 2: gu.max_pool2d, 3: gu.max_pool3d}
@@ -122,6 +123,47 @@ def test_the_definition(geometry, dtype, seed):
     np.testing.assert_array_equal(indices, places)
     assert indices.dtype == np.int64
     assert_same_bits(POOL[rank](x, *arguments), values)
+
+
+def pool_by_taps(x, kernel, stride, padding, dilation, ceil_mode):
+    """Pool the last axis tap by tap, all windows at once: what `naive_pool` does window by window."""
+    (*_, n), reach = x.shape, (kernel - 1) * dilation
+    count = len(range(0, n + 2 * padding - reach + (stride - 1 if ceil_mode else 0), stride))
+    count -= ceil_mode and (count - 1) * stride >= n + padding
+    values, places = np.empty((*x.shape[:-1], count), x.dtype), np.full((*x.shape[:-1], count), -1)
+    for tap in range(kernel):
+        place = np.arange(count) * stride - padding + tap * dilation
+        new = x[..., np.clip(place, 0, n - 1)]
+        with np.errstate(invalid="ignore"):  # of bfloat16
+            better = (places < 0) | (new > values) | (new != new)
+        chosen = better & (place >= 0) & (place < n)
+        values, places = np.where(chosen, new, values), np.where(chosen, place, places)
+    return values, places
+
+
+@st.composite
+def rows(draw):
+    """Draw arguments for rows of many windows: of several vectors, and of a part of one."""
+    n, dilation = draw(st.integers(1, 300)), draw(st.integers(1, 3))
+    kernel = draw(st.integers(1, min(12, (n - 1) // dilation + 1)))
+    return n, kernel, draw(st.integers(1, 12)), draw(st.integers(0, kernel // 2)), dilation, draw(st.booleans())
+
+
+@settings(max_examples=150)
+@given(rows(), st.sampled_from(REAL), st.integers(0, 99), st.booleans())
+def test_rows_of_any_length(row, dtype, seed, far):
+    """Whether or not windows reach so far that distances take 64 bits."""
+    n, *arguments = row
+    x = noise((3, n), dtype, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        if far:
+            patch.setattr(pooling, "_FAR", 0)
+        pooling._pool_launch.cache_clear()
+        values, indices = gu.max_pool1d(x, *arguments, return_indices=True)
+        assert_same_bits(gu.max_pool1d(x, *arguments), values)
+    expected, places = pool_by_taps(x, *arguments)
+    assert_equal(values, expected)
+    np.testing.assert_array_equal(indices, places)
 
 
 def tensor(x):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from math import prod
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpu_upsample as gu
+from gpu_upsample.cpu import pooling_backward
 from tests.cases import COMPLEX, FLOATS, noise
 from tests.test_pooling import POOL, UNPOOL, array, geometries, tensor
 from tests.tolerances import assert_same_bits
@@ -376,3 +378,45 @@ def test_bad_unpooling_gradients_are_refused(kind, message, arguments):
     with pytest.raises(kind, match=message):
         gu.max_unpool2d_backward(**{**given, **arguments})
     assert (out == 7).all()
+
+
+# ---- rows of several vectors, planes in parts ---------------------------------------------------------------------
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("n", [1, 3, 4, 7, 16, 23, 32, 45])
+def test_an_index_astray_is_found_wherever_it_is(n, dilation):
+    """The windows of a row are looked at together, the last ones once more: each has to count once."""
+    geometry = 3, 1, 1, dilation
+    x = noise((2, n + 2 * dilation - 2), "float32")
+    _, indices = gu.max_pool1d(x, *geometry, return_indices=True)
+    grad, out = noise(indices.shape, "float32", 1), np.full(x.shape, 7, np.float32)
+    for window in range(n):
+        own = {window - 1 + tap * dilation for tap in range(3)} & set(range(x.shape[1]))
+        for place in {-1, x.shape[1], *range(window - 3, window + 7)} - own:
+            stray = indices.copy()
+            stray[1, window] = place
+            with pytest.raises(ValueError, match=rf"indices\[1, {window}\] is {place}$"):
+                gu.max_pool1d_backward(grad, stray, x.shape, *geometry, out=out)
+    assert (out == 7).all()
+    assert gu.max_pool1d_backward(grad, indices, x.shape, *geometry, out=out) is out
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+@pytest.mark.parametrize(
+    ("shape", "windows"),
+    [
+        ((2, 1, 9, 8), (3, 2, 1, 1)),
+        ((1, 1, 12, 5), (4, 1, 2, 2)),
+        ((1, 2, 4, 6, 5), (3, 2, 1, 1)),
+        ((1, 1, 5, 7, 4), ((2, 3, 2), (1, 2, 2), (1, 1, 0), (2, 1, 1))),
+    ],
+    ids=str,
+)
+def test_planes_are_cut_anywhere(shape, windows, dtype, monkeypatch):
+    kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    rank = len(shape) - 2
+    pooled, indices = POOL[rank](noise(shape, "float32"), *windows, return_indices=True)
+    grad = noise(pooled.shape, "float32", 1).astype(kind)
+    for part in (1 << 30, 100, 1):
+        monkeypatch.setattr(pooling_backward, "_PART", part)
+        got = POOL_BACKWARD[rank](grad, indices, shape, *windows)
+        assert_same_bits(got, naive_pool_backward(grad, indices, shape, rank))

@@ -20,6 +20,8 @@ from gpu_upsample.plan.pooling import PoolStep
 _NEAR = 4
 # Windows of up to so many taps along a row get a kernel of their own, too.
 _UNROLLED = 5
+# So far apart, samples of a window do not tell their distance in 32 bits.
+_FAR = 1 << 31
 _NOWHERE = np.empty((0, 0), np.int64)
 
 
@@ -47,7 +49,7 @@ def _pool_launch(step: PoolStep, has_indices: bool) -> Launch:
     deep, high = above
     # How far the last sample of a window may lie from the first.
     farthest = (deep * step.size_in[1] + high) * width + reach
-    distance = np.dtype(np.int32 if farthest < 2**31 else np.int64)
+    distance = np.dtype(np.int32 if farthest < _FAR else np.int64)
     # The first tap of each window along a row that lies inside.
     begin = np.arange(whole) * apart - padding
     start = np.where(begin < 0, -(begin // dilation) * dilation, 0).astype(distance)
