@@ -145,12 +145,13 @@ def pool_by_taps(x, kernel, stride, padding, dilation, ceil_mode):
 def rows(draw):
     """Draw arguments for rows of many windows: of several vectors, and of a part of one."""
     n, dilation = draw(st.integers(1, 300)), draw(st.integers(1, 3))
-    kernel = draw(st.integers(1, min(12, (n - 1) // dilation + 1)))
-    return n, kernel, draw(st.integers(1, 12)), draw(st.integers(0, kernel // 2)), dilation, draw(st.booleans())
+    kernel = min(draw(st.sampled_from([1, 2, 3, 6, 11])), (n - 1) // dilation + 1)
+    stride, padding = draw(st.sampled_from([1, 2, 3, 7])), draw(st.integers(0, kernel // 2))
+    return n, kernel, stride, padding, dilation, draw(st.booleans())
 
 
 @settings(max_examples=150)
-@given(rows(), st.sampled_from(REAL), st.integers(0, 99), st.booleans())
+@given(rows(), st.sampled_from(["uint8", "int64", "bfloat16", "float32"]), st.integers(0, 99), st.booleans())
 def test_rows_of_any_length(row, dtype, seed, far):
     """Whether or not windows reach so far that distances take 64 bits."""
     n, *arguments = row

@@ -438,6 +438,38 @@ for layout, shape, channels, stride, padding, kernel in (
         gu.conv_transpose2d(x, factors, out=out, **options)
         assert out.tobytes() == expected.tobytes()
 """,
+    "gradients": """
+from tests.test_conv_transpose_backward import ROWS, layer
+for dtype in ("float32",):
+    for shape, weight_shape, stride, padding in ROWS.values():
+        options = {"stride": (1, stride), "padding": (0, padding), "deterministic": True}
+        given = layer(shape, weight_shape, dtype, stride=options["stride"], padding=options["padding"])
+        expected = gu.conv_transpose2d_backward(*given, **options)
+        for at_end in (True, False):
+            arrays, out = (tuple(guarded(a.shape, a.dtype, at_end) for a in some) for some in (given, expected))
+            for array, values in zip(arrays, given):
+                array[:] = values
+            gu.conv_transpose2d_backward(*arrays, **options, out=out)
+            assert all(a.tobytes() == b.tobytes() for a, b in zip(out, expected))
+""",
+    "max_pool": """
+from tests.cases import noise
+for dtype in ("uint8", "float16"):
+    for shape in ((2, 3, 7), (1, 2, 16), (1, 3, 33), (1, 2, 130)):
+        for kernel, stride, padding in ((2, 2, 0), (3, 1, 1), (5, 2, 0), (6, 9, 3)):
+            windows = (1, kernel), (1, stride), (0, padding), 1, True
+            given = noise(shape, dtype)
+            values, indices = gu.max_pool2d(given, *windows, return_indices=True)
+            for at_end in (True, False):
+                x, out, places = (guarded(a.shape, a.dtype, at_end) for a in (given, values, indices))
+                x[:] = given
+                gu.max_pool2d(x, *windows, return_indices=True, out=(out, places))
+                assert (out.tobytes(), places.tobytes()) == (values.tobytes(), indices.tobytes())
+                if "float" in dtype:
+                    grad, back = guarded(values.shape, dtype, at_end), guarded(shape, dtype, at_end)
+                    grad[:] = 1
+                    gu.max_pool2d_backward(grad, places, shape, *windows, out=back)
+""",
 }
 
 

@@ -29,8 +29,12 @@ COLUMN_BYTES = 1 << 21
 _LONG = 512
 # Up to so many channels of a group, the pass over columns outweighs their matrix product.
 _FEW_CHANNELS = 48
-# Samples along a row that lie up to so far apart are read in vectors, with all between.
-_NEAR = 8
+# Samples along a row that lie so far apart are read in vectors, with all between.
+_STRIDES = (1, 2, 4, 8)
+# Windows of a vector: of short rows, of others.
+_LANES = (8, 32)
+# Factors by taps that are multiplied at a time. Samples with a stride take longer to load than factors.
+_BLOCKS = ((6, 2), (3, 4), (3, 2), (1, 4), (1, 2), (1, 1))
 
 
 # ---- sums formed directly -----------------------------------------------------------------------------------
@@ -38,23 +42,22 @@ _NEAR = 8
 def _reduction_launch(step: ReductionStep) -> tuple[Launch, int]:
     """Return what forms the sums, and how many jobs that are."""
     real, carrier, wide = np.dtype(step.source.accumulator).type, step.source.carrier, step.axes[2]
-    lanes = 1 << (step.lanes - 1).bit_length()
-    in_rows = max(step.strides[2], step.factor_strides[2]) == 1 and step.parts == 1 and wide.stride <= _NEAR
+    lanes = next(lanes for lanes in _LANES if step.lanes <= lanes)
+    in_rows = max(step.strides[2], step.factor_strides[2]) == 1 and step.parts == 1 and wide.stride in _STRIDES
+    near = wide.stride if in_rows else 1
     taps = step.channels * step.kernel[2]
     rows, columns = _block(step.factors, taps, room_for_sums(lanes, np.dtype(real).itemsize) // step.parts)
-    kernel = reduction_kernel(
-        kind_of(step.source.name), step.parts, lanes, wide.stride if in_rows else 0, rows, columns
-    )
+    kernel = reduction_kernel(kind_of(step.source.name), step.parts, lanes, near if in_rows else 0, rows, columns)
     channel = np.arange(step.channels)[:, None] * step.strides[1]
     places = (channel + wide.shift * step.strides[2]).ravel()
     begins, ends = (np.tile(bound, step.channels) for bound in (wide.begin, wide.end))
     held = max(rows, 1)
     axes = ((axis.shift, axis.begin, axis.end, axis.stride) for axis in step.axes[:2])
+    rooms = Room(carrier, (step.parts * columns * lanes * near,)), Room(carrier, ((2 * step.parts - 1) * held * lanes,))
     launch = Launch(
         kernel, step.channels, max(step.factors, 1), step.batch * step.windows[0], step.size, step.windows, step.kernel,
         *axes, places, begins, ends, wide.stride * step.strides[2], step.strides, step.factor_strides, step.turns,
-        step.lanes, real(-0.0), np.arange(columns) * lanes, Room(carrier, (step.parts * columns * lanes,)),
-        Room(carrier, ((2 * step.parts - 1) * held * lanes,)), Room(real, (step.parts * held * columns,)),
+        step.lanes, real(-0.0), np.arange(columns) * lanes * near, *rooms, Room(real, (step.parts * held * columns,)),
     )  # fmt: skip
     jobs = step.groups * -(-max(step.factors, 1) // held) * -(-taps // columns) * prod(step.kernel[:2])
     return launch, jobs
@@ -64,11 +67,15 @@ def _block(factors: int, taps: int, room: int) -> tuple[int, int]:
     """Return how many factors and taps are multiplied at a time, given how many sums the registers hold.
 
     Without factors, there is one sum for each channel: a thread goes through one channel after another.
+
+    Examples
+    --------
+    >>> _block(16, 64, 12), _block(1, 4, 12), _block(16, 64, 6), _block(0, 16, 12)
+    ((6, 2), (1, 4), (3, 2), (0, 1))
     """
     if factors == 0:
         return 0, 1
-    rows = min(factors, max(1, room // 2))  # samples along a row with a stride take longer to load than factors
-    return rows, max(1, min(taps, room // rows))
+    return next(block for block in _BLOCKS if block[0] <= factors and block[1] <= taps and prod(block) <= room)
 
 
 def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:
@@ -135,7 +142,7 @@ def _weight_by_product(step: ConvTransposeBackwardStep, grad_output: Any, x: Any
 def _suits_rows(step: ConvTransposeBackwardStep) -> bool:
     """Return whether the gradient of a weight is formed sooner row by row than by matrix products."""
     conv = step.forward
-    neighbours = not conv.channels_last and conv.parts == 1 and conv.stride <= _NEAR
+    neighbours = not conv.channels_last and conv.parts == 1 and conv.stride in _STRIDES
     return neighbours and conv.channels_in <= _FEW_CHANNELS
 
 

@@ -16,10 +16,10 @@ from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.dtypes import Storage
 from gpu_upsample.plan.pooling import PoolStep
 
-# Windows along a row that lie up to so far apart get a kernel of their own, which reads all samples between.
-_NEAR = 4
-# Windows of up to so many taps along a row get a kernel of their own, too.
-_UNROLLED = 5
+# Windows along a row of so many taps, and at such strides, get a kernel of their own.
+_KERNELS, _STRIDES = (2, 3), (1, 2)
+# Samples at other strides are brought together one by one, for few windows of a row or for many.
+_FEW = 4
 # So far apart, samples of a window do not tell their distance in 32 bits.
 _FAR = 1 << 31
 _NOWHERE = np.empty((0, 0), np.int64)
@@ -40,10 +40,10 @@ def _pool_launch(step: PoolStep, has_indices: bool) -> Launch:
     taps, padding, dilation = step.kernel[2], step.padding[2], step.dilation[2]
     # A single window of a row is as good as windows side by side, which are read together.
     apart = step.stride[2] if width_out > 1 else 1
-    near = apart if apart <= _NEAR else 0
+    near = apart if apart in _STRIDES else 0
     lanes = BYTES // np.dtype(storage.accumulator if half else storage.carrier).itemsize
-    if not near:  # lanes that are not needed would be brought together one by one, too
-        lanes = min(lanes, 1 << (width_out - 1).bit_length())
+    if not near and width_out <= 2 * _FEW:
+        lanes = _FEW
     whole = -(-width_out // lanes) * lanes
     *above, reach = ((kernel - 1) * gap for kernel, gap in zip(step.kernel, step.dilation, strict=True))
     deep, high = above
@@ -56,7 +56,7 @@ def _pool_launch(step: PoolStep, has_indices: bool) -> Launch:
     read = whole * apart + reach
     padded = padding > 0 or (width_out - 1) * apart + reach >= width
     kernel = pool_kernel(
-        kind_of(storage.name), int(half), lanes, taps if taps <= _UNROLLED else 0, near,
+        kind_of(storage.name), int(half), lanes, taps if taps in _KERNELS else 0, near,
         0 if not has_indices else 1 if step.numbering is None else 2, int(distance.itemsize == 8),
     )  # fmt: skip
     line, best = (Room(storage.carrier, (size,)) for size in (max(read, padding + width), whole))

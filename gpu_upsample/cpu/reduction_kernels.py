@@ -13,13 +13,15 @@ from gpu_upsample.cpu.vectors import entries, pointer, splat
 
 
 @inlined
-def line_up(PARTS, LANES, x, at, step, first, last, left, lines, which, apart):  # noqa: N803
+def line_up(PARTS, LANES, NEAR, x, at, step, first, last, left, lines, which, apart):  # noqa: N803
     """Bring scalars of a row together one by one, each part of them into a line of its own.
 
     Parameters
     ----------
     PARTS, LANES : int
         As for `reduction_kernel`.
+    NEAR : int
+        How far the scalars of a line are to lie apart.
     x : ndarray
         The array.
     at, step : int
@@ -27,14 +29,14 @@ def line_up(PARTS, LANES, x, at, step, first, last, left, lines, which, apart): 
     first, last, left : int
         The windows whose elements are needed, from one up to the other; and the window of the first lane.
     lines : ndarray
-        The lines, of LANES scalars each.
+        The lines, each with room for LANES scalars.
     which, apart : int
         The line of the first part, and how many lines on that of the next one follows.
     """
     for part in range(PARTS):
         begin = (which + part * apart) * LANES - left
         for w in range(first, last):
-            lines[begin + w] = x[(at + w * step) * PARTS + part]
+            lines[(begin + w) * NEAR] = x[(at + w * step) * PARTS + part]
 
 
 @cache
@@ -56,7 +58,7 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, CO
         How many channels of the factors are taken at a time, 0 if there are no factors; and how many taps along a row,
         of all channels of the samples.
     """
-    HELD, NUMBER = max(ROWS, 1), max(ROWS, 1) * COLUMNS
+    HELD, NUMBER, NEAR = max(ROWS, 1), max(ROWS, 1) * COLUMNS, max(STEP, 1)
 
     @Kernel
     def kernel(first, last, arguments, scratch):
@@ -71,7 +73,7 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, CO
         across, down = (taps + COLUMNS - 1) // COLUMNS, (in_factors + HELD - 1) // HELD
         samples, multipliers, line, held = pointer(x, 0), pointer(factors, 0), pointer(lines, 0), pointer(held_lines, 0)
         lined_up, none = entries(COLUMNS, in_lines, 0), several(NUMBER, splat(LANES, minus_zero))
-        apart = factor_strides[1]
+        apart, beside = factor_strides[1], factor_strides[2]
         for job in range(first, last):
             kh, rest = job % kernel[1], job // kernel[1]
             kd, rest = rest % kernel[0], rest // kernel[0]
@@ -92,7 +94,7 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, CO
                     above = (d * stride_d + shift_d[kd]) * size[1] + h * stride_h + shift_h[kh]
                     source = image * strides[0] + group * in_group * strides[1] + above * size[2] * strides[2]
                     goal = image * factor_strides[0] + (group * in_factors + channel) * apart
-                    goal += (d * height + h) * width * factor_strides[2]
+                    goal += (d * height + h) * width * beside
                     for segment in range(segments):
                         turn, left = (plane * height + h) * segments + segment, segment * lanes
                         if turn >= until:
@@ -102,32 +104,29 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, CO
                             if PARTS > 1:
                                 add_lanes(totals, NUMBER, imaginary)
                                 imaginary = none
+                        at, by, inside = source + left * step, goal + left * beside, False
                         if STEP:
-                            at, by = source + left * STEP, goal + left
                             inside = at + nearest >= 0 and at + farthest + LANES * STEP <= x.size
-                            if inside and (ROWS == 0 or by + (HELD - 1) * apart + LANES <= factors.size):
-                                if left >= latest and left + LANES <= soonest:
-                                    real = add_terms(
-                                        KIND, STEP, 0, ROWS, samples, at, own, multipliers, by, apart, low, end,
-                                        left, real,
-                                    )  # fmt: skip
-                                else:
-                                    real = add_terms(
-                                        KIND, STEP, 1, ROWS, samples, at, own, multipliers, by, apart, low, end,
-                                        left, real,
-                                    )  # fmt: skip
-                                continue
-                        right = min(width, left + lanes)
-                        for k in range(COLUMNS):
-                            begin, to = max(begins[tap + k], left), min(ends[tap + k], right)
-                            at = source + places[tap + k]
-                            line_up(PARTS, LANES, x, at, step, begin, to, left, lines, k, COLUMNS)
-                        for i in range(ROWS):
-                            by = goal + i * apart
-                            line_up(
-                                PARTS, LANES, factors, by, factor_strides[2], left, right, left, held_lines, i, HELD
-                            )
-                        real = add_terms(KIND, 1, 1, ROWS, line, 0, lined_up, held, 0, LANES, low, end, left, real)
+                            inside &= ROWS == 0 or by + (HELD - 1) * apart + LANES <= factors.size
+                        if inside and left >= latest and left + LANES <= soonest:
+                            real = add_terms(
+                                KIND, NEAR, 0, ROWS, samples, at, own, multipliers, by, apart, low, end, left, real
+                            )  # fmt: skip
+                            continue
+                        here, there, spots, between = samples, multipliers, own, apart
+                        if not inside:
+                            right = min(width, left + lanes)
+                            for k in range(COLUMNS):
+                                begin, to = max(begins[tap + k], left), min(ends[tap + k], right)
+                                at = source + places[tap + k]
+                                line_up(PARTS, LANES, NEAR, x, at, step, begin, to, left, lines, k, COLUMNS)
+                            for i in range(ROWS):
+                                by = goal + i * apart
+                                line_up(PARTS, LANES, 1, factors, by, beside, left, right, left, held_lines, i, HELD)
+                            here, there, spots, between, at, by = line, held, lined_up, LANES, 0, 0
+                        real = add_terms(
+                            KIND, NEAR, 1, ROWS, here, at, spots, there, by, between, low, end, left, real
+                        )  # fmt: skip
                         if PARTS > 1:  # (a - bi)(c + di) = (ac + bd) + (ad - bc)i
                             at, by = COLUMNS * LANES, HELD * LANES
                             if ROWS:
