@@ -103,7 +103,7 @@ def conv_transpose2d_backward(
     deterministic : bool
         Form every sum in one fixed order, so that both backends give the same bits. The bias gradient, short sums (few
         channels, depthwise) and the input gradient on the CPU always have it. Other sums are otherwise matrix products
-        by cuBLAS or, for the weight gradient on the CPU, NumPy's BLAS, whose summation order is unspecified.
+        by cuBLAS or, for the weight gradient of many channels on the CPU, NumPy's BLAS, whose order is unspecified.
     out : tuple of 3 arrays or None, optional
         Arrays for the gradients, None for those that are not needed; they must not overlap an input or each other.
     backend : {"auto", "cpu", "cuda"}, optional

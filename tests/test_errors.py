@@ -644,17 +644,17 @@ def test_unknown_backend_of_the_environment(set_variable: Any) -> None:
         gu.resize(np.zeros(4), 3)
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "1025", "9" * 5000])
 def test_unusable_number_of_threads(use_threads: Any, value: str) -> None:
     use_threads(value)
-    with pytest.raises(ValueError, match=f"GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got '{value}'"):
+    with pytest.raises(ValueError, match=f"GPU_UPSAMPLE_NUM_THREADS must be an integer from 1 to 1024, got '{value}'"):
         gu.resize(np.zeros((300, 300)), (400, 400))
 
 
 def test_an_unusable_number_of_threads_is_told_by_the_first_call(set_variable: Any) -> None:
     set_variable("GPU_UPSAMPLE_NUM_THREADS", "x")
     dispatch.load.cache_clear()
-    with pytest.raises(ValueError, match="GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got 'x'"):
+    with pytest.raises(ValueError, match="GPU_UPSAMPLE_NUM_THREADS must be an integer from 1 to 1024, got 'x'"):
         gu.resize(np.zeros(4), 3)
     set_variable("GPU_UPSAMPLE_NUM_THREADS", "1")
     assert gu.resize(np.zeros(4), 3).shape == (3,)
@@ -684,7 +684,7 @@ def test_show_info_tells_of_unusable_variables(
     set_variable("GPU_UPSAMPLE_BACKEND", "tpu")
     gu.show_info()
     printed = capsys.readouterr().out
-    assert "NUM_THREADS must be a positive integer, got 'many'" in printed
+    assert "NUM_THREADS must be an integer from 1 to 1024, got 'many'" in printed
     assert "BACKEND must be one of 'auto', 'cpu', 'cuda'; got 'tpu'" in printed
 
 

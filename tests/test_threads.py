@@ -387,9 +387,11 @@ def test_a_block_sets_the_number_of_threads_of_its_own_calls(use_threads: Any) -
     assert found == [4, 1, 2, 4, 2]
 
 
-@pytest.mark.parametrize(("number", "error"), [(0, ValueError), (-2, ValueError), (1.5, TypeError), ("2", TypeError)])
+@pytest.mark.parametrize(
+    ("number", "error"), [(0, ValueError), (-2, ValueError), (1025, ValueError), (1.5, TypeError), ("2", TypeError)]
+)
 def test_a_block_with_an_unusable_number_of_threads(number: Any, error: type[Exception]) -> None:
-    message = f"number must be a positive integer, got {number!r}"
+    message = f"number must be an integer from 1 to 1024, got {number!r}"
     with pytest.raises(error, match=message), gu.use_threads(number):
         raise AssertionError("entered")
 

@@ -11,6 +11,8 @@ from functools import cache
 from operator import index
 from typing import Any, SupportsIndex
 
+_MOST = 1024  # each has memory of its own, and more than processors are of no use
+_ACCEPTED = f"must be an integer from 1 to {_MOST}"
 _block: ContextVar[int | None] = ContextVar("gpu_upsample_threads", default=None)
 
 
@@ -24,12 +26,12 @@ def use_threads(number: SupportsIndex) -> Iterator[None]:
     Parameters
     ----------
     number : int
-        How many threads, with that of the caller.
+        How many threads, with that of the caller: from 1 to 1024.
 
     Raises
     ------
     ValueError, TypeError
-        If `number` is not a positive integer.
+        If `number` is no integer, or none from 1 to 1024.
 
     Examples
     --------
@@ -41,9 +43,9 @@ def use_threads(number: SupportsIndex) -> Iterator[None]:
     try:
         asked = index(number)
     except TypeError:
-        raise TypeError(f"number must be a positive integer, got {number!r}") from None
-    if asked < 1:
-        raise ValueError(f"number must be a positive integer, got {number!r}")
+        raise TypeError(f"number {_ACCEPTED}, got {number!r}") from None
+    if not 1 <= asked <= _MOST:
+        raise ValueError(f"number {_ACCEPTED}, got {number!r}")
     token = _block.set(asked)
     try:
         yield
@@ -65,8 +67,8 @@ def usual_threads() -> int:
     asked = os.environ.get("GPU_UPSAMPLE_NUM_THREADS")
     if not asked:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not asked.isdecimal() or int(asked) < 1:
-        raise ValueError(f"GPU_UPSAMPLE_NUM_THREADS must be a positive integer, got {asked!r}")
+    if not asked.isdecimal() or len(asked) > 9 or not 1 <= int(asked) <= _MOST:
+        raise ValueError(f"GPU_UPSAMPLE_NUM_THREADS {_ACCEPTED}, got {asked!r}")
     return int(asked)
 
 
