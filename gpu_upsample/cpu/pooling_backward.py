@@ -25,18 +25,17 @@ _PART = 1 << 18
 @kept
 def _windows_launch(step: PoolBackwardStep) -> Launch:
     pool = step.forward
-    (*_, width), (*_, windows), (*_, taps), (*_, stride), (*_, padding), (*_, dilation) = geometry = (
-        pool.size_in, pool.size_out, pool.kernel, pool.stride, pool.padding, pool.dilation
-    )  # fmt: skip
+    geometry = pool.size_in, pool.size_out, pool.kernel, pool.stride, pool.padding, pool.dilation
+    width, windows, taps, stride, padding, dilation = (triple[2] for triple in geometry)
     # The samples of each window along a row that there are.
     begin = np.arange(windows) * stride - padding
     low = np.where(begin < 0, begin % dilation, begin)
     span = np.minimum(begin + (taps - 1) * dilation + 1, width) - low
     lanes = 0 if dilation > 1 else next(lanes for lanes in _LANES if lanes <= windows)
     if lanes:  # the last of a row once more, rather than fewer together, but counted once
-        last, known = slice(windows - lanes, windows), -windows % lanes
-        low = np.append(low[: windows - windows % lanes], low[last])
-        span = np.append(span[: windows - windows % lanes], np.where(np.arange(lanes) < known, 0, span[last]))
+        whole, known = windows - windows % lanes, np.arange(lanes) < -windows % lanes
+        low = np.append(low[:whole], low[-lanes:])
+        span = np.append(span[:whole], np.where(known, 0, span[-lanes:]))
     return Launch(windows_kernel(lanes), *geometry, low, span)
 
 

@@ -58,13 +58,8 @@ def pool_kernel(KIND: int, HALF: int, LANES: int, KERNEL: int, STEP: int, INDICE
         ) = unpack(arguments, scratch)  # fmt: skip
         depth, height, width = size_in
         width_out, step = size_out[2], strides[2]
-        data, line, best_line, away_line = (
-            pointer(x, 0),
-            pointer(line_room, 0),
-            pointer(best_room, 0),
-            pointer(away_room, 0),
-        )
-        first_tap = pointer(start, 0)
+        data, first_tap, line = pointer(x, 0), pointer(start, 0), pointer(line_room, 0)
+        best_line, away_line = pointer(best_room, 0), pointer(away_room, 0)
         if padded:
             line_room[:] = lowest
         for r in range(first, last):
