@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpu_upsample as gu
-from gpu_upsample.cpu import conv_transpose_backward
+from gpu_upsample.cpu import bundles, conv_transpose_backward
 from tests.cases import noise
 from tests.test_conv_transpose import CLOSE, OPERATORS, assert_close, calls
 from tests.tolerances import BANDS, assert_same_bits
@@ -119,6 +119,20 @@ def test_columns_of_some_windows_at_a_time(columns, monkeypatch):
     _, grad_weight, _ = gu.conv_transpose2d_backward(y, x, weight, **options)
     each_close([grad_weight], [torch_gradients(y, x, weight, **options)[1]])
     assert products == [(4, min(max(35, columns // 35 * 35), 2 * 6 * 35))] * 2  # the first of each group
+
+
+@pytest.mark.parametrize(("registers", "size"), [(32, 64), (32, 16), (16, 32), (16, 16)])
+def test_sums_that_fit_into_the_registers_of_any_machine(registers, size, monkeypatch):
+    monkeypatch.setattr(bundles, "REGISTERS", registers)
+    monkeypatch.setattr(bundles, "VECTOR_BYTES", size)
+    for lanes, itemsize, parts in product(conv_transpose_backward._LANES, (4, 8), (1, 2)):
+        room = bundles.room_for_sums(lanes, itemsize, parts)
+        for factors, taps in product((1, 3, 50), repeat=2):
+            rows, columns = conv_transpose_backward._block(factors, taps, room)
+            assert 1 <= rows <= factors
+            assert 1 <= columns <= taps
+            vectors = rows * columns * parts * -(-lanes * itemsize // size)
+            assert vectors < registers or (rows, columns) == (1, 1)
 
 
 # Rows of several vectors, strides that are read in vectors or one by one, and channels and taps that do not divide.

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import gpu_upsample as gu
 from gpu_upsample.cpu import pooling
+from gpu_upsample.plan.pooling import plan_max_pool
 from tests.tolerances import assert_same_bits
 
 POOL = {1: gu.max_pool1d, 2: gu.max_pool2d, 3: gu.max_pool3d}
@@ -215,6 +216,21 @@ def assert_equals_torch(geometry, dtype, seed, default_stride):
             # torch races where windows overlap; there every index names one sample, so that the race has one result
             restored = getattr(functional, f"max_unpool{rank}d")(expected, places, kernel, stride, padding, size)
             assert_equal(unpooled, array(restored))
+
+
+@pytest.mark.parametrize(
+    ("n", "geometry", "most"),
+    [(5, (2, 10**9 // 2, 0, 10**9 // 2, True), 1 << 10), (1 << 20, (2, 1 << 19, 1, 1, False), 1 << 10)],
+    ids=["taps far apart", "windows far apart"],
+)
+def test_memory_of_windows_that_see_few_samples(n, geometry, most):
+    x = noise((1, 1, n), "float32")
+    values, indices = gu.max_pool1d(x, *geometry, return_indices=True)
+    expected, places = pool_by_taps(x, *geometry)
+    assert_equal(values, expected)
+    np.testing.assert_array_equal(indices, places)
+    plan = plan_max_pool(x.shape, "float32", 1, *geometry, True)
+    assert pooling._pool_launch(plan.steps[0], True)._room <= most
 
 
 REFUSED = [

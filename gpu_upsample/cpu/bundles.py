@@ -14,9 +14,9 @@ from gpu_upsample.cpu.tiles import REGISTERS
 from gpu_upsample.cpu.vectors import place_of, primitive, splat_value, strided
 
 
-def room_for_sums(lanes: int, itemsize: int) -> int:
-    """Return how many vectors of sums the registers hold beside what is added to them."""
-    return max(1, REGISTERS * 3 // 4 // max(1, lanes * itemsize // VECTOR_BYTES))
+def room_for_sums(lanes: int, itemsize: int, parts: int) -> int:
+    """Return how many sums, each of a vector for each of its parts, the registers hold beside what is added to them."""
+    return max(1, REGISTERS * 3 // 4 // (parts * max(1, lanes * itemsize // VECTOR_BYTES)))
 
 
 @primitive

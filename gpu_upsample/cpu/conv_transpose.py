@@ -26,7 +26,7 @@ from gpu_upsample.plan.windows import Pairs
 # Blocks that a part has at least, as each finds the samples of its tiles anew, and at most, as it holds their sums.
 _LEAST, _MOST = 8, 64
 # Samples of neighbouring outputs that lie up to so far apart are read in vectors, with all between.
-_NEAR = 4
+_SHORT_STRIDE = 4
 # Rows of the factors that are multiplied at once: those of a tile should stay in the first cache.
 _DEPTH = 192
 # A weight of up to so many bytes stays in the second cache: two tiles are multiplied by each part of it in turn, by
@@ -204,8 +204,8 @@ def _tile_launch(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Lau
     steps = ((axis.step, axis.place_step, axis.pair_step) for axis in axes)
     geometry = (step.size_in, step.size_out, *zip(*steps, strict=True), strides_in, strides_out)
     channels = step.groups * step.channels_in
-    apart = step.stride if step.adjoint and step.stride <= _NEAR else 1
-    room = step.batch * channels * prod(step.size_in) - lanes * apart - (channels - 1) * strides_in[1]
+    between = step.stride if step.adjoint and step.stride <= _SHORT_STRIDE else 1
+    room = step.batch * channels * prod(step.size_in) - lanes * between - (channels - 1) * strides_in[1]
     together = 2 if tables.panel * accumulator.itemsize <= _NEAR_BYTES else 4
     spans = -(-int(tables.combs["positions"].max()) // (tile * together))
     blocks = -(-int(tables.combs["height"].max()) // ROWS)
@@ -216,7 +216,7 @@ def _tile_launch(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Lau
     rows = max(1, int(at_once.max()))
     held = -(-blocks // cuts) * together if (lengths > at_once).any() else 1
     launch = Launch(
-        tile_kernel(kind_of(step.storage.name), step.parts, lanes, apart, ROWS, tables.run, exact),
+        tile_kernel(kind_of(step.storage.name), step.parts, lanes, between, ROWS, tables.run, exact),
         cuts, spans, step.channels_in, step.channels_out, tables.combs, tables.outputs, geometry, room, real(0.0),
         Room(real, (together, rows * tile)), Room(np.uint16, (together, rows * VECTORS)),
         Room(real, (held * ROWS * tile,)), Room(real, (lanes * max(2 * lanes, ROWS),)),

@@ -31,8 +31,8 @@ _LONG = 512
 _FEW_CHANNELS = 48
 # Samples along a row that lie so far apart are read in vectors, with all between.
 _STRIDES = (1, 2, 4, 8)
-# Windows of a vector: of short rows, of others.
-_LANES = (8, 32)
+# Windows of a vector: as many as a turn has, at least; masks leave out those that are more.
+_LANES = (8, 16, 32)
 # Factors by taps that are multiplied at a time. Samples with a stride take longer to load than factors.
 _BLOCKS = ((6, 2), (3, 4), (3, 2), (1, 4), (1, 2), (1, 1))
 
@@ -46,7 +46,7 @@ def _reduction_launch(step: ReductionStep) -> tuple[Launch, int]:
     in_rows = max(step.strides[2], step.factor_strides[2]) == 1 and step.parts == 1 and wide.stride in _STRIDES
     near = wide.stride if in_rows else 1
     taps = step.channels * step.kernel[2]
-    rows, columns = _block(step.factors, taps, room_for_sums(lanes, np.dtype(real).itemsize) // step.parts)
+    rows, columns = _block(step.factors, taps, room_for_sums(lanes, np.dtype(real).itemsize, step.parts))
     kernel = reduction_kernel(kind_of(step.source.name), step.parts, lanes, near if in_rows else 0, rows, columns)
     channel = np.arange(step.channels)[:, None] * step.strides[1]
     places = (channel + wide.shift * step.strides[2]).ravel()
@@ -103,15 +103,19 @@ def _blocks(step: ConvTransposeBackwardStep) -> tuple[_Block, ...]:
     rows, width = prod(conv.size_in[:2]), conv.size_in[2]
     window_bytes = conv.channels_out * prod(conv.kernel) * STORAGE[conv.storage.accumulator].itemsize * conv.parts
     most = max(_LONG, COLUMN_BYTES // window_bytes)
-    images, lines = max(1, most // (rows * width)), min(rows, max(1, most // width))
+    images, lines = min(conv.batch, max(1, most // (rows * width))), min(rows, max(1, most // width))
+    parts = [slice(row, row + lines) for row in range(0, rows, lines)]
+    starts = range(0, conv.batch, images)
+    numbers = {min(images, conv.batch - start) for start in starts}
+    steps = {(number, part.start): step.unfolding_together(number, part) for number in numbers for part in parts}
     return tuple(
         _Block(
-            slice(image, image + images),
-            slice(row * width, (row + lines) * width),
-            step.unfolding_together(min(images, conv.batch - image), slice(row, row + lines)),
+            slice(start, start + images),
+            slice(part.start * width, part.stop * width),
+            steps[min(images, conv.batch - start), part.start],
         )
-        for image in range(0, conv.batch, images)
-        for row in range(0, rows, lines)
+        for start in starts
+        for part in parts
     )
 
 

@@ -40,8 +40,8 @@ def locate(comb, axes, begin, apart, step, room, target, source, straight, prese
     """Find where a tile of outputs lies and what it sums; return whether every pair of its outputs exists.
 
     Fills, for each position of the tile, where its output lies and, for each pair, where the sample does; for each
-    pair and vector whether these samples are neighbours that may be read at once, and which of them there are; for each
-    vector whether its outputs all exist and lie `apart` from the next.
+    pair and vector whether these samples lie `step` from the next and may be read at once, and which of them there are;
+    for each vector whether its outputs all exist and lie `apart` from the next.
     """
     positions, counts, pairs, places = comb.positions, comb.counts, comb.pairs, comb.places
     size_in, size_out, steps, place_steps, pair_steps, strides_in, strides_out = axes
@@ -129,7 +129,7 @@ def gather_factors(
     if PARTS == 1 and straight:
         src = load_alone(places, begun) + at
         for c in range(channels):
-            value = widen(KIND, load_apart(LANES, STEP, x, src + c * between, STEP))
+            value = widen(KIND, load_apart(LANES, STEP, x, src + c * between))
             store(factors, to + c * apart, where_bits(there, value))
     elif between == 1 and channels * PARTS >= LANES:
         # The samples of a position follow one another: squares of them are transposed.

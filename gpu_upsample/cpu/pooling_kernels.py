@@ -11,7 +11,7 @@ from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import widen
 from gpu_upsample.cpu.compiled import Kernel, compiled, inlined
 from gpu_upsample.cpu.rows import readable
-from gpu_upsample.cpu.vectors import copy, exceeds, load, load_apart, pointer, splat, store, where
+from gpu_upsample.cpu.vectors import copy, exceeds, load, load_apart, load_within, pointer, splat, store, where
 
 
 @compiled
@@ -43,7 +43,7 @@ def pool_kernel(KIND: int, HALF: int, LANES: int, KERNEL: int, STEP: int, INDICE
     KERNEL : int
         Taps along a row, 0 for a run-time number.
     STEP : int
-        Stride along a row if it is small, else 0.
+        Stride along a row if it is small, else 0: samples are brought together one by one then.
     INDICES : int
         1 if positions are written, too, and 2 if they are numbered otherwise than flat within their plane.
     WIDE : int
@@ -61,7 +61,7 @@ def pool_kernel(KIND: int, HALF: int, LANES: int, KERNEL: int, STEP: int, INDICE
         data, first_tap, line = pointer(x, 0), pointer(start, 0), pointer(line_room, 0)
         best_line, away_line = pointer(best_room, 0), pointer(away_room, 0)
         if padded:
-            line_room[:] = lowest
+            line_room[:] = lowest  # of which samples will take the middle
         for r in range(first, last):
             rest = r // size_out[1]
             plane = rest // size_out[0]
@@ -79,7 +79,9 @@ def pool_kernel(KIND: int, HALF: int, LANES: int, KERNEL: int, STEP: int, INDICE
                     row = (z + tap_z * dilation[0]) * height + y + tap_y * dilation[1]
                     src = (plane * depth * height + row) * width
                     samples = line
-                    if padded:
+                    if STEP == 0:
+                        samples = pointer(data, src)
+                    elif padded:
                         copy(line, padding[2], data, src, width)
                     else:
                         samples = readable(data, x.size, src, width, room, line)
@@ -90,7 +92,10 @@ def pool_kernel(KIND: int, HALF: int, LANES: int, KERNEL: int, STEP: int, INDICE
                             away = load(LANES, away_line, j)
                         for k in range(KERNEL if KERNEL else taps[2]):
                             at = j * step + k * dilation[2]
-                            value = load_apart(LANES, STEP, samples, at, step)
+                            if STEP:
+                                value = load_apart(LANES, STEP, samples, at)
+                            else:
+                                value = load_within(LANES, samples, at - padding[2], step, width, lowest)
                             new = ordered(KIND, HALF, value)
                             better = exceeds(new, highest)
                             best, highest = where(better, value, best), where(better, new, highest)

@@ -50,7 +50,7 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, CO
     PARTS : int
         Scalars of an element, 2 for complex numbers.
     LANES : int
-        Windows of a vector.
+        Windows of a vector: those of a turn, or more, which are masked.
     STEP : int
         Stride along a row if it is small and the samples of a row are neighbours, which are read in vectors then; else
         0, and they are brought together one by one.
@@ -77,7 +77,7 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, CO
         for job in range(first, last):
             kh, rest = job % kernel[1], job // kernel[1]
             kd, rest = rest % kernel[0], rest // kernel[0]
-            # The last ones once more, rather than fewer at a time.
+            # The last ones once more, rather than fewer at a time: two jobs write the same sums then.
             tap, rest = min(rest % across * COLUMNS, taps - COLUMNS), rest // across
             channel, group = min(rest % down * HELD, in_factors - HELD), rest // down
             own, low, end = entries(COLUMNS, places, tap), entries(COLUMNS, begins, tap), entries(COLUMNS, ends, tap)

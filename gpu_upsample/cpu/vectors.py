@@ -154,25 +154,35 @@ def strided(builder: Any, place: Any, lanes: int, step: int) -> Any:
 
 
 @primitive
-def load_apart(typingctx: Any, lanes: Any, near: Any, array: Any, at: Any, step: Any) -> Any:
-    """Return as many elements of an array, each `step` behind the one before.
-
-    If `near` is not 0, it is the step, and whole vectors are read, of what lies between and behind the last one, too.
-    """
-    number, apart = lanes.literal_value, near.literal_value
+def load_apart(typingctx: Any, lanes: Any, step: Any, array: Any, at: Any) -> Any:
+    """Return as many elements of an array, each `step` behind the one before, as `strided` reads them."""
+    number, apart = lanes.literal_value, step.literal_value
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _, _, held, at, step = args
-        if apart:
-            return strided(builder, place_of(context, builder, array, held, at), number, apart)
+        return strided(builder, place_of(context, builder, array, *args[2:]), number, apart)
+
+    return Vector(array.dtype, number)(lanes, step, array, types.intp), codegen
+
+
+@primitive
+def load_within(typingctx: Any, lanes: Any, array: Any, at: Any, step: Any, size: Any, other: Any) -> Any:
+    """Return as many elements of an array, each `step` behind the one before, and `other` beyond the `size` it has."""
+    number = lanes.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, held, at, step, size, other = args
         value = ir.Constant(ir.VectorType(context.get_data_type(array.dtype), number), ir.Undefined)
         for lane in range(number):
-            element = builder.load(place_of(context, builder, array, held, at))
+            inside = builder.icmp_unsigned("<", at, size)
+            place = builder.select(inside, at, ir.Constant(at.type, 0))
+            element = builder.load(place_of(context, builder, array, held, place))
+            element = builder.select(inside, element, other)
             value = builder.insert_element(value, element, ir.Constant(ir.IntType(32), lane))
             at = builder.add(at, step)
         return value
 
-    return Vector(array.dtype, number)(lanes, near, array, types.intp, types.intp), codegen
+    whole = types.intp
+    return Vector(array.dtype, number)(lanes, array, whole, whole, whole, array.dtype), codegen
 
 
 @primitive
