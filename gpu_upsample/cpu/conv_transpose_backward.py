@@ -38,26 +38,30 @@ _BLOCKS = ((6, 2), (3, 4), (3, 2), (1, 4), (1, 2), (1, 1))
 
 
 # ---- sums formed directly -----------------------------------------------------------------------------------
+def _in_rows(step: ReductionStep) -> bool:
+    """Return whether the samples of a row, and the factors, are read in vectors."""
+    return max(step.strides[2], step.factor_strides[2]) == 1 and step.parts == 1 and step.axes[2].stride in _STRIDES
+
+
 @kept
 def _reduction_launch(step: ReductionStep) -> tuple[Launch, int]:
     """Return what forms the sums, and how many jobs that are."""
     real, carrier, wide = np.dtype(step.source.accumulator).type, step.source.carrier, step.axes[2]
     lanes = next(lanes for lanes in _LANES if step.lanes <= lanes)
-    in_rows = max(step.strides[2], step.factor_strides[2]) == 1 and step.parts == 1 and wide.stride in _STRIDES
-    near = wide.stride if in_rows else 1
+    near = wide.stride if _in_rows(step) else 0
     taps = step.channels * step.kernel[2]
     rows, columns = _block(step.factors, taps, room_for_sums(lanes, np.dtype(real).itemsize, step.parts))
-    kernel = reduction_kernel(kind_of(step.source.name), step.parts, lanes, near if in_rows else 0, rows, columns)
+    kernel = reduction_kernel(kind_of(step.source.name), step.parts, lanes, near, rows, columns)
     channel = np.arange(step.channels)[:, None] * step.strides[1]
     places = (channel + wide.shift * step.strides[2]).ravel()
     begins, ends = (np.tile(bound, step.channels) for bound in (wide.begin, wide.end))
-    held = max(rows, 1)
+    held, pitch = max(rows, 1), lanes * max(near, 1)
     axes = ((axis.shift, axis.begin, axis.end, axis.stride) for axis in step.axes[:2])
-    rooms = Room(carrier, (step.parts * columns * lanes * near,)), Room(carrier, ((2 * step.parts - 1) * held * lanes,))
+    rooms = Room(carrier, (step.parts * columns * pitch,)), Room(carrier, ((2 * step.parts - 1) * held * lanes,))
     launch = Launch(
         kernel, step.channels, max(step.factors, 1), step.batch * step.windows[0], step.size, step.windows, step.kernel,
         *axes, places, begins, ends, wide.stride * step.strides[2], step.strides, step.factor_strides, step.turns,
-        step.lanes, real(-0.0), np.arange(columns) * lanes * near, *rooms, Room(real, (step.parts * held * columns,)),
+        step.lanes, real(-0.0), np.arange(columns) * pitch, *rooms, Room(real, (step.parts * held * columns,)),
     )  # fmt: skip
     jobs = step.groups * -(-max(step.factors, 1) // held) * -(-taps // columns) * prod(step.kernel[:2])
     return launch, jobs
@@ -145,9 +149,7 @@ def _weight_by_product(step: ConvTransposeBackwardStep, grad_output: Any, x: Any
 
 def _suits_rows(step: ConvTransposeBackwardStep) -> bool:
     """Return whether the gradient of a weight is formed sooner row by row than by matrix products."""
-    conv = step.forward
-    neighbours = not conv.channels_last and conv.parts == 1 and conv.stride in _STRIDES
-    return neighbours and conv.channels_in <= _FEW_CHANNELS
+    return step.forward.channels_in <= _FEW_CHANNELS and _in_rows(step.weight)
 
 
 # ---- both ---------------------------------------------------------------------------------------------------
