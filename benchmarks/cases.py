@@ -326,6 +326,7 @@ def _transposed(net: str, layout: str, shape: tuple[int, ...], work: ConvTranspo
 _MODES = ("nearest", "linear", "cubic")
 _SINGLE = 3e-4  # torch and OpenCV compute coordinates in float32: off by up to 2e-4 of a pixel at this width
 _TINY = (1, 3, 32, 32)
+_FEW = (1, 4, 32, 32)
 _PHOTO = (224, 224, 3)  # as networks take them
 _DOUBLED, _SMALL = (2160, 3840), (224, 224)
 _OF_A_CALL = (at_most("µs", 25), at_least("torch", 2))
@@ -388,6 +389,15 @@ CASES: tuple[Case, ...] = (
     Case("max_unpool 2x2", (4, 64, 64, 64), "float32", "NCHW", MaxUnpool(2), None, _targets(torch=1)),
     Case("pixel_shuffle x2", (1, 256, 96, 96), "float32", "NCHW", PixelShuffle(2), None, _targets(torch=1)),
     Case("pixel_shuffle x3", (1, 27, 360, 640), "float32", "NCHW", PixelShuffle(3), None, _targets(torch=1)),
+    *(
+        Case(f"one call: {label}", _FEW, "float32", "NCHW", work, targets=(at_most("µs", 25),))
+        for label, work in (
+            ("conv_transpose 2x2 s2", ConvTranspose(4, 2, 2)),
+            ("max_pool 2x2 with indices", MaxPool(2, 2)),
+            ("max_unpool 2x2", MaxUnpool(2)),
+            ("pixel_shuffle x2", PixelShuffle(2)),
+        )
+    ),
     _like("Pillow", "cubic", _SMALL, True),
     _like("Pillow", "cubic", _DOUBLED, True),
     _like("OpenCV", "linear", _DOUBLED, False, 1.0),

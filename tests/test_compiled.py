@@ -43,14 +43,14 @@ RUN = """
 import sys
 import numpy as np
 from numba.core import event
-from gpu_upsample.cpu.launch import Launch
+from gpu_upsample.cpu.work import work
 from kernels import double, fill, ratio
 
 x = np.arange(3.0)
 y = np.zeros(3)
 with event.install_recorder("numba:run_pass") as compilations:
     double(x)
-    Launch(fill, np.float64(7)).run((y,), 3, 0, 1)
+    work(fill, y, np.float64(7), rows=3, least=1).run()
     quotients = [ratio(1.0, 0.0)]
 kept = not compilations.buffer, "numba.np.arraymath" not in sys.modules
 if sys.argv[1:]:

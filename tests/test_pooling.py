@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import gpu_upsample as gu
 from gpu_upsample.cpu import pooling
+from gpu_upsample.cpu.record import ROOM
 from gpu_upsample.plan.pooling import plan_max_pool
 from tests.tolerances import assert_same_bits
 
@@ -160,7 +161,7 @@ def test_rows_of_any_length(row, dtype, seed, far):
     with pytest.MonkeyPatch.context() as patch:
         if far:
             patch.setattr(pooling, "_FAR", 0)
-        pooling._pool_launch.cache_clear()
+        pooling._pool_work.cache_clear()
         values, indices = gu.max_pool1d(x, *arguments, return_indices=True)
         assert_same_bits(gu.max_pool1d(x, *arguments), values)
     expected, places = pool_by_taps(x, *arguments)
@@ -230,7 +231,7 @@ def test_memory_of_windows_that_see_few_samples(n, geometry, most):
     assert_equal(values, expected)
     np.testing.assert_array_equal(indices, places)
     plan = plan_max_pool(x.shape, "float32", 1, *geometry, True)
-    assert pooling._pool_launch(plan.steps[0], True)._room <= most
+    assert pooling._pool_work(plan.steps[0], True).record[ROOM] <= most
 
 
 REFUSED = [

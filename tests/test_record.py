@@ -15,10 +15,11 @@ from gpu_upsample.cpu.record import (
     ARGUMENTS,
     ASTRAY,
     COLLECTED,
-    IS_JOB,
+    GIVEN,
     LEAD,
     OUT,
     PASSING,
+    PLACES,
     ROWS,
     STREAMS,
     X,
@@ -39,7 +40,7 @@ def length_kernel(first, last, arguments, scratch):  # type: ignore[no-untyped-d
 def written(record: Any, out: Any) -> Any:
     """Return the arguments for a result."""
     words = np.zeros(len(record) - ARGUMENTS, np.int64)
-    write_arguments(record, np.zeros(64, np.uint8), out, words)
+    write_arguments(record, (12345, out.ctypes.data), words)
     return words
 
 
@@ -61,18 +62,19 @@ def test_how_a_result_is_written_where_it_lies(
     passing: int, limit: int, offset: int, lead: int, streams: int, collected: int
 ) -> None:
     record = np.zeros(ARGUMENTS + 10, np.int64)
-    record[IS_JOB], record[PASSING], record[ASTRAY] = True, passing, limit
+    record[PASSING], record[ASTRAY] = passing, limit
+    record[GIVEN], record[PLACES], record[PLACES + 1] = 2, X, OUT
     record[ARGUMENTS + COLLECTED], record[-1] = 9, 1234
     held = aligned(256, np.uint8)
     words = written(record, held[offset : offset + 64])
     assert (words[LEAD], words[STREAMS], words[COLLECTED]) == (lead, streams, collected)
-    assert words[OUT] == held.ctypes.data + offset
+    assert (words[X], words[OUT]) == (12345, held.ctypes.data + offset)
     assert words[-1] == 1234
 
 
-def test_the_arguments_of_what_is_no_job_are_copied() -> None:
+def test_what_no_call_gives_is_copied() -> None:
     record = np.arange(ARGUMENTS + 12)
-    record[IS_JOB] = False
+    record[PASSING] = record[GIVEN] = 0
     np.testing.assert_array_equal(written(record, np.zeros(64, np.uint8)), record[ARGUMENTS:])
 
 

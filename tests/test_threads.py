@@ -20,7 +20,6 @@ from gpu_upsample.cpu import pool, team, threads
 from gpu_upsample.cpu.record import ARGUMENTS, COST, FUNCTION, LEAST, ROOM, ROWS
 
 NATIVE = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-NOTHING = np.empty(0, np.uint8)
 
 
 def run_native(native: Any, rows: int, cost: int, least: int, room: int = 0, words: tuple[int, ...] = ()) -> None:
@@ -28,7 +27,7 @@ def run_native(native: Any, rows: int, cost: int, least: int, room: int = 0, wor
     record = np.array([0] * ARGUMENTS + list(words), np.int64)
     record[FUNCTION] = ctypes.cast(native, ctypes.c_void_p).value
     record[ROWS], record[COST], record[LEAST], record[ROOM] = rows, cost, least, room
-    threads.run(record, NOTHING, NOTHING)
+    threads.run(record)
 
 
 def run_in_parts(work: Callable[[int, int], Any], rows: int, cost: int, least: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,11 @@ _LAYOUTS: dict[DataFormat, tuple[tuple[int, ...], ...]] = {
     "channels_last": ((1, 48, 40, 3), (1, 48, 40, 16), (1, 48, 40, 64)),
 }
 
-
+# Of transposed convolution, which sums over channels.
+_FEATURES: dict[DataFormat, tuple[int, ...]] = {"channels_first": (16, 12, 12), "channels_last": (12, 12, 16)}
+# Of pooling: lengths, strides and padding.
+_WINDOWS = (2, 2, 0), (3, 2, 1)
+_CORNERS = np.arange(24 * 24).reshape(1, 1, 24, 24)[..., ::2, ::2].copy()
 _FACTORS = (2, 1.37, 0.8, 0.61, 0.5, 0.37, 0.25, 0.2, 0.1)
 """Enlarging and shrinking: with antialiasing, each has windows of another length."""
 
@@ -65,18 +70,16 @@ def _antialias(array: Arrays) -> None:
 
 def _max_pool(array: Arrays) -> None:
     for indices in (False, True):
-        gu.max_pool2d(array(1, 3, 24, 24), 2, return_indices=indices)
-        gu.max_pool2d(array(1, 3, 24, 24), 3, 2, 1, return_indices=indices)
+        for windows in _WINDOWS:
+            gu.max_pool2d(array(1, 3, 24, 24), *windows, return_indices=indices)
 
 
 def _max_unpool(array: Arrays) -> None:
-    corners = np.arange(24 * 24).reshape(1, 1, 24, 24)[..., ::2, ::2].copy()
-    gu.max_unpool2d(array(1, 1, 12, 12), corners, 2)
+    gu.max_unpool2d(array(1, 1, 12, 12), _CORNERS, 2)
 
 
 def _conv_transpose(array: Arrays) -> None:
-    layouts: dict[DataFormat, tuple[int, ...]] = {"channels_first": (16, 12, 12), "channels_last": (12, 12, 16)}
-    for layout, axes in layouts.items():
+    for layout, axes in _FEATURES.items():
         for bias in (None, array(16)):
             for kernel, padding in ((2, 0), (4, 1)):
                 gu.conv_transpose2d(
@@ -92,6 +95,33 @@ def _pixel_shuffle(array: Arrays) -> None:
     gu.pixel_shuffle(array(1, 36, 12, 12), 3)
 
 
+def _unfold(array: Arrays) -> None:
+    for kernel, padding, stride in ((3, 1, 1), (2, 0, 2)):
+        gu.fold(gu.unfold(array(1, 4, 12, 12), kernel, 1, padding, stride), (12, 12), kernel, 1, padding, stride)
+
+
+def _gradients(array: Arrays) -> None:
+    """Call forwards and backwards, as training does."""
+    modes: tuple[Mode, ...] = ("nearest", "bilinear", "bicubic")
+    for layout, shapes in _LAYOUTS.items():
+        for shape, mode in product(shapes, modes):
+            y = gu.interpolate(array(*shape), scale_factor=2, mode=mode, data_format=layout)
+            gu.interpolate_backward(y, shape, scale_factor=2, mode=mode, data_format=layout)
+    volume = (1, 3, 8, 24, 24)
+    y = gu.interpolate(array(*volume), scale_factor=2, mode="trilinear")
+    gu.interpolate_backward(y, volume, scale_factor=2, mode="trilinear")
+    for windows in _WINDOWS:
+        y, indices = gu.max_pool2d(array(1, 3, 24, 24), *windows, return_indices=True)
+        gu.max_pool2d_backward(y, indices, (1, 3, 24, 24), *windows)
+    y = gu.max_unpool2d(array(1, 1, 12, 12), _CORNERS, 2)
+    gu.max_unpool2d_backward(y, _CORNERS, (1, 1, 12, 12))
+    for layout, axes in _FEATURES.items():
+        for kernel, padding, groups in ((2, 0, 1), (4, 1, 1), (4, 1, 16)):
+            x, weight = array(1, *axes), array(16, 16 // groups, kernel, kernel)
+            y = gu.conv_transpose2d(x, weight, array(16), 2, padding, groups=groups, data_format=layout)
+            gu.conv_transpose2d_backward(y, x, weight, 2, padding, groups=groups, data_format=layout)
+
+
 OPERATORS: Mapping[str, Callable[[Arrays], None]] = {
     "nearest": _nearest,
     "linear": _linear,
@@ -102,6 +132,8 @@ OPERATORS: Mapping[str, Callable[[Arrays], None]] = {
     "max_unpool": _max_unpool,
     "conv_transpose": _conv_transpose,
     "pixel_shuffle": _pixel_shuffle,
+    "unfold": _unfold,
+    "gradients": _gradients,
 }
 """What can be compiled ahead -> the calls, given a source of arrays."""
 

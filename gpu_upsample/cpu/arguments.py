@@ -39,16 +39,24 @@ class Room(NamedTuple):
     shape: tuple[int, ...]
 
 
-class Absent(NamedTuple):
-    """A flat array that is not there yet: whoever has it writes its words.
+class Given(NamedTuple):
+    """An array that each call gives anew: flat bytes, which a kernel takes for what is told here.
 
     Attributes
     ----------
     dtype : dtype
         What its elements are.
+    shape : tuple of int
+        How many there are along each axis.
     """
 
     dtype: Any
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all of them."""
+        return prod(self.shape) * int(np.dtype(self.dtype).itemsize)
 
 
 class _RoomType(types.Type):
@@ -103,18 +111,18 @@ class _Unlocked:
         self.__array_interface__ = array.__array_interface__ | {"data": (address, False)}
 
 
-def bytes_of(array: Any) -> Any:
-    """Return the bytes of a contiguous array, as a flat array that may be written to.
+def bytes_of(flat: Any) -> Any:
+    """Return the bytes of a flat contiguous array, as an array that may be written to.
 
     To Numba, an array that must not be has another type, which it would compile another function for.
     """
-    flat = array.reshape(-1).view(_UINT8)
-    return flat if flat.flags.writeable else np.asarray(_Unlocked(flat))
+    view = flat.view(_UINT8)
+    return view if view.flags.writeable else np.asarray(_Unlocked(view))
 
 
 def address_of(array: Any) -> int:
     """Return the address of the first element of a contiguous array, sooner than NumPy does."""
-    found: int = _address(bytes_of(array))
+    found: int = _address(bytes_of(array.reshape(-1)))
     return found
 
 
@@ -125,22 +133,20 @@ class Words:
     An array is the address of its first element and its lengths; a `Room` is how many bytes it lies behind the
     beginning of a thread's own memory, and its lengths; a scalar is its bits. Whoever packs an array keeps it.
 
-    Parameters
-    ----------
-    room : int
-        Bytes of a thread's memory that are taken already.
-
     Attributes
     ----------
     words : list of int
         What was packed.
+    given : list of (int, int)
+        For each `Given`, which word its address becomes, and its bytes.
     room : int
         Bytes of memory that a thread needs.
     """
 
-    def __init__(self, room: int = 0) -> None:
+    def __init__(self) -> None:
         self.words: list[int] = []
-        self.room = room
+        self.given: list[tuple[int, int]] = []
+        self.room = 0
 
     def add(self, value: Any) -> Any:
         """Add an argument, and return what it is: its Python type, and that of its elements if it has any."""
@@ -185,9 +191,10 @@ def _add_array(packed: Words, value: Any) -> Any:
     return np.ndarray, value.dtype, value.ndim
 
 
-def _add_absent(packed: Words, value: Absent) -> Any:
-    packed.words += (0, 0)
-    return np.ndarray, value.dtype, 1
+def _add_given(packed: Words, value: Given) -> Any:
+    packed.given.append((len(packed.words), value.nbytes))
+    packed.words += (0, *value.shape)
+    return np.ndarray, np.dtype(value.dtype), len(value.shape)
 
 
 def _add_room(packed: Words, value: Room) -> Any:
@@ -210,7 +217,7 @@ _ADD: dict[type, Callable[[Words, Any], Any]] = {
     bool: _add_integer,
     int: _add_integer,
     np.ndarray: _add_array,
-    Absent: _add_absent,
+    Given: _add_given,
     Room: _add_room,
     Tables: _add_tables,
     tuple: _add_tuple,

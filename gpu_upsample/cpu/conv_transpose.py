@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.arguments import Room
+from gpu_upsample.cpu.arguments import Given, Room
 from gpu_upsample.cpu.combs import combs_of, takes_tiles
 from gpu_upsample.cpu.conv_transpose_panels import BLOCKS, panel_kernel, turned_panel_kernel
 from gpu_upsample.cpu.conv_transpose_rows import row_kernel
 from gpu_upsample.cpu.conv_transpose_tiles import COMB, tile_kernel
-from gpu_upsample.cpu.launch import Launch
 from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.cpu.tiles import ROWS, VECTORS, register_lanes
 from gpu_upsample.cpu.vectors import BYTES, aligned
+from gpu_upsample.cpu.work import Work, work
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.windows import Pairs
@@ -34,13 +34,26 @@ _DEPTH = 192
 _NEAR_BYTES = 1 << 20
 
 
+def _given(step: ConvTransposeStep) -> tuple[Given, Given, Given, Given]:
+    """Return the input, the weight, the bias and the output as kernels take them."""
+    images, outputs = step.batch * step.groups * step.parts, step.groups * step.channels_out * step.parts
+    sizes = (
+        images * step.channels_in * prod(step.size_in),
+        outputs * step.channels_in * prod(step.kernel),
+        outputs if step.bias else 0,
+        images * step.channels_out * prod(step.size_out),
+    )
+    x, weight, bias, out = (Given(step.storage.carrier, (size,)) for size in sizes)
+    return x, weight, bias, out
+
+
 # ---- row by row ---------------------------------------------------------------------------------------------
 def _table(pairs: Pairs) -> tuple[Any, tuple[int, int]]:
     return np.stack([pairs.place, pairs.tap, pairs.count]), (pairs.place_step, pairs.tap_step)
 
 
 @kept
-def _row_launch(step: ConvTransposeStep) -> Launch:
+def _row_work(step: ConvTransposeStep) -> Work:
     real = np.dtype(step.storage.accumulator).type
     kernel = row_kernel(
         kind_of(step.storage.name),
@@ -56,16 +69,13 @@ def _row_launch(step: ConvTransposeStep) -> Launch:
     tables = (step.weight_strides, *_table(step.pairs[0]), *_table(step.pairs[1]))
     phases = 1 if step.adjoint else min(step.stride, step.size_out[2])
     pitch = -(-step.size_out[2] // phases)
-    return Launch(
-        kernel, sizes, channels, step.stride, step.padding, step.dilation, strides_in, strides_out, *tables, real(0.0),
-        Room(real, (phases, pitch * step.parts)),
+    arrays = _given(step)
+    return work(
+        kernel, *arrays, sizes, channels, step.stride, step.padding, step.dilation, strides_in, strides_out, *tables,
+        real(0.0), Room(real, (phases, pitch * step.parts)),
+        rows=step.batch * step.groups * step.channels_out * prod(step.size_out[:2]),
+        least=1, cost=arrays[-1].nbytes * step.channels_in * prod(step.kernel),
     )  # fmt: skip
-
-
-def _run_by_rows(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
-    rows = step.batch * step.groups * step.channels_out * prod(step.size_out[:2])
-    size = out.nbytes * step.channels_in * prod(step.kernel)
-    _row_launch(step).run((x, weight, bias, out), rows, size, least=1)
 
 
 # ---- in tiles -----------------------------------------------------------------------------------------------
@@ -168,8 +178,8 @@ def _collected(step: ConvTransposeStep, scalars: Any, taps: Any) -> tuple[Any, A
 
 
 @kept
-def _panel_launch(step: ConvTransposeStep) -> tuple[Launch, int]:
-    """Return what brings the weight of a group into the panels, and into how many parts it is cut for that."""
+def _panel_work(step: ConvTransposeStep) -> Work:
+    """Return what brings the weight into the panels, that of each group in some parts."""
     tables, kind = _tiles(step), kind_of(step.storage.name)
     if tables.turned:
         kernel, taps = turned_panel_kernel(kind, ROWS), prod(step.kernel)
@@ -179,21 +189,15 @@ def _panel_launch(step: ConvTransposeStep) -> tuple[Launch, int]:
         near = tables.together if tables.near else 0
         kernel, own = panel_kernel(kind, step.parts, ROWS, int(step.adjoint), near), (tables.offsets,)
     cuts = -(-int(tables.combs["height"].max()) // (ROWS * BLOCKS))
+    _, weight, _, _ = _given(step)
+    panels = Given(step.storage.accumulator, (step.groups * tables.panel,))
     same = (cuts, tables.panel, step.channels_in, step.weight_strides, tables.combs, tables.bases, *own)
-    return Launch(kernel, *same), cuts
-
-
-def _panels(step: ConvTransposeStep, weight: Any) -> Any:
-    """Return the weight in the order in which it is multiplied, one row of panels for each group."""
-    launch, cuts = _panel_launch(step)
-    panels = aligned(step.groups * _tiles(step).panel, step.storage.accumulator)
-    launch.run((weight, panels), step.groups * cuts, panels.nbytes, least=1)
-    return panels.reshape(step.groups, -1)
+    return work(kernel, weight, panels, *same, rows=step.groups * cuts, least=1)
 
 
 @kept
-def _tile_launch(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Launch, int, int]:
-    """Return what forms the sums, how many jobs that are for so many threads, and the products of the longest sum."""
+def _tile_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work, int]:
+    """Return what forms the sums, and how many jobs that are for so many threads."""
     tables = _tiles(step)
     accumulator = np.dtype(step.storage.accumulator)
     real, lanes = accumulator.type, register_lanes(step.storage.accumulator)
@@ -215,33 +219,42 @@ def _tile_launch(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Lau
     at_once = tables.combs["turns"] * tables.combs["pairs"][:, 2] * step.parts
     rows = max(1, int(at_once.max()))
     held = -(-blocks // cuts) * together if (lengths > at_once).any() else 1
-    launch = Launch(
+    jobs = step.groups * spans * cuts
+    x, _, bias, out = _given(step)
+    panels, doubtful = Given(real, (step.groups, tables.panel)), Given(np.bool_, (jobs,))
+    forming = work(
         tile_kernel(kind_of(step.storage.name), step.parts, lanes, between, ROWS, tables.run, exact),
+        x, panels, bias, out, doubtful,
         cuts, spans, step.channels_in, step.channels_out, tables.combs, tables.outputs, geometry, room, real(0.0),
         Room(real, (together, rows * tile)), Room(np.uint16, (together, rows * VECTORS)),
         Room(real, (held * ROWS * tile,)), Room(real, (lanes * max(2 * lanes, ROWS),)),
         Room(np.int64, (together, tile)), Room(np.int64, (together, pairs * tile)),
         Room(np.bool_, (together, pairs, VECTORS)), Room(np.uint16, (together, pairs, VECTORS)),
         Room(np.bool_, (together,)), Room(np.bool_, (together, VECTORS)), Room(real, (lanes,)),
+        rows=jobs, least=1, cost=out.nbytes * int(lengths.max()),
     )  # fmt: skip
-    return launch, step.groups * spans * cuts, int(lengths.max())
+    return forming, jobs
 
 
 def _run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
     if not step.batch:
         return
-    panels, threads = _panels(step, weight), num_threads()
-    _, jobs, _ = _tile_launch(step, threads, 0)
+    panels = aligned(step.groups * _tiles(step).panel, step.storage.accumulator)
+    _panel_work(step).run(weight, panels)
+    threads = num_threads()
+    forming, jobs = _tile_work(step, threads, 0)
     doubtful = np.zeros(jobs, np.bool_)
-    for exact in (0, 1):
-        launch, _, products = _tile_launch(step, threads, exact)
-        launch.run((x, panels, bias, out, doubtful), jobs, out.nbytes * products, least=1)
-        if not doubtful.any():
-            return
+    forming.run(x, panels, bias, out, doubtful)
+    if doubtful.any():
+        exactly, _ = _tile_work(step, threads, 1)
+        exactly.run(x, panels, bias, out, doubtful)
 
 
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:
     """Compute a transposed convolution of flat arrays; `rest` is the bias, if there is one, and the output."""
     *biases, out = rest
-    bias = biases[0] if biases else np.empty(0, out.dtype)
-    (_run_by_tiles if takes_tiles(step) else _run_by_rows)(step, x, weight, bias, out)
+    bias = biases[0] if biases else out[:0]
+    if takes_tiles(step):
+        _run_by_tiles(step, x, weight, bias, out)
+    else:
+        _row_work(step).run(x, weight, bias, out)

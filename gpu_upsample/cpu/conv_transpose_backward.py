@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.arguments import Room
+from gpu_upsample.cpu.arguments import Given, Room
 from gpu_upsample.cpu.bundles import room_for_sums
 from gpu_upsample.cpu.conv_transpose import run_conv_transpose
-from gpu_upsample.cpu.launch import Launch
 from gpu_upsample.cpu.rearrange import run_fold, run_unfold
 from gpu_upsample.cpu.reduction_kernels import reduction_kernel
+from gpu_upsample.cpu.work import Work, work
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep, ReductionStep, rounding
 from gpu_upsample.plan.dtypes import STORAGE
@@ -44,8 +44,7 @@ def _in_rows(step: ReductionStep) -> bool:
 
 
 @kept
-def _reduction_launch(step: ReductionStep) -> tuple[Launch, int]:
-    """Return what forms the sums, and how many jobs that are."""
+def _reduction_work(step: ReductionStep) -> Work:
     real, carrier, wide = np.dtype(step.source.accumulator).type, step.source.carrier, step.axes[2]
     lanes = next(lanes for lanes in _LANES if step.lanes <= lanes)
     near = wide.stride if _in_rows(step) else 0
@@ -58,13 +57,18 @@ def _reduction_launch(step: ReductionStep) -> tuple[Launch, int]:
     held, pitch = max(rows, 1), lanes * max(near, 1)
     axes = ((axis.shift, axis.begin, axis.end, axis.stride) for axis in step.axes[:2])
     rooms = Room(carrier, (step.parts * columns * pitch,)), Room(carrier, ((2 * step.parts - 1) * held * lanes,))
-    launch = Launch(
-        kernel, step.channels, max(step.factors, 1), step.batch * step.windows[0], step.size, step.windows, step.kernel,
-        *axes, places, begins, ends, wide.stride * step.strides[2], step.strides, step.factor_strides, step.turns,
-        step.lanes, real(-0.0), np.arange(columns) * pitch, *rooms, Room(real, (step.parts * held * columns,)),
+    per_channel = step.batch * step.groups * step.parts
+    sizes = step.channels * prod(step.size), step.factors * prod(step.windows)
+    x, factors = (Given(carrier, (per_channel * size,)) for size in sizes)
+    out = Given(step.result.carrier, (step.elements * step.parts,))
+    return work(
+        kernel, x, factors, out, step.channels, max(step.factors, 1), step.batch * step.windows[0], step.size,
+        step.windows, step.kernel, *axes, places, begins, ends, wide.stride * step.strides[2], step.strides,
+        step.factor_strides, step.turns, step.lanes, real(-0.0), np.arange(columns) * pitch, *rooms,
+        Room(real, (step.parts * held * columns,)),
+        rows=step.groups * -(-max(step.factors, 1) // held) * -(-taps // columns) * prod(step.kernel[:2]),
+        least=1, cost=step.elements * prod(step.windows) * step.batch * step.source.itemsize,
     )  # fmt: skip
-    jobs = step.groups * -(-max(step.factors, 1) // held) * -(-taps // columns) * prod(step.kernel[:2])
-    return launch, jobs
 
 
 def _block(factors: int, taps: int, room: int) -> tuple[int, int]:
@@ -83,12 +87,11 @@ def _block(factors: int, taps: int, room: int) -> tuple[int, int]:
 
 
 def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:
-    """Form long sums; all arrays are flat, and `factors` is not looked at where there are none."""
-    if not step.batch:
+    """Form long sums; all arrays are flat, and `factors` is empty where there are none."""
+    if step.batch:
+        _reduction_work(step).run(x, factors, out)
+    else:
         out.fill(0)
-        return
-    launch, jobs = _reduction_launch(step)
-    launch.run((x, factors, out), jobs, step.elements * prod(step.windows) * step.batch * step.source.itemsize, least=1)
 
 
 # ---- matrix products ----------------------------------------------------------------------------------------
@@ -166,4 +169,4 @@ def run_conv_transpose_backward(
     elif grad_weight is not None:
         _weight_by_product(step, grad_output, x, grad_weight)
     if grad_bias is not None:
-        _run_reduction(step.bias, grad_output, x, grad_bias)
+        _run_reduction(step.bias, grad_output, x[:0], grad_bias)

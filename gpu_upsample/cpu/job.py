@@ -1,4 +1,4 @@
-"""A kernel with all that it takes beside the arrays, and how its result reaches memory."""
+"""The work of a resampling step, and how its result reaches memory."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpu_upsample.cpu.arguments import Absent, Room, bytes_of
+from gpu_upsample.cpu.arguments import Given, Room
 from gpu_upsample.cpu.compiled import Kernel
-from gpu_upsample.cpu.launch import record_of
-from gpu_upsample.cpu.record import ARGUMENTS, ASTRAY, IS_JOB, OUT, PASSING, X
+from gpu_upsample.cpu.record import ASTRAY, PASSING
 from gpu_upsample.cpu.rows import STRIP_LINES
-from gpu_upsample.cpu.threads import run
 from gpu_upsample.cpu.vectors import BYTES
+from gpu_upsample.cpu.work import Work, record_of
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 
 _UINT8 = np.dtype(np.uint8)
@@ -68,15 +67,11 @@ class Lines(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
-    """A kernel with all that it takes beside the arrays: made once per step.
+class Job(Work):
+    """A work from one array to another, whose first arguments are these and how the result is written.
 
     Attributes
     ----------
-    held : tuple
-        What the record holds addresses of.
-    record : ndarray of int64
-        What native code needs to run it.
     out : Lines
         The result.
     unit : int
@@ -85,15 +80,9 @@ class Job:
         Bytes of all products that are formed.
     """
 
-    held: tuple[Any, ...]
-    record: Any
     out: Lines
     unit: int
     product_bytes: int
-
-    def run(self, x: Any, out: Any) -> None:
-        """Do all of flat arrays."""
-        run(self.record, bytes_of(x), bytes_of(out))
 
 
 def prepared(
@@ -129,18 +118,17 @@ def prepared(
     read : int, optional
         Bytes that are read from memory, if not those of `x`.
     as_bytes : bool
-        Whether the kernel takes its arrays as bytes, whatever they are; their lengths are told in scalars all the same.
+        Whether the kernel takes its arrays as bytes, whatever they are.
     parts : tuple of Job
         Jobs whose records the kernel takes.
     """
-    carriers = (_UINT8, _UINT8) if as_bytes else (x.dtype, out.dtype)
+    given = [Given(_UINT8, (lines.nbytes,)) if as_bytes else Given(lines.dtype, (lines.size,)) for lines in (x, out)]
     passing = passes_caches(product_bytes, x.nbytes if read is None else read, out.nbytes)
     line = BYTES // out.dtype.itemsize
     collected = STRIP_LINES * line + TOGETHER * (out.width + 4 * line) + line if passing else 1
     cost = max(product_bytes // 4, min(x.nbytes, BYTES * out.size) + out.nbytes)  # a sample is read with its line
-    arguments = (*map(Absent, carriers), 0, False, Room(carriers[1], (collected,)), *same)
-    record = record_of(kernel, arguments, -(-out.rows // unit), cost, least)
-    record[IS_JOB], record[ARGUMENTS + X + 1], record[ARGUMENTS + OUT + 1] = True, x.size, out.size
+    arguments = (*given, 0, False, Room(given[1].dtype, (collected,)), *same)
+    record = record_of(kernel, arguments, -(-out.rows // unit), least, cost)
     if passing:
         row = out.width * out.dtype.itemsize
         record[PASSING] = out.dtype.itemsize

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.arguments import Room
-from gpu_upsample.cpu.launch import Launch
+from gpu_upsample.cpu.arguments import Given, Room
 from gpu_upsample.cpu.pooling_kernels import pool_kernel
 from gpu_upsample.cpu.vectors import BYTES
+from gpu_upsample.cpu.work import Work, work
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.dtypes import Storage
 from gpu_upsample.plan.pooling import PoolStep
@@ -22,7 +22,6 @@ _KERNELS, _STRIDES = (2, 3), (1, 2)
 _FEW, _MORE = 4, 16
 # So far apart, samples of a window do not tell their distance in 32 bits.
 _FAR = 1 << 31
-_NOWHERE = np.empty((0, 0), np.int64)
 
 
 def lowest_bits(storage: Storage) -> Any:
@@ -34,7 +33,7 @@ def lowest_bits(storage: Storage) -> Any:
 
 
 @kept
-def _pool_launch(step: PoolStep, has_indices: bool) -> Launch:
+def _pool_work(step: PoolStep, has_indices: bool) -> Work:
     storage, width, width_out = step.storage, step.size_in[2], step.size_out[2]
     half = storage.name.endswith("float16")
     padding, dilation = step.padding[2], step.dilation[2]
@@ -61,16 +60,18 @@ def _pool_launch(step: PoolStep, has_indices: bool) -> Launch:
         0 if not has_indices else 1 if step.numbering is None else 2, int(distance.itemsize == 8),
     )  # fmt: skip
     line, best = (Room(storage.carrier, (size,)) for size in (max(read, padding + width) if near else 0, whole))
-    return Launch(
-        kernel, step.size_in, step.size_out, kernel_size, (*step.stride[:2], apart), step.padding, step.dilation,
-        step.numbering or (0, 0, 0, 0), start, lowest_bits(storage), read, padded, line, best,
+    rows = step.planes * prod(step.size_out[:2])
+    x = Given(storage.carrier, (step.planes * prod(step.size_in),))
+    out, places = Given(storage.carrier, (rows * width_out,)), Given(np.int64, (rows if has_indices else 0, width_out))
+    compared = out.nbytes * prod(step.kernel)
+    return work(
+        kernel, x, out, places, step.size_in, step.size_out, kernel_size, (*step.stride[:2], apart), step.padding,
+        step.dilation, step.numbering or (0, 0, 0, 0), start, lowest_bits(storage), read, padded, line, best,
         Room(distance, (whole,)),
+        rows=rows, least=4, cost=max(x.nbytes + out.nbytes + places.nbytes, compared // 2),
     )  # fmt: skip
 
 
-def run_pool(step: PoolStep, x: Any, out: Any, indices: Any = None) -> None:
-    """Find the largest sample of every window; the arrays are flat and of the step's carriers."""
-    rows = out.size // step.size_out[2]
-    places = _NOWHERE if indices is None else indices.reshape(rows, -1)
-    moved, compared = x.nbytes + out.nbytes + places.nbytes, out.nbytes * prod(step.kernel)
-    _pool_launch(step, indices is not None).run((x, out, places), rows, max(moved, compared // 2), least=4)
+def run_pool(step: PoolStep, x: Any, out: Any, *indices: Any) -> None:
+    """Find the largest sample of every window; all arrays are flat."""
+    _pool_work(step, bool(indices)).run(x, out, *indices)

@@ -5,38 +5,55 @@ First comes what whoever runs the kernel must know, then the kernel's own argume
 
 from __future__ import annotations
 
-from gpu_upsample.cpu.arguments import address
+from typing import Any
+
 from gpu_upsample.cpu.compiled import inlined
 from gpu_upsample.cpu.vectors import BYTES
 
 # Address of the kernel, bytes of memory that each thread needs for itself, number of rows, how many of them a part has
 # at least, and what all of them cost: the bytes that are moved in the same time, within the caches.
 FUNCTION, ROOM, ROWS, LEAST, COST = range(5)
-# Whether the record is that of a `Job`, whose first arguments are the input, the output and how it is written.
-IS_JOB = 5
-# Of a job, bytes of a scalar of a result that goes past the caches, else 0; and by how many bytes such a result may
+# Of a `Job`, bytes of a scalar of a result that goes past the caches, else 0; and by how many bytes such a result may
 # miss the start of a cache line to be streamed: beyond that, its lines are collected first.
-PASSING, ASTRAY = 6, 7
-ARGUMENTS = 8
+PASSING, ASTRAY = 5, 6
+# How many arrays each call gives; which argument the address of each is; and how many bytes it has.
+MOST_GIVEN = 5
+GIVEN, PLACES, SIZES = 7, 8, 8 + MOST_GIVEN
+ARGUMENTS = SIZES + MOST_GIVEN
 """Where the arguments begin."""
 
-# Where those of a job stand among the arguments, each array with its length behind it: `LEAD`, the elements between the
-# start of a cache line and the result; `STREAMS`, whether its rows are streamed past the caches; and `COLLECTED`, how
-# many elements are collected before they are, or 1 if none are.
+# Where those of a `Job` stand among the arguments, each array with its length behind it: `LEAD`, the elements between
+# the start of a cache line and the result; `STREAMS`, whether its rows are streamed past the caches; and `COLLECTED`,
+# how many elements are collected before they are, or 1 if none are.
 X, OUT, LEAD, STREAMS, COLLECTED = 0, 2, 4, 5, 7
 
 
+def sizes_of(record: Any) -> list[int]:
+    """Return the bytes of the arrays of a call."""
+    sizes: list[int] = record[SIZES : SIZES + record[GIVEN]].tolist()
+    return sizes
+
+
 @inlined
-def write_arguments(record, x, out, words):
-    """Write the arguments of a call: those of the record, and of a job where its arrays are."""
+def fits(record, sizes):
+    """Return whether the arrays of a call have the bytes that the kernel counts on."""
+    found = True
+    for i in range(record[GIVEN]):
+        found &= sizes[i] == record[SIZES + i]
+    return found
+
+
+@inlined
+def write_arguments(record, addresses, words):
+    """Write the arguments of a call: those of the record, and the addresses of its arrays."""
     for i in range(ARGUMENTS, record.size):
         words[i - ARGUMENTS] = record[i]
-    if record[IS_JOB]:
-        words[X], words[OUT] = address(x), address(out)
-        if record[PASSING] > 0:
-            astray = words[OUT] % BYTES
-            lead, rest = astray // record[PASSING], astray % record[PASSING]
-            if rest == 0:
-                words[LEAD], words[STREAMS] = lead, astray <= record[ASTRAY]
-            if rest != 0 or words[STREAMS] != 0:
-                words[COLLECTED] = 1
+    for i in range(record[GIVEN]):
+        words[record[PLACES + i]] = addresses[i]
+    if record[PASSING] > 0:
+        astray = words[OUT] % BYTES
+        lead, rest = astray // record[PASSING], astray % record[PASSING]
+        if rest == 0:
+            words[LEAD], words[STREAMS] = lead, astray <= record[ASTRAY]
+        if rest != 0 or words[STREAMS] != 0:
+            words[COLLECTED] = 1

@@ -6,22 +6,36 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from gpu_upsample.cpu.arguments import call
+import numpy as np
+
+from gpu_upsample.cpu.arguments import address, bytes_of, call
 from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.pool import Pool
 from gpu_upsample.cpu.processors import num_threads
-from gpu_upsample.cpu.record import ARGUMENTS, COST, FUNCTION, LEAST, ROOM, ROWS, write_arguments
+from gpu_upsample.cpu.record import (
+    ARGUMENTS,
+    COST,
+    FUNCTION,
+    LEAST,
+    MOST_GIVEN,
+    ROOM,
+    ROWS,
+    fits,
+    sizes_of,
+    write_arguments,
+)
 from gpu_upsample.cpu.team import helpers_for, is_apart, lead, new_bytes, release_bytes, words_at
 from gpu_upsample.cpu.vectors import BYTES, pointer
 
 # Bytes of work that make a thread worth its while. Below twice as many, the caller does all.
 _EACH_BYTES = 5 << 18
 
-_DONE, _NOT_APART, _NO_MEMORY = range(3)
+_NOTHING = (np.empty(0, np.uint8),) * MOST_GIVEN
+_DONE, _NOT_APART, _NO_MEMORY, _NOT_FITTING = range(4)
 
 
 @compiled
-def _run(memory, record, x, out, anywhere):
+def _run(memory, record, anywhere, a, b, c, d, e):
     """Run the kernel of a record, and return _DONE or what was in the way.
 
     Parameters
@@ -30,11 +44,13 @@ def _run(memory, record, x, out, anywhere):
         That of the team.
     record : ndarray of int64
         The record of a work (see `record`).
-    x, out : ndarray of uint8
-        The arrays of a job.
     anywhere : bool
         Whether threads may help that have not started, or that may run where the caller does.
+    a, b, c, d, e : ndarray of uint8
+        The arrays of the call, and empty ones.
     """
+    if not fits(record, (a.size, b.size, c.size, d.size, e.size)):
+        return _NOT_FITTING
     team = pointer(memory, 0)
     rows, room = record[ROWS], record[ROOM]
     helpers = helpers_for(team, record[COST], rows // record[LEAST])
@@ -45,7 +61,7 @@ def _run(memory, record, x, out, anywhere):
     if taken == 0:
         return _NO_MEMORY
     words = (taken + BYTES - 1) & -BYTES
-    write_arguments(record, x, out, words_at(words))
+    write_arguments(record, (address(a), address(b), address(c), address(d), address(e)), words_at(words))
     function, scratch = record[FUNCTION], words + own
     if helpers == 0 or not lead(team, helpers, function, words, rows, record[LEAST], scratch, room):
         call(function, 0, rows, words, scratch)
@@ -64,12 +80,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=pool_of.cache_clear)
 
 
-def run(record: Any, x: Any, out: Any) -> None:
-    """Do a work; the parameters are those of `_run`."""
+def run(record: Any, *arrays: Any) -> None:
+    """Do a work, given its record and the flat arrays of the call."""
     pool = pool_of(num_threads())
-    state = _run(pool.memory, record, x, out, False)
+    given = (*map(bytes_of, arrays), *_NOTHING[len(arrays) :])
+    state = _run(pool.memory, record, False, *given)
     if state == _NOT_APART:
         pool.stand_apart()
-        state = _run(pool.memory, record, x, out, True)
+        state = _run(pool.memory, record, True, *given)
+    if state == _NOT_FITTING:
+        raise ValueError(f"a work on arrays of {sizes_of(record)} bytes got {[array.nbytes for array in arrays]}")
     if state == _NO_MEMORY:
         raise MemoryError(f"no memory for the {record[ROOM]} bytes that each thread needs")

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.cpu.launch import Launch
+from gpu_upsample.cpu.arguments import Given
 from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.cpu.unpooling_kernels import WINDOWS, own_windows_kernel, range_kernel, unpool_kernel
+from gpu_upsample.cpu.work import Work, work
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.pooling import UnpoolStep, index_error
 
@@ -17,56 +18,60 @@ _PART = 1 << 18
 
 
 @kept
-def _range_launch(step: UnpoolStep) -> Launch:
-    return Launch(range_kernel, step.n_out)
+def _range_work(step: UnpoolStep, index: np.dtype[Any]) -> Work:
+    indices = Given(index, (step.planes * step.n_in,))
+    return work(range_kernel, indices, Given(np.bool_, (1,)), step.n_out, rows=indices.shape[0], least=1 << 14)
 
 
 def check_indices(step: UnpoolStep, indices: Any) -> None:
     """Raise if an index is out of range."""
     astray = np.zeros(1, np.bool_)
-    _range_launch(step).run((indices, astray), indices.size, indices.nbytes, least=1 << 14)
+    _range_work(step, indices.dtype).run(indices, astray)
     if astray[0]:
         first = int(np.argmax((indices < 0) | (indices >= step.n_out)))
         raise index_error(step, first, int(indices[first]))
 
 
-def cuts_of_plane(step: UnpoolStep, size: int) -> int:
+def cuts_of_plane(step: UnpoolStep, size: int, threads: int) -> int:
     """Return into how many parts each plane is cut, for all threads to have work; `size` is the bytes of all."""
-    wanted = -(-2 * num_threads() // step.planes)
+    wanted = -(-2 * threads // step.planes)
     return max(1, min(wanted, size // step.planes // _PART))
 
 
+def given(step: UnpoolStep, index: np.dtype[Any]) -> tuple[Given, Given, Given]:
+    """Return the small array, the indices and the large array as kernels take them."""
+    bits = f"u{step.storage.itemsize}"
+    small, large = (Given(bits, (step.planes * n * step.parts,)) for n in (step.n_in, step.n_out))
+    return small, Given(index, (step.planes * step.n_in,)), large
+
+
 @kept
-def _own_windows_launch(step: UnpoolStep, windows: Any) -> Launch:
-    (depth, height, _), (deep, high, wide) = windows
-    return Launch(own_windows_kernel(wide, step.parts), depth, height, deep, high)
-
-
-def _fills_own_windows(step: UnpoolStep, x: Any, indices: Any, out: Any) -> bool:
-    """Put samples into windows of their own; return whether that was all."""
+def _own_windows_work(step: UnpoolStep, index: np.dtype[Any]) -> Work | None:
+    """Return what puts samples into windows of their own, if there are such and they are short."""
     if step.windows is None or step.windows[1][2] > WINDOWS:
-        return False
-    (_, _, width), (_, _, wide) = step.windows
-    x, indices = x.reshape(-1, width * step.parts), indices.reshape(-1, width)
-    out = out.reshape(-1, width * wide * step.parts)
-    astray = np.zeros(1, np.bool_)
-    size = x.nbytes + indices.nbytes + out.nbytes
-    _own_windows_launch(step, step.windows).run((x, indices, out, astray), len(indices), size, least=1)
-    return not astray[0]
+        return None
+    (depth, height, width), (deep, high, wide) = step.windows
+    x, indices, out = given(step, index)
+    rows = step.planes * depth * height
+    x = x._replace(shape=(rows, width * step.parts))
+    indices = indices._replace(shape=(rows, width))
+    out = out._replace(shape=(rows * deep * high, width * wide * step.parts))
+    kernel, astray = own_windows_kernel(wide, step.parts), Given(np.bool_, (1,))
+    return work(kernel, x, indices, out, astray, depth, height, deep, high, rows=rows, least=1)
 
 
 @kept
-def _unpool_launch(step: UnpoolStep) -> Launch:
-    return Launch(unpool_kernel(step.parts), step.n_in, step.n_out)
+def _unpool_work(step: UnpoolStep, index: np.dtype[Any], threads: int) -> Work:
+    x, indices, out = given(step, index)
+    kernel, cuts = unpool_kernel(step.parts), cuts_of_plane(step, out.nbytes, threads)
+    return work(kernel, x, indices, out, cuts, step.n_in, step.n_out, rows=step.planes * cuts, least=1)
 
 
 def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:
-    """Put samples where their indices say, into zeros; `x` and `out` are flat and of the step's carrier."""
+    """Put samples where their indices say, into zeros; all arrays are flat."""
     check_indices(step, indices)
-    bits = np.dtype(f"u{step.storage.itemsize}")
-    x, out = x.view(bits), out.view(bits)
-    if _fills_own_windows(step, x, indices, out):
-        return
-    cuts = cuts_of_plane(step, out.nbytes)
-    size = x.nbytes + indices.nbytes + out.nbytes
-    _unpool_launch(step).run((x, indices, out, cuts), step.planes * cuts, size, least=1)
+    own, astray = _own_windows_work(step, indices.dtype), np.zeros(1, np.bool_)
+    if own is not None:
+        own.run(x, indices, out, astray)
+    if own is None or astray[0]:
+        _unpool_work(step, indices.dtype, num_threads()).run(x, indices, out)
