@@ -390,12 +390,12 @@ CASES: tuple[Case, ...] = (
     Case("pixel_shuffle x2", (1, 256, 96, 96), "float32", "NCHW", PixelShuffle(2), None, _targets(torch=1)),
     Case("pixel_shuffle x3", (1, 27, 360, 640), "float32", "NCHW", PixelShuffle(3), None, _targets(torch=1)),
     *(
-        Case(f"one call: {label}", _FEW, "float32", "NCHW", work, targets=(at_most("µs", 25),))
-        for label, work in (
-            ("conv_transpose 2x2 s2", ConvTranspose(4, 2, 2)),
-            ("max_pool 2x2 with indices", MaxPool(2, 2)),
-            ("max_unpool 2x2", MaxUnpool(2)),
-            ("pixel_shuffle x2", PixelShuffle(2)),
+        Case(f"one call: {label}", _FEW, "float32", "NCHW", work, targets=(at_most("µs", most),))
+        for label, work, most in (
+            ("conv_transpose 2x2 s2", ConvTranspose(4, 2, 2), 40),  # of which its sums take half
+            ("max_pool 2x2 with indices", MaxPool(2, 2), 25),
+            ("max_unpool 2x2", MaxUnpool(2), 25),
+            ("pixel_shuffle x2", PixelShuffle(2), 25),
         )
     ),
     _like("Pillow", "cubic", _SMALL, True),
