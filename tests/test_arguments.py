@@ -36,7 +36,7 @@ def test_a_scalar_keeps_its_type_and_its_bits(scalar: Any, flag: Any) -> None:
         if flag:
             expected[0] = 0
         out = np.zeros(4, scalar)
-        work(scalar_kernel, out, scalar(value), -7, flag, rows=4, least=1).run()
+        work(scalar_kernel, out, scalar(value), -7, flag, rows=4).run()
         np.testing.assert_array_equal(out, expected)
 
 
@@ -59,10 +59,10 @@ def test_arrays_keep_their_shape_and_each_room_is_its_own() -> None:
     record = np.array([((1, 2), 3.0), ((40, 50), 6.0)], [("offset", np.int64, 2), ("other", np.float64)])
     out = np.zeros((5, 7))
     with pytest.raises(AttributeError):  # a float of Python's own: whoever packs says which it is
-        work(array_kernel, out, (cube, (2.0, record)), rows=5, least=1)
+        work(array_kernel, out, (cube, (2.0, record)), rows=5)
     rooms = Room(np.float64, (7,)), Room("float64", (3, 7))
     expected = cube.sum(axis=1) * 2 + 40 + 3
-    work(array_kernel, out, (cube, (np.float64(2.0), record)), *rooms, rows=5, least=1).run()
+    work(array_kernel, out, (cube, (np.float64(2.0), record)), *rooms, rows=5).run()
     np.testing.assert_array_equal(out, expected)
 
 
@@ -75,7 +75,7 @@ def stride_kernel(first, last, arguments, scratch):  # type: ignore[no-untyped-d
 
 def test_arrays_keep_their_strides() -> None:
     out, cube = np.zeros(3, np.int64), np.zeros((5, 3, 7), np.int16)
-    work(stride_kernel, out, cube, rows=1, least=1).run()
+    work(stride_kernel, out, cube, rows=1).run()
     assert tuple(out) == cube.strides
 
 
@@ -90,7 +90,7 @@ def test_every_call_gives_its_arrays_as_a_kernel_takes_them() -> None:
     """Whatever they are, they are so many bytes."""
     shapes = (4,), (1, 4, 2), (4,), (4,), (4, 1)
     a, b, c, d, e = (Given(np.int64, shape) for shape in shapes)
-    done = work(sum_kernel, (a, b), 3, c, d, e, rows=4, least=1)
+    done = work(sum_kernel, (a, b), 3, c, d, e, rows=4)
     for number in (1, 2):
         arrays = [np.full(shape, number << (8 * i), np.int64).ravel() for i, shape in enumerate(shapes)]
         for array in arrays[:-1]:
@@ -102,23 +102,24 @@ def test_every_call_gives_its_arrays_as_a_kernel_takes_them() -> None:
 @pytest.mark.parametrize("sizes", [(), (4,), (3, 8), (4, 7), (4, 8, 1), (4, 8, 0, 1)])
 def test_arrays_of_other_sizes_are_refused(sizes: tuple[int, ...]) -> None:
     """A kernel reads and writes as much as it was told."""
-    done = work(scalar_kernel, Given(np.float64, (1,)), np.float64(1), Given(np.int8, (4,)), False, rows=1, least=1)
+    done = work(scalar_kernel, Given(np.float64, (1,)), np.float64(1), Given(np.int8, (4,)), False, rows=1)
     arrays = [np.zeros(size, np.uint8) for size in sizes]
     with pytest.raises(ValueError, match=re.escape(f"a work on arrays of [8, 4] bytes got {list(sizes)}")):
         done.run(*arrays)
     assert not any(array.any() for array in arrays)
 
 
-def test_a_work_costs_the_bytes_of_its_arrays_unless_it_is_told() -> None:
+def test_a_work_costs_the_bytes_of_its_arrays_unless_it_is_told_and_its_rows() -> None:
     arrays = Given(np.float64, (3, 5)), np.float64(1), Given(np.int8, (7,)), False
-    assert work(scalar_kernel, *arrays, rows=1, least=1).record[COST] == 127
-    assert work(scalar_kernel, *arrays, rows=1, least=1, cost=1000).record[COST] == 1000
-    assert work(scalar_kernel, *arrays, rows=1, least=1, cost=1 << 80).record[COST] == 1 << 62
+    for rows in (1, 20):
+        assert work(scalar_kernel, *arrays, rows=rows).record[COST] == 127 + 256 * rows
+        assert work(scalar_kernel, *arrays, rows=rows, cost=1000).record[COST] == 1000 + 256 * rows
+    assert work(scalar_kernel, *arrays, rows=1, cost=1 << 80).record[COST] == 1 << 62
 
 
 def test_a_call_gives_only_so_many_arrays() -> None:
     with pytest.raises(ValueError, match=f"a call gives at most {MOST_GIVEN} arrays, not {MOST_GIVEN + 1}"):
-        work(scalar_kernel, (Given(np.int8, (1,)),) * (MOST_GIVEN + 1), rows=1, least=1)
+        work(scalar_kernel, (Given(np.int8, (1,)),) * (MOST_GIVEN + 1), rows=1)
 
 
 def test_rooms_begin_at_cache_lines_and_do_not_overlap() -> None:
@@ -161,7 +162,7 @@ def test_one_kernel_serves_all_arguments_of_the_same_types() -> None:
 def test_a_kernel_is_a_function_of_c() -> None:
     """Whatever calls it by its address need not be Python."""
     out = np.zeros(3)
-    record = work(scalar_kernel, out, np.float64(2.5), 0, False, rows=3, least=1).record
+    record = work(scalar_kernel, out, np.float64(2.5), 0, False, rows=3).record
     kind = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
     kind(int(record[FUNCTION]))(1, 3, record[ARGUMENTS:].ctypes.data, None)
     assert record[ROOM] == 0

@@ -50,7 +50,7 @@ x = np.arange(3.0)
 y = np.zeros(3)
 with event.install_recorder("numba:run_pass") as compilations:
     double(x)
-    work(fill, y, np.float64(7), rows=3, least=1).run()
+    work(fill, y, np.float64(7), rows=3).run()
     quotients = [ratio(1.0, 0.0)]
 kept = not compilations.buffer, "numba.np.arraymath" not in sys.modules
 if sys.argv[1:]:

@@ -83,21 +83,21 @@ def test_how_rows_of_a_length_are_written(width: int, limit: int, monkeypatch: p
     """Long rows are streamed wherever they lie, others only if all of their cache lines are theirs alone."""
     x, out = Lines(FLOAT32, 6, 5), Lines(FLOAT32, 7, width)
     monkeypatch.setattr(job, "_STREAMED_BYTES", x.nbytes + out.nbytes + 1)
-    stored = prepared(length_kernel, (), x, out, unit=2, least=1, product_bytes=1).record
+    stored = prepared(length_kernel, (), x, out, unit=2, product_bytes=1).record
     assert stored[PASSING] == 0
     assert stored[ARGUMENTS + COLLECTED] == 1
     assert stored[ROWS] == 4
     assert (stored[ARGUMENTS + X + 1], stored[ARGUMENTS + OUT + 1]) == (30, 7 * width)
     for passing in (
-        prepared(length_kernel, (), x, out, least=1, product_bytes=1, read=x.nbytes + 1),
-        prepared(length_kernel, (), Lines(FLOAT32, 6, 6), out, least=1, product_bytes=1),
+        prepared(length_kernel, (), x, out, product_bytes=1, read=x.nbytes + 1),
+        prepared(length_kernel, (), Lines(FLOAT32, 6, 6), out, product_bytes=1),
     ):
         assert (passing.record[PASSING], passing.record[ASTRAY]) == (4, limit)
         assert passing.record[ARGUMENTS + COLLECTED] > 4 * width
 
 
 def test_a_job_takes_its_arrays_where_they_are() -> None:
-    done = prepared(length_kernel, (), Lines(FLOAT32, 6, 5), Lines(FLOAT32, 7, 1), least=1, product_bytes=1)
+    done = prepared(length_kernel, (), Lines(FLOAT32, 6, 5), Lines(FLOAT32, 7, 1), product_bytes=1)
     for dtype in (FLOAT32, np.dtype(np.int32)):  # whatever a kernel is told they are
         x, out = np.zeros(30, dtype), np.zeros(7, FLOAT32)
         x.flags.writeable = False

@@ -96,12 +96,12 @@ def test_how_many_threads_help(cost: int, most: int, helpers: int) -> None:
 
 
 def test_less_work_is_done_by_fewer_threads(set_variable: Any) -> None:
-    """To wake a thread takes as long as to move a megabyte."""
+    """To wake a thread takes as long as to move half a megabyte."""
     set_variable("GPU_UPSAMPLE_NUM_THREADS", "4")
     numbers = []
-    for megabytes in (0, 2, 3, 4, 5, 6, 100, 128):
+    for half_megabytes in (0, 2, 3, 4, 5, 6, 100, 128):
         parts: list[int] = []
-        run_in_parts(lambda first, last, parts=parts: parts.append(last - first), 1200, megabytes << 20, 1)
+        run_in_parts(lambda first, last, parts=parts: parts.append(last - first), 1200, half_megabytes << 19, 1)
         assert sum(parts) == 1200
         numbers.append(len(parts))
     assert numbers == [1, 1, 6, 9, 12, 12, 12, 12]
@@ -260,7 +260,7 @@ def test_a_pool_serves_works_of_all_sizes(set_variable: Any, monkeypatch: pytest
     started: list[threading.Thread] = []
     start = threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", lambda thread: (started.append(thread), start(thread)))
-    run_in_parts(lambda first, last: None, 1200, 2 << 20, 1)
+    run_in_parts(lambda first, last: None, 1200, 1 << 20, 1)
     assert not started
     for megabytes in (5, 10, 5, 100, 8):
         run_in_parts(lambda first, last: None, 1200, megabytes << 20, 1)

@@ -74,7 +74,7 @@ def _row_work(step: ConvTransposeStep) -> Work:
         kernel, *arrays, sizes, channels, step.stride, step.padding, step.dilation, strides_in, strides_out, *tables,
         real(0.0), Room(real, (phases, pitch * step.parts)),
         rows=step.batch * step.groups * step.channels_out * prod(step.size_out[:2]),
-        least=1, cost=arrays[-1].nbytes * step.channels_in * prod(step.kernel),
+        cost=arrays[-1].nbytes * step.channels_in * prod(step.kernel),
     )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def _panel_work(step: ConvTransposeStep) -> Work:
     _, weight, _, _ = _given(step)
     panels = Given(step.storage.accumulator, (step.groups * tables.panel,))
     same = (cuts, tables.panel, step.channels_in, step.weight_strides, tables.combs, tables.bases, *own)
-    return work(kernel, weight, panels, *same, rows=step.groups * cuts, least=1)
+    return work(kernel, weight, panels, *same, rows=step.groups * cuts)
 
 
 @kept
@@ -231,7 +231,7 @@ def _tile_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work,
         Room(np.int64, (together, tile)), Room(np.int64, (together, pairs * tile)),
         Room(np.bool_, (together, pairs, VECTORS)), Room(np.uint16, (together, pairs, VECTORS)),
         Room(np.bool_, (together,)), Room(np.bool_, (together, VECTORS)), Room(real, (lanes,)),
-        rows=jobs, least=1, cost=out.nbytes * int(lengths.max()),
+        rows=jobs, cost=out.nbytes * int(lengths.max()),
     )  # fmt: skip
     return forming, jobs
 

@@ -67,7 +67,7 @@ def _reduction_work(step: ReductionStep) -> Work:
         step.factor_strides, step.turns, step.lanes, real(-0.0), np.arange(columns) * pitch, *rooms,
         Room(real, (step.parts * held * columns,)),
         rows=step.groups * -(-max(step.factors, 1) // held) * -(-taps // columns) * prod(step.kernel[:2]),
-        least=1, cost=step.elements * prod(step.windows) * step.batch * step.source.itemsize,
+        cost=step.elements * prod(step.windows) * step.batch * step.source.itemsize,
     )  # fmt: skip
 
 

@@ -216,11 +216,12 @@ def _filter_job(step: FilterStep, read: int | None = None) -> Job:
     )  # fmt: skip
     fill = rows.outside is not None or (step.columns is not None and step.columns.outside is not None)
     kernel = filter_kernel(*kinds, int(across), columns.pixels, columns.registers, columns.joint, int(fill))
-    least = 4 * slots  # every part filters the rows of its first window anew
-    formed = min(rows_in, rows_out * rows.width) * taps if across else 0
-    products = planes * width * (formed + rows_out * rows.width)
-    product_bytes = products * accumulator.itemsize
-    return prepared(kernel, arguments, x, out, least=least, product_bytes=product_bytes, read=read)
+    formed = min(rows_in, rows_out * rows.width) if across else 0
+    least = 4 * (rows.width - 1) if across else 0  # every part forms the rows of its first window anew
+    product_bytes = planes * width * (formed * taps + rows_out * rows.width) * accumulator.itemsize
+    return prepared(
+        kernel, arguments, x, out, least=max(1, least), product_bytes=product_bytes, formed=planes * formed, read=read
+    )
 
 
 def _is_turned(step: FilterStep, columns: _ColumnSums) -> bool:
@@ -245,7 +246,7 @@ def _turned_job(step: FilterStep, read: int | None) -> Job:
     arguments = (x.width, out.width, tables, columns.width, inner, zero, constant, *rooms)
     kernel = turned_kernel(*kinds, int(columns.outside is not None))
     product_bytes = out.size * columns.width * accumulator.itemsize
-    return prepared(kernel, arguments, x, out, unit=lanes, least=1, product_bytes=product_bytes, read=read)
+    return prepared(kernel, arguments, x, out, unit=lanes, product_bytes=product_bytes, read=read)
 
 
 # ---- steps --------------------------------------------------------------------------------------------------
@@ -274,9 +275,9 @@ def _band_job(step: Bands) -> Job:
         BYTES // sizes[1],
         Room(np.uint8, (step.rows[0] * first.out.width * sizes[0],)),
     )
-    product_bytes = first.product_bytes + second.product_bytes
+    product_bytes, formed = first.product_bytes + second.product_bytes, first.formed + second.formed
     return prepared(
-        band_kernel, same, x, second.out, unit=step.rows[1], least=1, product_bytes=product_bytes, as_bytes=True,
+        band_kernel, same, x, second.out, unit=step.rows[1], product_bytes=product_bytes, formed=formed, as_bytes=True,
         parts=jobs,
     )  # fmt: skip
 

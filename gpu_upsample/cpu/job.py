@@ -13,7 +13,7 @@ from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.record import ASTRAY, PASSING
 from gpu_upsample.cpu.rows import STRIP_LINES
 from gpu_upsample.cpu.vectors import BYTES
-from gpu_upsample.cpu.work import Work, record_of
+from gpu_upsample.cpu.work import ROW_BYTES, Work, record_of
 from gpu_upsample.plan.steps import FilterStep, SelectStep
 
 _UINT8 = np.dtype(np.uint8)
@@ -78,11 +78,14 @@ class Job(Work):
         How many rows of the result the kernel does at once.
     product_bytes : int
         Bytes of all products that are formed.
+    formed : int
+        How many rows are formed, those of the result, too.
     """
 
     out: Lines
     unit: int
     product_bytes: int
+    formed: int
 
 
 def prepared(
@@ -92,8 +95,9 @@ def prepared(
     out: Lines,
     *,
     unit: int = 1,
-    least: int,
+    least: int = 1,
     product_bytes: int,
+    formed: int = 0,
     read: int | None = None,
     as_bytes: bool = False,
     parts: tuple[Job, ...] = (),
@@ -115,6 +119,8 @@ def prepared(
         How many such units a thread should do at a time.
     product_bytes : int
         Bytes of all products that are formed.
+    formed : int
+        How many rows are formed on the way to the result.
     read : int, optional
         Bytes that are read from memory, if not those of `x`.
     as_bytes : bool
@@ -126,14 +132,16 @@ def prepared(
     passing = passes_caches(product_bytes, x.nbytes if read is None else read, out.nbytes)
     line = BYTES // out.dtype.itemsize
     collected = STRIP_LINES * line + TOGETHER * (out.width + 4 * line) + line if passing else 1
-    cost = max(product_bytes // 4, min(x.nbytes, BYTES * out.size) + out.nbytes)  # a sample is read with its line
+    moved = min(x.nbytes, BYTES * out.size) + out.nbytes  # a sample is read with its line
+    cost = max(product_bytes // 4, moved) + formed * ROW_BYTES
     arguments = (*given, 0, False, Room(given[1].dtype, (collected,)), *same)
-    record = record_of(kernel, arguments, -(-out.rows // unit), least, cost)
+    units = -(-out.rows // unit)
+    record = record_of(kernel, arguments, units, cost, least)
     if passing:
         row = out.width * out.dtype.itemsize
         record[PASSING] = out.dtype.itemsize
         record[ASTRAY] = BYTES if row >= _LONG_ROW else -1 if row % BYTES else 0
-    return Job((arguments, parts), record, out, unit, product_bytes)
+    return Job((arguments, parts), record, out, unit, product_bytes, formed + units)
 
 
 def passes_caches(product_bytes: int, read: int, written: int) -> bool:

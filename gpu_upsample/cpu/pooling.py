@@ -68,7 +68,7 @@ def _pool_work(step: PoolStep, has_indices: bool) -> Work:
         kernel, x, out, places, step.size_in, step.size_out, kernel_size, (*step.stride[:2], apart), step.padding,
         step.dilation, step.numbering or (0, 0, 0, 0), start, lowest_bits(storage), read, padded, line, best,
         Room(distance, (whole,)),
-        rows=rows, least=4, cost=max(x.nbytes + out.nbytes + places.nbytes, compared // 2),
+        rows=rows, cost=max(x.nbytes + out.nbytes + places.nbytes, compared // 2),
     )  # fmt: skip
 
 

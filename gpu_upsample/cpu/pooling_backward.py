@@ -38,7 +38,7 @@ def _windows_work(step: PoolBackwardStep, index: np.dtype[Any]) -> Work:
         span = np.append(span[:whole], np.where(known, 0, span[-lanes:]))
     rows = pool.planes * prod(pool.size_out[:2])
     indices, astray = Given(index, (rows * windows,)), Given(np.bool_, (1,))
-    return work(windows_kernel(lanes), indices, astray, *geometry, low, span, rows=rows, least=8)
+    return work(windows_kernel(lanes), indices, astray, *geometry, low, span, rows=rows)
 
 
 def _check_windows(step: PoolBackwardStep, indices: Any) -> None:
@@ -64,7 +64,7 @@ def _pool_backward_work(step: PoolBackwardStep, index: np.dtype[Any], threads: i
     kernel = pool_backward_kernel(kind_of(pool.storage.name), int(half))
     return work(
         kernel, grad, indices, out, cuts, pool.size_in, pool.size_out, deep, high, real(0.0), real(1.0), room,
-        rows=pool.planes * cuts, least=1,
+        rows=pool.planes * cuts,
     )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def _unpool_backward_work(step: UnpoolBackwardStep, index: np.dtype[Any], thread
     out, indices, grad = given(unpool, index)
     kernel, cuts = unpool_backward_kernel(unpool.parts), cuts_of_plane(unpool, grad.nbytes, threads)
     taken = Room(np.bool_, (-(-unpool.n_out // cuts),))
-    return work(kernel, grad, indices, out, cuts, taken, unpool.n_in, unpool.n_out, rows=unpool.planes * cuts, least=1)
+    return work(kernel, grad, indices, out, cuts, taken, unpool.n_in, unpool.n_out, rows=unpool.planes * cuts)
 
 
 def run_unpool_backward(step: UnpoolBackwardStep, grad: Any, indices: Any, out: Any) -> None:

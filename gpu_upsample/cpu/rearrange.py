@@ -26,7 +26,7 @@ def _shuffle_work(step: ShuffleStep) -> Work:
     small = Given(f"u{step.itemsize}", (rows * step.factor, width))
     large = small._replace(shape=(rows, width * step.factor))
     sizes = step.factor, step.apart, len(step.rows) * step.factor
-    return work(kernel, small, large, step.rows, *sizes, rows=rows, least=4)
+    return work(kernel, small, large, step.rows, *sizes, rows=rows)
 
 
 def run_shuffle(step: ShuffleStep, x: Any, out: Any) -> None:
@@ -43,7 +43,7 @@ def _unfold_work(step: UnfoldStep) -> Work:
     x = Given(word, (step.planes * step.rows_in, step.width_in * step.words))
     out = Given(word, (rows, step.width * step.words))
     tables = step.rows, step.shift, inside
-    return work(kernel, x, out, *tables, step.stride, step.rows_in, rows=rows, least=8)
+    return work(kernel, x, out, *tables, step.stride, step.rows_in, rows=rows)
 
 
 def run_unfold(step: UnfoldStep, x: Any, out: Any) -> None:
@@ -77,7 +77,7 @@ def _fold_work(step: FoldStep) -> Work:
     bias = Given(step.bias.carrier, (step.channels * step.parts,)) if step.bias else Given(step.source.carrier, (0,))
     return work(
         kernel, columns, bias, out, step.channels, _gathered(deep), _gathered(high), *row, real(0.0), real(1.0),
-        Room(real, (width,)), rows=rows, least=8,
+        Room(real, (width,)), rows=rows,
     )  # fmt: skip
 
 

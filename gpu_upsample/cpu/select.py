@@ -39,7 +39,7 @@ def _select_job(step: SelectStep) -> Job:
     fill = word.type(step.source.bits(step.fill))
     rooms = Room(word, (x.width + (MAX_REGISTERS + 2) * lanes,)), Room(word, (out.width + 3 * lanes,))
     arguments = (*lengths_of(planes, x, out), rows, *tables, stride, inner, fill, *rooms)
-    return prepared(kernel, arguments, x, out, least=8, product_bytes=0)
+    return prepared(kernel, arguments, x, out, product_bytes=0)
 
 
 def run_select(step: SelectStep, x: Any, out: Any) -> None:

@@ -28,7 +28,7 @@ from gpu_upsample.cpu.team import helpers_for, is_apart, lead, new_bytes, releas
 from gpu_upsample.cpu.vectors import BYTES, pointer
 
 # Bytes of work that make a thread worth its while. Below twice as many, the caller does all.
-_EACH_BYTES = 5 << 18
+_EACH_BYTES = 5 << 17
 
 _NOTHING = (np.empty(0, np.uint8),) * MOST_GIVEN
 _DONE, _NOT_APART, _NO_MEMORY, _NOT_FITTING = range(4)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpu_upsample.cpu.arguments import Given
 from gpu_upsample.cpu.processors import num_threads
-from gpu_upsample.cpu.unpooling_kernels import WINDOWS, own_windows_kernel, range_kernel, unpool_kernel
+from gpu_upsample.cpu.unpooling_kernels import CHECKED, WINDOWS, own_windows_kernel, range_kernel, unpool_kernel
 from gpu_upsample.cpu.work import Work, work
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.pooling import UnpoolStep, index_error
@@ -20,7 +20,8 @@ _PART = 1 << 18
 @kept
 def _range_work(step: UnpoolStep, index: np.dtype[Any]) -> Work:
     indices = Given(index, (step.planes * step.n_in,))
-    return work(range_kernel, indices, Given(np.bool_, (1,)), step.n_out, rows=indices.shape[0], least=1 << 14)
+    rows = -(-indices.shape[0] // CHECKED)
+    return work(range_kernel, indices, Given(np.bool_, (1,)), step.n_out, rows=rows)
 
 
 def check_indices(step: UnpoolStep, indices: Any) -> None:
@@ -57,14 +58,14 @@ def _own_windows_work(step: UnpoolStep, index: np.dtype[Any]) -> Work | None:
     indices = indices._replace(shape=(rows, width))
     out = out._replace(shape=(rows * deep * high, width * wide * step.parts))
     kernel, astray = own_windows_kernel(wide, step.parts), Given(np.bool_, (1,))
-    return work(kernel, x, indices, out, astray, depth, height, deep, high, rows=rows, least=1)
+    return work(kernel, x, indices, out, astray, depth, height, deep, high, rows=rows)
 
 
 @kept
 def _unpool_work(step: UnpoolStep, index: np.dtype[Any], threads: int) -> Work:
     x, indices, out = given(step, index)
     kernel, cuts = unpool_kernel(step.parts), cuts_of_plane(step, out.nbytes, threads)
-    return work(kernel, x, indices, out, cuts, step.n_in, step.n_out, rows=step.planes * cuts, least=1)
+    return work(kernel, x, indices, out, cuts, step.n_in, step.n_out, rows=step.planes * cuts)
 
 
 def run_unpool(step: UnpoolStep, x: Any, indices: Any, out: Any) -> None:

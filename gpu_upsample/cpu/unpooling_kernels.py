@@ -14,12 +14,16 @@ WINDOWS = 4
 """The longest windows along a row that are filled each from its own sample."""
 
 
+CHECKED = 1 << 12
+"""How many indices are a row of `range_kernel`."""
+
+
 @Kernel
 def range_kernel(first, last, arguments, scratch):
     """Find out whether an index is out of range."""
     indices, astray, n_out = unpack(arguments, scratch)
     signs = np.int64(0)
-    for i in range(first, last):
+    for i in range(first * CHECKED, min(last * CHECKED, indices.size)):
         signs |= indices[i] | (n_out - 1 - indices[i])  # negative if either is
     if signs < 0:
         astray[0] = True

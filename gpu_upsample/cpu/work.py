@@ -14,6 +14,9 @@ from gpu_upsample.cpu.threads import run
 
 _MOST_COST = 1 << 62
 
+ROW_BYTES = 256
+"""A row costs as much as to move so many bytes, however short it is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Work:
@@ -35,7 +38,7 @@ class Work:
         run(self.record, *arrays)
 
 
-def record_of(kernel: Kernel, arguments: tuple[Any, ...], rows: int, least: int, cost: int | None) -> Any:
+def record_of(kernel: Kernel, arguments: tuple[Any, ...], rows: int, cost: int | None, least: int) -> Any:
     """Return the record of a work; the parameters are those of `work`."""
     packed = Words()
     kinds = tuple(map(packed.add, arguments))
@@ -44,14 +47,15 @@ def record_of(kernel: Kernel, arguments: tuple[Any, ...], rows: int, least: int,
     record = np.zeros(ARGUMENTS + len(packed.words), np.int64)
     record[FUNCTION], record[ROOM], record[ROWS] = kernel.address(type_of(kinds)), packed.room, rows
     moved = sum(size for _, size in packed.given) if cost is None else cost
-    record[LEAST], record[COST], record[GIVEN] = least, min(moved, _MOST_COST), len(packed.given)
+    record[COST] = min(moved + rows * ROW_BYTES, _MOST_COST)
+    record[LEAST], record[GIVEN] = least, len(packed.given)
     for i, (place, size) in enumerate(packed.given):
         record[PLACES + i], record[SIZES + i] = place, size
     record[ARGUMENTS:] = packed.words
     return record
 
 
-def work(kernel: Kernel, *arguments: Any, rows: int, least: int, cost: int | None = None) -> Work:
+def work(kernel: Kernel, *arguments: Any, rows: int, cost: int | None = None, least: int = 1) -> Work:
     """Return the work of a kernel.
 
     Parameters
@@ -62,9 +66,9 @@ def work(kernel: Kernel, *arguments: Any, rows: int, least: int, cost: int | Non
         What it takes: `Given`, `Room`, contiguous arrays, `Tables`, integers, scalars of NumPy's, and tuples of such.
     rows : int
         Number of rows.
-    least : int
-        Rows that a part should have at least.
     cost : int, optional
         Bytes that the work moves in all, if not those of the arrays given: more where they are read several times.
+    least : int
+        Rows that a part should have at least.
     """
-    return Work(arguments, record_of(kernel, arguments, rows, least, cost))
+    return Work(arguments, record_of(kernel, arguments, rows, cost, least))
