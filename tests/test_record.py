@@ -10,13 +10,16 @@ import pytest
 from gpu_upsample.cpu import job
 from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.compiled import Kernel
+from gpu_upsample.cpu.filter import _filter_job
 from gpu_upsample.cpu.job import Lines, prepared
 from gpu_upsample.cpu.record import (
     ARGUMENTS,
     ASTRAY,
     COLLECTED,
+    COST,
     GIVEN,
     LEAD,
+    LEAST,
     OUT,
     PASSING,
     PLACES,
@@ -25,7 +28,11 @@ from gpu_upsample.cpu.record import (
     X,
     write_arguments,
 )
+from gpu_upsample.cpu.select import _select_job
 from gpu_upsample.cpu.vectors import aligned
+from gpu_upsample.cpu.work import ROW_BYTES
+from gpu_upsample.plan.steps import plan_steps
+from gpu_upsample.plan.taps import pooling_taps
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -94,6 +101,17 @@ def test_how_rows_of_a_length_are_written(width: int, limit: int, monkeypatch: p
     ):
         assert (passing.record[PASSING], passing.record[ASTRAY]) == (4, limit)
         assert passing.record[ARGUMENTS + COLLECTED] > 4 * width
+
+
+def test_few_long_rows_are_shared_and_many_short_ones_cost_their_number() -> None:
+    """Signals have one row for each channel; small maps of features take longer than their bytes do."""
+    for mapping in (np.arange(1 << 20) // 2, pooling_taps(1 << 19, 1 << 20)):
+        (step,) = plan_steps((2, 1 << 19), "float32", {1: mapping}).steps
+        run = _select_job if isinstance(mapping, np.ndarray) else _filter_job
+        assert (run(step).record[ROWS], run(step).record[LEAST]) == (2, 1)
+    taps = pooling_taps(4, 2)
+    (step,) = plan_steps((5000, 4, 4), "uint8", {1: taps, 2: taps}).steps
+    assert _filter_job(step).record[COST] >= 5000 * (4 + 2) * ROW_BYTES
 
 
 def test_a_job_takes_its_arrays_where_they_are() -> None:

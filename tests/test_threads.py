@@ -18,6 +18,7 @@ import pytest
 import gpu_upsample as gu
 from gpu_upsample.cpu import pool, team, threads
 from gpu_upsample.cpu.record import ARGUMENTS, COST, FUNCTION, LEAST, ROOM, ROWS
+from gpu_upsample.cpu.work import Work
 
 NATIVE = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 
@@ -27,7 +28,7 @@ def run_native(native: Any, rows: int, cost: int, least: int, room: int = 0, wor
     record = np.array([0] * ARGUMENTS + list(words), np.int64)
     record[FUNCTION] = ctypes.cast(native, ctypes.c_void_p).value
     record[ROWS], record[COST], record[LEAST], record[ROOM] = rows, cost, least, room
-    threads.run(record)
+    Work((), record).run()
 
 
 def run_in_parts(work: Callable[[int, int], Any], rows: int, cost: int, least: int) -> None:

@@ -29,8 +29,8 @@ X, OUT, LEAD, STREAMS, COLLECTED = 0, 2, 4, 5, 7
 
 
 def sizes_of(record: Any) -> list[int]:
-    """Return the bytes of the arrays of a call."""
-    sizes: list[int] = record[SIZES : SIZES + record[GIVEN]].tolist()
+    """Return the bytes of the arrays of a call, 0 for those that it does not give."""
+    sizes: list[int] = record[SIZES : SIZES + MOST_GIVEN].tolist()
     return sizes
 
 
@@ -38,7 +38,7 @@ def sizes_of(record: Any) -> list[int]:
 def fits(record, sizes):
     """Return whether the arrays of a call have the bytes that the kernel counts on."""
     found = True
-    for i in range(record[GIVEN]):
+    for i in range(MOST_GIVEN):
         found &= sizes[i] == record[SIZES + i]
     return found
 

@@ -6,31 +6,17 @@ import os
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
-from gpu_upsample.cpu.arguments import address, bytes_of, call
+from gpu_upsample.cpu.arguments import address, call
 from gpu_upsample.cpu.compiled import compiled
 from gpu_upsample.cpu.pool import Pool
 from gpu_upsample.cpu.processors import num_threads
-from gpu_upsample.cpu.record import (
-    ARGUMENTS,
-    COST,
-    FUNCTION,
-    LEAST,
-    MOST_GIVEN,
-    ROOM,
-    ROWS,
-    fits,
-    sizes_of,
-    write_arguments,
-)
+from gpu_upsample.cpu.record import ARGUMENTS, COST, FUNCTION, LEAST, ROOM, ROWS, fits, sizes_of, write_arguments
 from gpu_upsample.cpu.team import helpers_for, is_apart, lead, new_bytes, release_bytes, words_at
 from gpu_upsample.cpu.vectors import BYTES, pointer
 
 # Bytes of work that make a thread worth its while. Below twice as many, the caller does all.
 _EACH_BYTES = 5 << 17
 
-_NOTHING = (np.empty(0, np.uint8),) * MOST_GIVEN
 _DONE, _NOT_APART, _NO_MEMORY, _NOT_FITTING = range(4)
 
 
@@ -47,7 +33,7 @@ def _run(memory, record, anywhere, a, b, c, d, e):
     anywhere : bool
         Whether threads may help that have not started, or that may run where the caller does.
     a, b, c, d, e : ndarray of uint8
-        The arrays of the call, and empty ones.
+        The arrays of the call, and empty ones behind them.
     """
     if not fits(record, (a.size, b.size, c.size, d.size, e.size)):
         return _NOT_FITTING
@@ -80,15 +66,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=pool_of.cache_clear)
 
 
-def run(record: Any, *arrays: Any) -> None:
-    """Do a work, given its record and the flat arrays of the call."""
+def run(record: Any, *given: Any) -> None:
+    """Do a work; the parameters are those of `_run`."""
     pool = pool_of(num_threads())
-    given = (*map(bytes_of, arrays), *_NOTHING[len(arrays) :])
     state = _run(pool.memory, record, False, *given)
     if state == _NOT_APART:
         pool.stand_apart()
         state = _run(pool.memory, record, True, *given)
     if state == _NOT_FITTING:
-        raise ValueError(f"a work on arrays of {sizes_of(record)} bytes got {[array.nbytes for array in arrays]}")
+        raise ValueError(f"a work on arrays of {sizes_of(record)} bytes got {[array.size for array in given]}")
     if state == _NO_MEMORY:
         raise MemoryError(f"no memory for the {record[ROOM]} bytes that each thread needs")

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.cpu.arguments import Words, type_of
+from gpu_upsample.cpu.arguments import Words, bytes_of, type_of
 from gpu_upsample.cpu.compiled import Kernel
 from gpu_upsample.cpu.record import ARGUMENTS, COST, FUNCTION, GIVEN, LEAST, MOST_GIVEN, PLACES, ROOM, ROWS, SIZES
 from gpu_upsample.cpu.threads import run
 
 _MOST_COST = 1 << 62
+_NOTHING = (np.empty(0, np.uint8),) * MOST_GIVEN
 
 ROW_BYTES = 256
 """A row costs as much as to move so many bytes, however short it is."""
@@ -35,7 +36,7 @@ class Work:
 
     def run(self, *arrays: Any) -> None:
         """Do all rows, on flat arrays: one for each `Given` among the arguments, of as many bytes."""
-        run(self.record, *arrays)
+        run(self.record, *map(bytes_of, arrays), *_NOTHING[len(arrays) :])
 
 
 def record_of(kernel: Kernel, arguments: tuple[Any, ...], rows: int, cost: int | None, least: int) -> Any:
