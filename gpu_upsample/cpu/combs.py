@@ -7,7 +7,7 @@ from math import gcd, prod
 
 import numpy as np
 
-from gpu_upsample.cpu.tiles import ROWS
+from gpu_upsample.cpu.tiles import rows_for
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.windows import Reach, smallest_tap
@@ -105,8 +105,8 @@ def suit_tiles(pairs: int, channels_in: int, together: int) -> bool:
     """Return whether sums of ``pairs * channels_in`` products, `together` of them over the same samples, suit tiles.
 
     The figures are cycles per sum as measured on an x86 core with AVX-512. A tile has to find its samples and to bring
-    them in order, which the sums that are formed together share, and its rows are filled up to a multiple of ROWS, 8
-    there. Row by row, every product is a load and a store of the sum, too.
+    them in order, which the sums that are formed together share, and its rows are filled up to whole blocks. Row by
+    row, every product is a load and a store of the sum, too.
 
     Examples
     --------
@@ -115,6 +115,7 @@ def suit_tiles(pairs: int, channels_in: int, together: int) -> bool:
     >>> suit_tiles(pairs=4, channels_in=1, together=1)      # depthwise
     False
     """
-    length, filled = pairs * channels_in, -(-together // ROWS) * ROWS
+    length, rows = pairs * channels_in, rows_for(together)
+    filled = -(-together // rows) * rows
     tiles = length * filled / together / 32 + (4 * pairs + length) / together + 2
     return tiles < 1.5 * length

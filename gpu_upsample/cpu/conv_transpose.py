@@ -16,7 +16,7 @@ from gpu_upsample.cpu.conv_transpose_panels import BLOCKS, panel_kernel, turned_
 from gpu_upsample.cpu.conv_transpose_rows import row_kernel
 from gpu_upsample.cpu.conv_transpose_tiles import COMB, tile_kernel
 from gpu_upsample.cpu.processors import num_threads
-from gpu_upsample.cpu.tiles import ROWS, VECTORS, register_lanes
+from gpu_upsample.cpu.tiles import VECTORS, register_lanes, rows_for
 from gpu_upsample.cpu.vectors import BYTES, aligned
 from gpu_upsample.cpu.work import Work, work
 from gpu_upsample.plan.cache import kept
@@ -94,15 +94,17 @@ class _Tiles:
     offsets : ndarray of uint8 if near, else of int64, shape (numbers in the panels of one input channel,)
         How far from there each of them lies.
     together : int
-        How many that are: the ROWS of a block for one pair, or for several pairs along the last axis.
+        How many that are: the rows of a block for one pair, or for several pairs along the last axis.
     near : bool
         Whether those always lie in two vector registers.
     turned : bool
         Whether sums side by side are always channels, whose scalars lie as far apart as those of neighbouring channels.
     panel : int
         Numbers in the panels of a group.
+    rows : int
+        Sums side by side of a block.
     run : int
-        How many sums side by side are always neighbours in the output.
+        How many of these are always neighbours in the output.
     """
 
     combs: Any
@@ -113,6 +115,7 @@ class _Tiles:
     near: bool
     turned: bool
     panel: int
+    rows: int
     run: int
 
 
@@ -122,8 +125,11 @@ def _tiles(step: ConvTransposeStep) -> _Tiles:
     combs: list[tuple[Any, ...]] = []
     outputs: list[Any] = []
     factors: list[Any] = []
-    panel, run = 0, ROWS
-    for axes in product(*combs_of(step)):
+    combinations = list(product(*combs_of(step)))
+    together = max(prod(len(axis.first) for axis in axes) for axes in combinations) * step.channels_out
+    rows = rows_for(together * step.parts)
+    panel, run = 0, rows
+    for axes in combinations:
         counts, pairs, places = zip(*((axis.count, axis.pairs, axis.place) for axis in axes), strict=True)
         phases = list(product(*(zip(axis.first, axis.tap, strict=True) for axis in axes)))
         first = np.array([[of_axis[0] for of_axis in phase] for phase in phases])
@@ -142,21 +148,22 @@ def _tiles(step: ConvTransposeStep) -> _Tiles:
             run //= 2
         above = (channel * step.weight_strides[2] + taps.reshape(len(phases), -1)[number].T) * step.parts
         above = (above[..., None] + parts).reshape(-1, height)
-        blocks = -(-height // ROWS)
-        rows = np.arange(blocks * ROWS).clip(max=height - 1)  # the last block is filled up with its last row
+        blocks = -(-height // rows)
+        filled = np.arange(blocks * rows).clip(max=height - 1)  # the last block is filled up with its last row
         begins = (sum(len(part) for part in table) for table in (outputs, factors))
         turns, most = prod(pairs[:2]) * step.channels_in, max(1, _DEPTH // max(pairs[2] * step.parts, 1))
         at_once = -(-turns // max(1, -(-turns // most)))  # about as many each time
         positions = step.batch * prod(counts)
         combs.append((panel, length, height, positions, counts, pairs, places, max(1, at_once), *begins))
         outputs.append(places_out)
-        factors.append(above[:, rows].reshape(-1, blocks, ROWS).swapaxes(0, 1).reshape(-1, ROWS))
-        panel += blocks * ROWS * length
+        factors.append(above[:, filled].reshape(-1, blocks, rows).swapaxes(0, 1).reshape(-1, rows))
+        panel += blocks * rows * length
     table = np.array(combs, COMB)
     bases, offsets, pairs_together, near = _collected(step, np.concatenate(factors), table["pairs"][:, 2])
     table["bases"] //= pairs_together
     turned = not near and step.parts == 1 and bool((table["height"] == step.channels_out).all())
-    return _Tiles(table, np.concatenate(outputs), bases, offsets, pairs_together * ROWS, near, turned, panel, run)
+    at_once = pairs_together * rows
+    return _Tiles(table, np.concatenate(outputs), bases, offsets, at_once, near, turned, panel, rows, run)
 
 
 def _collected(step: ConvTransposeStep, scalars: Any, taps: Any) -> tuple[Any, Any, int, bool]:
@@ -164,11 +171,11 @@ def _collected(step: ConvTransposeStep, scalars: Any, taps: Any) -> tuple[Any, A
 
     Where those of some pairs begin, how far from there each lies, for how many pairs, and whether they lie so near.
     """
-    register = BYTES // step.storage.itemsize
+    register, rows = BYTES // step.storage.itemsize, scalars.shape[1]
     for pairs in (4, 2, 1):
-        if pairs > 1 and (step.parts > 1 or pairs * ROWS > register or (taps % pairs).any()):
+        if pairs > 1 and (step.parts > 1 or pairs * rows > register or (taps % pairs).any()):
             continue
-        together = scalars.reshape(-1, pairs * ROWS)
+        together = scalars.reshape(-1, pairs * rows)
         bases = together.min(axis=1, initial=2**62)
         offsets = (together - bases[:, None]).reshape(-1)
         near = step.parts == 1 and int(offsets.max(initial=0)) < 2 * register
@@ -182,13 +189,13 @@ def _panel_work(step: ConvTransposeStep) -> Work:
     """Return what brings the weight into the panels, that of each group in some parts."""
     tables, kind = _tiles(step), kind_of(step.storage.name)
     if tables.turned:
-        kernel, taps = turned_panel_kernel(kind, ROWS), prod(step.kernel)
-        room = BLOCKS * ROWS * (taps + BYTES // step.storage.itemsize)
+        kernel, taps = turned_panel_kernel(kind, tables.rows), prod(step.kernel)
+        room = BLOCKS * tables.rows * (taps + BYTES // step.storage.itemsize)
         own: tuple[Any, ...] = (taps, Room(step.storage.carrier, (room,)))
     else:
         near = tables.together if tables.near else 0
-        kernel, own = panel_kernel(kind, step.parts, ROWS, int(step.adjoint), near), (tables.offsets,)
-    cuts = -(-int(tables.combs["height"].max()) // (ROWS * BLOCKS))
+        kernel, own = panel_kernel(kind, step.parts, tables.rows, int(step.adjoint), near), (tables.offsets,)
+    cuts = -(-int(tables.combs["height"].max()) // (tables.rows * BLOCKS))
     _, weight, _, _ = _given(step)
     panels = Given(step.storage.accumulator, (step.groups * tables.panel,))
     same = (cuts, tables.panel, step.channels_in, step.weight_strides, tables.combs, tables.bases, *own)
@@ -209,10 +216,12 @@ def _tile_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work,
     geometry = (step.size_in, step.size_out, *zip(*steps, strict=True), strides_in, strides_out)
     channels = step.groups * step.channels_in
     between = step.stride if step.adjoint and step.stride <= _SHORT_STRIDE else 1
+    # Behind this place, a vector would reach beyond the array; complex numbers are never read in vectors.
     room = step.batch * channels * prod(step.size_in) - lanes * between - (channels - 1) * strides_in[1]
+    room = room if step.parts == 1 else -1
     together = 2 if tables.panel * accumulator.itemsize <= _NEAR_BYTES else 4
     spans = -(-int(tables.combs["positions"].max()) // (tile * together))
-    blocks = -(-int(tables.combs["height"].max()) // ROWS)
+    blocks = -(-int(tables.combs["height"].max()) // tables.rows)
     wanted = -(-4 * threads // (spans * step.groups))
     cuts = max(-(-blocks // _MOST), min(blocks // _LEAST, wanted), 1)
     lengths, pairs = tables.combs["length"], int(tables.combs["pairs"].prod(axis=1).max())
@@ -223,14 +232,16 @@ def _tile_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work,
     x, _, bias, out = _given(step)
     panels, doubtful = Given(real, (step.groups, tables.panel)), Given(np.bool_, (jobs,))
     forming = work(
-        tile_kernel(kind_of(step.storage.name), step.parts, lanes, between, ROWS, tables.run, exact),
+        tile_kernel(kind_of(step.storage.name), step.parts, lanes, between, tables.rows, tables.run, exact),
         x, panels, bias, out, doubtful,
         cuts, spans, step.channels_in, step.channels_out, tables.combs, tables.outputs, geometry, room, real(0.0),
         Room(real, (together, rows * tile)), Room(np.uint16, (together, rows * VECTORS)),
-        Room(real, (held * ROWS * tile,)), Room(real, (lanes * max(2 * lanes, ROWS),)),
+        Room(real, (held * tables.rows * tile,)), Room(real, (lanes * max(2 * lanes, tables.rows),)),
         Room(np.int64, (together, tile)), Room(np.int64, (together, pairs * tile)),
         Room(np.bool_, (together, pairs, VECTORS)), Room(np.uint16, (together, pairs, VECTORS)),
-        Room(np.bool_, (together,)), Room(np.bool_, (together, VECTORS)), Room(real, (lanes,)),
+        Room(np.bool_, (together,)), Room(np.bool_, (together, VECTORS)),
+        Room(np.int64, (lanes,)), Room(np.int64, (3, lanes)),
+        Room(np.int64, (int(tables.combs["pairs"].sum(axis=1).max()),)), Room(real, (lanes,)),
         rows=jobs, cost=out.nbytes * int(lengths.max()),
     )  # fmt: skip
     return forming, jobs

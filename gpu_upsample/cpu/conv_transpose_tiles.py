@@ -36,12 +36,13 @@ COMB = np.dtype(
 
 
 @compiled
-def locate(comb, axes, begin, apart, step, room, target, source, straight, present, even):
+def locate(comb, axes, begin, apart, step, room, target, source, straight, present, even, bases, firsts, exists):
     """Find where a tile of outputs lies and what it sums; return whether every pair of its outputs exists.
 
-    Fills, for each position of the tile, where its output lies and, for each pair, where the sample does; for each
-    pair and vector whether these samples lie `step` from the next and may be read at once, and which of them there are;
-    for each vector whether its outputs all exist and lie `apart` from the next.
+    Fills, for each position of the tile, where its output lies; for each pair and vector which of its samples there
+    are, whether they lie `step` from the next and may be read at once, and where the first lies, or else where each
+    does; for each vector whether its outputs all exist and lie `apart` from the next. There is room for where the first
+    pair of each lane lies, in the array and on each axis, and for the lanes for which a pair of an axis exists.
     """
     positions, counts, pairs, places = comb.positions, comb.counts, comb.pairs, comb.places
     size_in, size_out, steps, place_steps, pair_steps, strides_in, strides_out = axes
@@ -50,29 +51,19 @@ def locate(comb, axes, begin, apart, step, room, target, source, straight, prese
     rest, jh = rest // counts[1], rest % counts[1]
     image, jd = rest // counts[0], rest % counts[0]
     complete = True
-    present[:] = 0
     for v in range(even.size):
-        in_order = True
+        in_order, in_line, in_row, inside = True, True, jw + lanes <= counts[2], 0
         for lane in range(lanes):
             p = v * lanes + lane
-            inside = begin + p < positions
-            row = (jd * steps[0] * size_out[1] + jh * steps[1]) * size_out[2] + jw * steps[2]
-            target[p] = image * strides_out[0] + row * strides_out[2]
-            in_order &= inside and target[p] == target[v * lanes] + lane * apart
-            pair, front = 0, places[2] + jw * place_steps[2]
-            for a in range(pairs[0]):
-                d = places[0] + jd * place_steps[0] + a * pair_steps[0]
-                for b in range(pairs[1]):
-                    h = places[1] + jh * place_steps[1] + b * pair_steps[1]
-                    there = inside and 0 <= d < size_in[0] and 0 <= h < size_in[1]
-                    line = image * strides_in[0] + (d * size_in[1] + h) * size_in[2] * between
-                    for k in range(pairs[2]):
-                        w = front + k * pair_steps[2]
-                        exists = there and 0 <= w < size_in[2]
-                        source[pair * target.size + p] = line + w * between
-                        present[pair, v] |= int(exists) << lane
-                        complete &= exists or not inside
-                        pair += 1
+            output = (jd * steps[0] * size_out[1] + jh * steps[1]) * size_out[2] + jw * steps[2]
+            target[p] = image * strides_out[0] + output * strides_out[2]
+            in_order &= begin + p < positions and target[p] == target[v * lanes] + lane * apart
+            inside |= int(begin + p < positions) << lane
+            for axis, j in enumerate((jd, jh, jw)):
+                firsts[axis, lane] = places[axis] + j * place_steps[axis]
+            sample = (firsts[0, lane] * size_in[1] + firsts[1, lane]) * size_in[2] + firsts[2, lane]
+            bases[lane] = image * strides_in[0] + sample * between
+            in_line &= bases[lane] == bases[0] + lane * step
             jw += 1
             if jw == counts[2]:
                 jw, jh = 0, jh + 1
@@ -80,19 +71,34 @@ def locate(comb, axes, begin, apart, step, room, target, source, straight, prese
                 jh, jd = 0, jd + 1
             if jd == counts[0]:
                 jd, image = 0, image + 1
-        even[v] = in_order
-    for pair in range(pairs[0] * pairs[1] * pairs[2]):
-        for v in range(even.size):
-            begun = pair * target.size + v * lanes
-            low = load_alone(source, begun)
-            regular = 0 <= low <= room
-            for lane in range(lanes):
-                regular &= load_alone(source, begun + lane) == low + lane * step
-            straight[pair, v] = regular
-            if not regular:  # what is not there is read from the front of the array, and not used
-                for lane in range(lanes):
-                    if not (present[pair, v] >> lane) & 1:
-                        store_alone(source, begun + lane, 0)
+        even[v], number = in_order, 0
+        for axis in range(3):
+            for t in range(pairs[axis]):
+                away, size = t * pair_steps[axis], size_in[axis]
+                if in_row and firsts[axis, 0] + away >= 0 and firsts[axis, lanes - 1] + away < size:
+                    exists[number] = inside
+                else:
+                    exists[number] = 0
+                    for lane in range(lanes):
+                        exists[number] |= int(0 <= firsts[axis, lane] + away < size) << lane
+                    exists[number] &= inside
+                number += 1
+        begun, pair = v * lanes, 0
+        for a in range(pairs[0]):
+            for b in range(pairs[1]):
+                line = (a * pair_steps[0] * size_in[1] + b * pair_steps[1]) * size_in[2] * between
+                for k in range(pairs[2]):
+                    away = line + k * pair_steps[2] * between
+                    there = exists[a] & exists[pairs[0] + b] & exists[pairs[0] + pairs[1] + k]
+                    regular = in_line and 0 <= bases[0] + away <= room
+                    present[pair, v], straight[pair, v] = there, regular
+                    complete &= there == inside
+                    source[begun] = bases[0] + away
+                    if not regular:  # what is not there is read from the front of the array, and not used
+                        for lane in range(lanes):
+                            source[begun + lane] = bases[lane] + away if (there >> lane) & 1 else 0
+                    begun += target.size
+                    pair += 1
     return complete
 
 
@@ -214,7 +220,8 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
     def kernel(first, last, arguments, scratch):
         (
             x, panels, bias, out, doubtful, cuts, spans, in_group, out_group, combs, outputs, axes, room, zero,
-            right, masks, sums, turned, target, source, straight, present, complete, even, doubt,
+            right, masks, sums, turned, target, source, straight, present, complete, even, bases, firsts,
+            exists, doubt,
         ) = unpack(arguments, scratch)  # fmt: skip
         # Bounds that LLVM does not know: it would write out all turns of these loops, which only takes it time.
         vectors, lanes, together = even.shape[1], target.shape[1] // even.shape[1], right.shape[0]
@@ -233,7 +240,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
                 for t in range(tiles):
                     complete[t] = locate(
                         comb, axes, begin + t * TILE, RUN // PARTS, STEP, room,
-                        target[t], source[t], straight[t], present[t], even[t],
+                        target[t], source[t], straight[t], present[t], even[t], bases, firsts, exists,
                     )  # fmt: skip
                 taps, most = comb.pairs[2], comb.turns
                 turns = comb.pairs[0] * comb.pairs[1] * in_group if taps > 0 else 0

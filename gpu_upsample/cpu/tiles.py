@@ -26,6 +26,17 @@ ROWS = 8 if REGISTERS == 32 else 4
 two, so that rows can be interleaved."""
 
 
+def rows_for(together: int) -> int:
+    """Return the rows of a block for so many sums side by side: where they are few, a block has half of its rows.
+
+    Examples
+    --------
+    >>> rows_for(3) == ROWS // 2, rows_for(64) == ROWS
+    (True, True)
+    """
+    return ROWS if together > ROWS // 2 else ROWS // 2
+
+
 def register_lanes(accumulator: str) -> int:
     """Return the numbers of a vector register."""
     return VECTOR_BYTES // np.dtype(accumulator).itemsize

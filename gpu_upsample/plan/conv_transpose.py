@@ -248,6 +248,9 @@ def make_step(
     n_in, n_out, taps = three(size_in, 1), three(size_out, 1), three(kernel, 1)
     stride, dilation = three(geometry["stride"], 1), three(geometry["dilation"], 1)
     padding = three(geometry["padding"], 0)
+    # Along an axis of one sample, each output sees that one by a tap of its own: as if no windows overlapped.
+    axes = zip(n_in, stride, taps, dilation, strict=True)
+    stride = three(tuple(max(s, d * (k - 1) + 1) if n == 1 else s for n, s, k, d in axes), 1)
     first, second, third = (reach(*axis) for axis in zip(n_in, n_out, taps, stride, padding, dilation, strict=True))
     direct = deterministic or takes_direct_route(channels_in, channels_out, taps, stride)
     return ConvTransposeStep(
