@@ -36,13 +36,18 @@ COMB = np.dtype(
 
 
 @compiled
-def locate(comb, axes, begin, apart, step, room, target, source, straight, present, even, bases, firsts, exists):
+def locate(
+    comb, axes, begin, apart, step, room, target, source, runs, present, even, behind, bases, origins, firsts, exists
+):  # fmt: skip
     """Find where a tile of outputs lies and what it sums; return whether every pair of its outputs exists.
 
     Fills, for each position of the tile, where its output lies; for each pair and vector which of its samples there
-    are, whether they lie `step` from the next and may be read at once, and where the first lies, or else where each
-    does; for each vector whether its outputs all exist and lie `apart` from the next. There is room for where the first
-    pair of each lane lies, in the array and on each axis, and for the lanes for which a pair of an axis exists.
+    are, in how many runs they lie `step` from the next, if these may be read at once, or else 0, and where each run
+    would begin in the first lane, or else where each sample lies; for each vector the lanes from each run on, and
+    whether its outputs all exist and lie `apart` from the next.
+
+    There is room for where the first pair of each lane lies, and each run, and that on each axis, and for the lanes for
+    which a pair of an axis exists.
     """
     positions, counts, pairs, places = comb.positions, comb.counts, comb.pairs, comb.places
     size_in, size_out, steps, place_steps, pair_steps, strides_in, strides_out = axes
@@ -52,7 +57,7 @@ def locate(comb, axes, begin, apart, step, room, target, source, straight, prese
     image, jd = rest // counts[0], rest % counts[0]
     complete = True
     for v in range(even.size):
-        in_order, in_line, in_row, inside = True, True, jw + lanes <= counts[2], 0
+        in_order, in_row, inside, number = True, jw + lanes <= counts[2], 0, 0
         for lane in range(lanes):
             p = v * lanes + lane
             output = (jd * steps[0] * size_out[1] + jh * steps[1]) * size_out[2] + jw * steps[2]
@@ -63,7 +68,9 @@ def locate(comb, axes, begin, apart, step, room, target, source, straight, prese
                 firsts[axis, lane] = places[axis] + j * place_steps[axis]
             sample = (firsts[0, lane] * size_in[1] + firsts[1, lane]) * size_in[2] + firsts[2, lane]
             bases[lane] = image * strides_in[0] + sample * between
-            in_line &= bases[lane] == bases[0] + lane * step
+            if lane == 0 or (begin + p < positions and bases[lane] != bases[lane - 1] + step):
+                origins[number], behind[v, number] = bases[lane] - lane * step, (1 << lanes) - (1 << lane)
+                number += 1
             jw += 1
             if jw == counts[2]:
                 jw, jh = 0, jh + 1
@@ -71,18 +78,18 @@ def locate(comb, axes, begin, apart, step, room, target, source, straight, prese
                 jh, jd = 0, jd + 1
             if jd == counts[0]:
                 jd, image = 0, image + 1
-        even[v], number = in_order, 0
+        even[v], at = in_order, 0
         for axis in range(3):
             for t in range(pairs[axis]):
                 away, size = t * pair_steps[axis], size_in[axis]
                 if in_row and firsts[axis, 0] + away >= 0 and firsts[axis, lanes - 1] + away < size:
-                    exists[number] = inside
+                    exists[at] = inside
                 else:
-                    exists[number] = 0
+                    exists[at] = 0
                     for lane in range(lanes):
-                        exists[number] |= int(0 <= firsts[axis, lane] + away < size) << lane
-                    exists[number] &= inside
-                number += 1
+                        exists[at] |= int(0 <= firsts[axis, lane] + away < size) << lane
+                    exists[at] &= inside
+                at += 1
         begun, pair = v * lanes, 0
         for a in range(pairs[0]):
             for b in range(pairs[1]):
@@ -90,13 +97,17 @@ def locate(comb, axes, begin, apart, step, room, target, source, straight, prese
                 for k in range(pairs[2]):
                     away = line + k * pair_steps[2] * between
                     there = exists[a] & exists[pairs[0] + b] & exists[pairs[0] + pairs[1] + k]
-                    regular = in_line and 0 <= bases[0] + away <= room
-                    present[pair, v], straight[pair, v] = there, regular
                     complete &= there == inside
-                    source[begun] = bases[0] + away
-                    if not regular:  # what is not there is read from the front of the array, and not used
+                    # More runs, and samples are brought together one by one.
+                    at_once = number if number <= lanes // 2 else 0
+                    for run in range(at_once):
+                        source[begun + run] = origins[run] + away
+                        if origins[run] + away < 0 or origins[run] + away > room:
+                            at_once = 0
+                    if at_once == 0:  # what is not there is read from the front of the array, and not used
                         for lane in range(lanes):
                             source[begun + lane] = bases[lane] + away if (there >> lane) & 1 else 0
+                    present[pair, v], runs[pair, v] = there, at_once
                     begun += target.size
                     pair += 1
     return complete
@@ -104,8 +115,8 @@ def locate(comb, axes, begin, apart, step, room, target, source, straight, prese
 
 @inlined
 def gather_factors(
-    KIND, PARTS, LANES, STEP, lanes, x, places, begun, at, between, channels, there, straight, factors, to,  # noqa: N803
-    apart, turned, zero,
+    KIND, PARTS, LANES, STEP, lanes, x, places, begun, at, between, channels, there, runs, behind, factors,  # noqa: N803
+    to, apart, turned, zero,
 ):  # fmt: skip
     """Bring the samples of one pair and a vector of positions into the rows that are multiplied, one for each channel.
 
@@ -123,8 +134,8 @@ def gather_factors(
         Elements between two channels, and how many channels there are.
     there : int
         A bit for each sample: whether it exists. Else it is a zero.
-    straight : bool
-        Whether the samples lie STEP apart and may be read at once.
+    runs, behind : int, pointer
+        In how many runs the samples lie STEP apart, if these may be read at once, or 0; the lanes from each run on.
     factors, to, apart : pointer, int, int
         The rows, where the first one begins, and numbers from one scalar of a channel to the same one of the next.
     turned : pointer
@@ -132,11 +143,14 @@ def gather_factors(
     zero : scalar
         What a sample is that does not exist.
     """
-    if PARTS == 1 and straight:
-        src = load_alone(places, begun) + at
+    none = splat(LANES, zero)
+    if PARTS == 1 and runs > 0:
         for c in range(channels):
-            value = widen(KIND, load_apart(LANES, STEP, x, src + c * between))
-            store(factors, to + c * apart, where_bits(there, value))
+            value = load_apart(LANES, STEP, x, load_alone(places, begun) + at + c * between)
+            for run in range(1, runs):
+                other = load_apart(LANES, STEP, x, load_alone(places, begun + run) + at + c * between)
+                value = where_bits(load_alone(behind, run), other, value)
+            store(factors, to + c * apart, where_bits(there, widen(KIND, value), none))
     elif between == 1 and channels * PARTS >= LANES:
         # The samples of a position follow one another: squares of them are transposed.
         j = 0
@@ -148,7 +162,7 @@ def gather_factors(
             transpose(LANES, LANES, turned, 0, LANES, turned, LANES * LANES)
             for lane in range(lanes):
                 c, of = (j + lane) // PARTS, (j + lane) % PARTS
-                value = where_bits(there, load(LANES, turned, (LANES + lane) * LANES))
+                value = where_bits(there, load(LANES, turned, (LANES + lane) * LANES), none)
                 store(factors, to + c * apart + of * (LANES * VECTORS), value)
             if j + LANES >= channels * PARTS:
                 break
@@ -220,7 +234,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
     def kernel(first, last, arguments, scratch):
         (
             x, panels, bias, out, doubtful, cuts, spans, in_group, out_group, combs, outputs, axes, room, zero,
-            right, masks, sums, turned, target, source, straight, present, complete, even, bases, firsts,
+            right, masks, sums, turned, target, source, runs, present, complete, even, behind, bases, origins, firsts,
             exists, doubt,
         ) = unpack(arguments, scratch)  # fmt: skip
         # Bounds that LLVM does not know: it would write out all turns of these loops, which only takes it time.
@@ -240,7 +254,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
                 for t in range(tiles):
                     complete[t] = locate(
                         comb, axes, begin + t * TILE, RUN // PARTS, STEP, room,
-                        target[t], source[t], straight[t], present[t], even[t], bases, firsts, exists,
+                        target[t], source[t], runs[t], present[t], even[t], behind[t], bases, origins, firsts, exists,
                     )  # fmt: skip
                 taps, most = comb.pairs[2], comb.turns
                 turns = comb.pairs[0] * comb.pairs[1] * in_group if taps > 0 else 0
@@ -259,9 +273,10 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
                             pair, row = above * taps + k, (begun - done) * taps + k
                             for v in range(vectors):
                                 there, to = present[t, pair, v], row * PARTS * TILE + v * LANES
+                                later = pointer(behind, (t * vectors + v) * lanes)
                                 gather_factors(
                                     KIND, PARTS, LANES, STEP, lanes, samples, places, pair * TILE + v * LANES, at,
-                                    between_in, channels, there, straight[t, pair, v], factors, to,
+                                    between_in, channels, there, runs[t, pair, v], later, factors, to,
                                     taps * PARTS * TILE, square, zero,
                                 )  # fmt: skip
                                 if EXACT:

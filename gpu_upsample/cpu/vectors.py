@@ -386,15 +386,15 @@ def where_nonzero(typingctx: Any, factor: Any, new: Any, old: Any) -> Any:
 
 
 @primitive
-def where_bits(typingctx: Any, bits: Any, vector: Any) -> Any:
-    """Return the lanes of `vector` whose bit is set, and 0 elsewhere."""
+def where_bits(typingctx: Any, bits: Any, new: Any, old: Any) -> Any:
+    """Return the lanes of `new` whose bit is set, and of `old` elsewhere."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        number = builder.trunc(args[0], ir.IntType(vector.lanes)) if bits.bitwidth > vector.lanes else args[0]
-        chosen = builder.bitcast(number, ir.VectorType(ir.IntType(1), vector.lanes))
-        return builder.select(chosen, args[1], ir.Constant(args[1].type, None))
+        number = builder.trunc(args[0], ir.IntType(new.lanes)) if bits.bitwidth > new.lanes else args[0]
+        chosen = builder.bitcast(number, ir.VectorType(ir.IntType(1), new.lanes))
+        return builder.select(chosen, *args[1:])
 
-    return vector(bits, vector), codegen
+    return new(bits, new, new), codegen
 
 
 @primitive
