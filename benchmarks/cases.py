@@ -252,7 +252,7 @@ class Case:
 
         It has a sixteenth of the channels, too, where these can be divided.
         """
-        shorter = tuple(max(_SHORTEST, n // _DIVISOR // 2 * 2) for n in self.lengths)
+        shorter = tuple(min(n, max(_SHORTEST, n // _DIVISOR // 2 * 2)) for n in self.lengths)
         shape = self._shaped(_fewer(self.channels), shorter)
         return replace(self, shape=shape, work=self.work.small(self.lengths, shorter))
 
@@ -363,10 +363,10 @@ CASES: tuple[Case, ...] = (
     _transposed("depthwise", "NCHW", _FEATURES, ConvTranspose(64, 4, 2, 1, groups=64), torch=3),
     _transposed("HiFi-GAN", "NCW", (1, 512, 128), ConvTranspose(256, 16, 8, 4), torch=0.9),
     _transposed("3-D U-Net", "NCDHW", (1, 128, 16, 16, 16), ConvTranspose(64, 2, 2), torch=0.9),
-    _transposed("of noise", "NCHW", (16, 100, 1, 1), ConvTranspose(512, 4, 1), torch=0.9),
-    _transposed("to RGB", "NCHW", (8, 64, 32, 32), ConvTranspose(3, 5, 1, 2), torch=0.9),
+    _transposed("of noise", "NCHW", (16, 128, 1, 1), ConvTranspose(512, 4, 1), torch=0.9),
+    _transposed("to RGB", "NCHW", (8, 72, 32, 32), ConvTranspose(3, 5, 1, 2), torch=0.9),
     _transposed("FSRCNN", "NCHW", (1, 56, 128, 128), ConvTranspose(1, 9, 3, 4), torch=0.9),
-    _transposed("of a signal", "NCW", (1, 1, 200000), ConvTranspose(1, 64, 4, 30), torch=0.9),
+    _transposed("of a signal", "NCW", (50, 1, 4000), ConvTranspose(1, 64, 4, 30), torch=0.9),
     _transposed("DCGAN", "NCHW", (8, 512, 8, 8), ConvTransposeBackward(256, 4, 2, 1), torch=0.9),
     _transposed("FSRCNN", "NCHW", (1, 56, 128, 128), ConvTransposeBackward(1, 9, 3, 4), torch=0.9),
     _transposed("U-Net", "NCHW", (1, 256, 64, 64), ConvTransposeBackward(128, 2, 2), torch=0.9),

@@ -179,14 +179,14 @@ def _print_plain(header: Sequence[str], rows: Sequence[Sequence[str]], words: Co
 
 def _summary(run: Record) -> list[str]:
     """Return how many targets are met, and which are not."""
+    if run["quick"]:
+        return ["A quick run: small arrays and few rounds. The figures mean nothing."]
     judged = [(record, verdict) for record in (*run["cases"], *run["figures"]) for verdict in record["verdicts"]]
     missed = [pair for pair in judged if not pair[1]["met"]]
     lines = [f"{len(judged) - len(missed)} of {len(judged)} targets met{'; missed:' if missed else '.'}"]
     for record, verdict in missed:
         value = "none" if verdict["value"] is None else f"{verdict['value']:.3g}"
         lines.append(f"  {record['name']}: {_named(record, verdict)}{value}, aimed at {_bound(verdict)}")
-    if run["quick"]:
-        lines.append("A quick run: small arrays and few rounds. The figures mean nothing.")
     return lines
 
 

@@ -43,8 +43,8 @@ def max_pool1d_backward(
 ) -> Array:
     """Return the gradient of `max_pool1d` with respect to its input.
 
-    Every sample gathers the gradients of the windows whose maximum it is. Nothing is scattered, so results are
-    identical on every run, with any number of threads and on both backends.
+    Every sample gets the sum of the gradients of the windows whose maximum it is, in ascending order of the windows. So
+    results are identical on every run, with any number of threads and on both backends.
 
     Parameters
     ----------

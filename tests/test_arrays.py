@@ -129,6 +129,7 @@ def test_sizes_of_every_kind(backend: Any) -> None:
 PLACES: dict[str, Callable[[tuple[int, ...]], Any]] = {
     "contiguous": lambda shape: np.full(shape, 9, np.float32),
     "every other column": lambda shape: np.full((*shape[:-1], 2 * shape[-1]), 9, np.float32)[..., ::2],
+    "every other of an odd number": lambda shape: np.full((*shape[:-1], 2 * shape[-1] - 1), 9, np.float32)[..., ::2],
     "negative": lambda shape: np.full(shape, 9, np.float32)[..., ::-1, :],
     "Fortran order": lambda shape: np.full(shape, 9, np.float32, order="F"),
     "part of a larger array": lambda shape: np.full([n + 2 for n in shape], 9, np.float32)[1:-1, 1:-1, 1:-1, 1:-1],

@@ -436,8 +436,8 @@ def test_the_program_writes_what_it_measured(tmp_path: Path, capsys: pytest.Capt
     printed = capsys.readouterr().out
     assert all(case["name"] in printed for case in run["cases"])
     assert "The figures mean nothing" in printed
-    verdicts = [verdict["met"] for case in run["cases"] for verdict in case["verdicts"]]
-    assert f"{sum(verdicts)} of {len(verdicts)} targets met" in printed
+    assert "targets met" not in printed
+    assert not any(case["verdicts"] for case in run["cases"])
 
 
 def test_missed_targets_are_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
 from tests import machine_code, twin
 from tests.devices import Twin
 from tests.test_conv_transpose_backward import BACKWARD, layer
+from tests.test_conv_transpose_twin import accumulated_bytes
 from tests.tolerances import assert_same_bits
 
 LAYERS = {
@@ -71,7 +72,8 @@ def test_some_results_at_a_time(monkeypatch):
     [(dtype, "channels_first") for dtype in ("bfloat16", "float32", "complex128")] + [("float32", "channels_last")],
 )
 def test_the_matrix_product(device, dtype, data_format, monkeypatch):
-    monkeypatch.setattr("gpu_upsample.cuda.conv_transpose_backward.COLUMN_BYTES", 60_000)  # two of three images
+    two_images = 2 * 5 * 9 * 20 * accumulated_bytes(dtype)  # of three: channels, taps and windows
+    monkeypatch.setattr("gpu_upsample.cuda.conv_transpose_backward.COLUMN_BYTES", two_images)
     options = {"stride": 2, "padding": 1, "groups": 2}
     more = {"data_format": data_format, "needs": (True, True, False)}
     both_results = both(device, (3, 8, 4, 5), (8, 5, 3, 3), options, dtype, **more)

@@ -9,6 +9,7 @@ from tests.cases import noise
 
 pytest.importorskip("numba_cuda", reason="the kernels need numba-cuda")
 from gpu_upsample.cuda.conv_kernels import ConvTransposeSpec
+from gpu_upsample.plan.dtypes import scalars
 from tests import machine_code, twin, twin_memory
 from tests.devices import Twin
 from tests.test_conv_transpose import OPERATORS, assert_close
@@ -52,9 +53,19 @@ def test_no_sum_is_minus_zero(device, biased):
     assert_same_bits(got, np.zeros_like(got))
 
 
+def accumulated_bytes(dtype):
+    """Return the bytes of an element of a matrix product."""
+    storage, parts = scalars(dtype)
+    return np.dtype(storage.accumulator).itemsize * parts
+
+
+@pytest.mark.parametrize("images", [1, 2, 3])
 @pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_matrix_product(device, dtype, data_format):
+def test_the_matrix_product(device, dtype, data_format, images, monkeypatch):
+    """Of so many of three images at once."""
+    column_bytes = images * 3 * 9 * 20 * accumulated_bytes(dtype)  # channels, taps and windows
+    monkeypatch.setattr("gpu_upsample.cuda.conv_transpose.COLUMN_BYTES", column_bytes)
     options = {"stride": 2, "padding": 1, "groups": 2}
     got, expected = both(device, (3, 80, 4, 5), (80, 3, 3, 3), options, dtype, data_format=data_format)
     wide = np.complex128 if "complex" in dtype else np.float64

@@ -234,6 +234,18 @@ def test_memory_of_windows_that_see_few_samples(n, geometry, most):
     assert pooling._pool_work(plan.steps[0], True).record[ROOM] <= most
 
 
+@pytest.mark.parametrize("near", [True, False])
+def test_distances_take_64_bits_where_a_window_reaches_so_far(near, monkeypatch):
+    x, wide = noise((1, 1, 9, 8, 7), "float32"), []
+    farthest = ((3 - 1) * 8 + (2 - 1) * 3) * 7 + (2 - 1) * 2  # of three planes, two rows and two columns
+    build = pooling.pool_kernel
+    monkeypatch.setattr(pooling, "pool_kernel", lambda *kind: wide.append(kind[-1]) or build(*kind))
+    monkeypatch.setattr(pooling, "_FAR", farthest + near)
+    pooling._pool_work.cache_clear()
+    gu.max_pool3d(x, (3, 2, 2), 1, 0, (1, 3, 2), return_indices=True)
+    assert wide == [int(not near)]
+
+
 REFUSED = [
     ((1, 1, 9), 3, 1, 2, 1, False),
     ((1, 1, 9), 10, 1, 0, 1, False),

@@ -46,8 +46,9 @@ def test_routes_differ_by_rounding_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     how: dict[str, Any] = {"size": (9, 11), "axes": (1, 2), "antialias": True}
     results = [gu.resize(x, **how)]
     monkeypatch.setattr(steps, "_shrinks_first", lambda *taps: False)
-    for joins in (True, False):
+    for joins, expected in ((True, ["both"]), (False, ["columns", "columns"])):
         monkeypatch.setattr(steps, "_joins", lambda *_, joins=joins: joins)
+        assert route((1, 2, 40, 150), (9, 11)) == expected
         how["fill_value"] = 1.0 + joins  # another plan than the cached one
         results.append(gu.resize(x, **how))
     exact = gu.resize(x.astype(np.float64), **how)

@@ -3,7 +3,7 @@
 The functions of ``torch.nn.functional`` and the modules of ``torch.nn`` with their own names, arguments and defaults
 (PyTorch 2.13), and `resize`, which is that of `gpu_upsample`. They work on tensors on the CPU and on CUDA without
 copying them, on torch's current stream. They are registered with ``torch.library``, so autograd, ``torch.compile`` and
-``gradcheck`` support them. Gradients gather instead of scattering, so they are identical on every run, also on a GPU,
+``gradcheck`` support them. Gradients are summed in one fixed order, so they are identical on every run, also on a GPU,
 where torch's own gradients of interpolation are not. As in torch, integers have no gradients.
 
 Only long sums of transposed convolutions are left to a matrix product: the forward pass and the input gradient on a
