@@ -106,6 +106,16 @@ def test_an_empty_batch(device):
     assert_all_same_bits(*both(device, (0, 1, 9), (1, 4, 1), {}, "float32"))
 
 
+@pytest.mark.parametrize("channels", [3, 300])
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_no_channels_of_the_output(device, channels, deterministic):
+    shapes = (2, 0, 7), (2, channels, 5), (channels, 0, 3)
+    arrays = [np.ones(shape, np.float32) for shape in shapes]
+    expected = [np.zeros(shape, np.float32) for shape in (*shapes[1:], (0,))]
+    assert_all_same_bits(BACKWARD[1](*arrays, deterministic=deterministic), expected)
+    assert_all_same_bits(device(BACKWARD[1], *arrays, deterministic=deterministic), expected)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "complex64", "complex128", "wide"])
 def test_machine_code(dtype):
     wide = dtype == "wide"

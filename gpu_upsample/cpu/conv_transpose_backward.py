@@ -88,7 +88,7 @@ def _block(factors: int, taps: int, room: int) -> tuple[int, int]:
 
 def _run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:
     """Form long sums; all arrays are flat, and `factors` is empty where there are none."""
-    if step.batch:
+    if step.batch and step.elements:
         _reduction_work(step).run(x, factors, out)
     else:
         out.fill(0)
@@ -164,7 +164,7 @@ def run_conv_transpose_backward(
     grad_x, grad_weight, grad_bias = (next(wanted) if need else None for need in step.needs)
     if grad_x is not None:
         run_conv_transpose(step.adjoint, grad_output, weight, grad_x)
-    if grad_weight is not None and (step.direct or _suits_rows(step)):
+    if grad_weight is not None and (step.direct or _suits_rows(step) or not grad_weight.size):
         _run_reduction(step.weight, grad_output, x, grad_weight)
     elif grad_weight is not None:
         _weight_by_product(step, grad_output, x, grad_weight)
