@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import gpu_upsample as gu
 from gpu_upsample.cpu import conv_transpose, unpooling
-from gpu_upsample.cpu.combs import takes_tiles
+from gpu_upsample.cpu.combs import Comb, comb_of_windows, combs_of, combs_of_axis, takes_tiles
 from gpu_upsample.cpu.tiles import register_lanes
 from gpu_upsample.plan import steps
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep, conv_transpose_step
@@ -82,6 +83,28 @@ def test_tiles_or_rows(shape: tuple[int, ...], weight: tuple[int, ...], options:
     assert takes_tiles(convolution(shape, weight, options)) == tiled
 
 
+def combs(step: ConvTransposeStep, joined: bool) -> tuple[tuple[Comb, ...], ...]:
+    """Return the combs of each axis, joined or not, whatever takes less time."""
+    return tuple((comb_of_windows(axis),) if step.adjoint else combs_of_axis(axis, joined) for axis in step.axes)
+
+
+# Whether phases are joined that see their samples one output later, or fewer of them.
+JOINED: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], bool]] = {
+    "FSRCNN": ((1, 56, 128, 128), (56, 1, 9, 9), {"stride": 3, "padding": 4}, True),
+    "windows of three": ((4, 64, 32, 32), (64, 32, 3, 3), {"stride": 2, "padding": 1}, True),
+    "many channels of few samples": ((8, 512, 4, 4), (512, 256, 4, 4), {"stride": 2, "padding": 1}, False),
+}
+
+
+@pytest.mark.parametrize(("shape", "weight", "options", "joined"), JOINED.values(), ids=JOINED)
+def test_phases_are_joined(
+    shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any], joined: bool
+) -> None:
+    step = convolution(shape, weight, options)
+    assert combs(step, True) != combs(step, False)
+    assert combs_of(step) == combs(step, joined)
+
+
 LANES = register_lanes("float32")
 GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((3, 5, 7, 9), (5, 3, 4, 3), {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2)}),
@@ -94,6 +117,11 @@ GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((2, 5, 6, 7), (5, 21, 4, 4), {"stride": 2, "padding": 1}),
     ((1, 6, 9, 8), (6, 19, 7, 7), {"padding": 3, "groups": 2}),
     ((1, 16, 50), (16, 20, 16), {"stride": 8, "padding": 4}),
+    ((1, 7, 9, 11), (7, 1, 9, 9), {"stride": 3, "padding": 4}),  # all phases see three, one of them later
+    ((2, 300, 5, 6), (300, 5, 3, 3), {"stride": 2, "padding": 1, "output_padding": 1}),  # one or two windows reach each
+    ((1, 4, 4, 5, 33), (4, 3, 3, 4, 5), {"stride": 2, "padding": (1, 1, 2)}),
+    ((2, 6, 50), (6, 7, 2), {"stride": 4, "padding": 1}),  # some are reached by none
+    ((2, 6, 23), (6, 9, 7), {"stride": 5, "dilation": 3, "padding": 4}),
     *(((1, 40, n), (40, 24, 3), {"padding": 1}) for n in (LANES, LANES + 1, 2 * LANES, 2 * LANES + 1)),  # of a tile
 ]
 
@@ -123,10 +151,12 @@ def test_tiles_and_rows_give_the_same_bits(
     rank = len(shape) - 2
     forward, backward = (getattr(gu, f"conv_transpose{rank}d{which}") for which in ("", "_backward"))
     results = []
-    for tiled, near in ((True, 1 << 30), (True, 0), (False, 0)):
+    for tiled, joined, near in ((True, True, 1 << 30), (True, False, 0), (False, False, 0)):
         monkeypatch.setattr(conv_transpose, "takes_tiles", lambda _, tiled=tiled: tiled)
+        monkeypatch.setattr(conv_transpose, "combs_of", partial(combs, joined=joined))
         monkeypatch.setattr(conv_transpose, "_NEAR_BYTES", near)
-        conv_transpose._tile_work.cache_clear()
+        for made in (conv_transpose._tiles, conv_transpose._panel_work, conv_transpose._tile_work):
+            made.cache_clear()
         y = forward(x, weight, bias, **options, data_format=data_format)
         gradient = np.where(np.isfinite(y), y, 1).astype(dtype)
         needs = (True, False, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from math import gcd, prod
 
 import numpy as np
@@ -14,18 +15,30 @@ from gpu_upsample.plan.windows import Reach, smallest_tap
 
 
 @dataclass(frozen=True)
-class Comb:
-    """Evenly spaced outputs along an axis, in one or more phases, all summed over the same samples by other taps.
+class Tooth:
+    """Phases of a comb that are summed over the same of its pairs.
 
-    Output ``j`` of phase ``q`` is ``first[q] + j * step``, for ``j < count``. Its pair ``t`` is sample
-    ``place + j * place_step + t * pair_step`` and tap ``tap[q] + t * tap_step``, for ``t < pairs``, if there is such a
-    sample; else there is no such pair.
+    Output ``j`` of phase ``q`` is ``first[q] + j * step``, if there is such an output. Its pairs are those of the comb
+    from `begin` on, the first with tap ``tap[q]``.
     """
 
     first: tuple[int, ...]
+    tap: tuple[int, ...]
+    begin: int
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Comb:
+    """Evenly spaced outputs along an axis, in one or more phases, all summed over the same samples by other taps.
+
+    Pair ``t`` of output ``j`` is sample ``place + j * place_step + t * pair_step``, for ``j < count`` and
+    ``t < pairs``, if there is such a sample; else there is no such pair. The tap grows by `tap_step` from pair to pair.
+    """
+
+    teeth: tuple[Tooth, ...]
     step: int
     count: int
-    tap: tuple[int, ...]
     tap_step: int
     pairs: int
     place: int
@@ -33,16 +46,31 @@ class Comb:
     pair_step: int
 
 
-def combs_of_axis(axis: Reach) -> tuple[Comb, ...]:
+Axes = tuple[Comb, ...]
+"""A comb of each axis."""
+
+
+def combs_of_axis(axis: Reach, joined: bool) -> tuple[Comb, ...]:
     """Return the combs of an axis: a phase is every `stride`-th output, and phases that see the same samples, a comb.
+
+    Parameters
+    ----------
+    axis : Reach
+        The windows that reach its outputs.
+    joined : bool
+        Whether all phases are one comb. Then some see fewer of its samples than others, and some see those of others
+        one or more outputs later, so that at either end not all outputs exist.
 
     Examples
     --------
     >>> from gpu_upsample.plan.windows import reach
-    >>> [(comb.first, comb.tap, comb.place) for comb in combs_of_axis(reach(3, 6, 2, 2, 0, 1))]  # one window each
-    [((0, 1), (0, 1), 0)]
-    >>> [(comb.first, comb.tap, comb.place) for comb in combs_of_axis(reach(3, 6, 4, 2, 1, 1))]
-    [((0,), (1,), 0), ((1,), (0,), 1)]
+    >>> axis = reach(3, 6, kernel=4, stride=2, padding=1, dilation=1)
+    >>> [(comb.teeth[0].first, comb.place, comb.count) for comb in combs_of_axis(axis, joined=False)]
+    [((0,), 0, 3), ((1,), 1, 3)]
+    >>> [(comb.teeth[0].first, comb.place, comb.count) for comb in combs_of_axis(axis, joined=True)]
+    [((-1, 0), 0, 4)]
+    >>> combs_of_axis(reach(3, 6, kernel=3, stride=2, padding=1, dilation=1), joined=True)[0].teeth
+    (Tooth(first=(0,), tap=(1,), begin=1, pairs=1), Tooth(first=(1,), tap=(0,), begin=0, pairs=2))
     """
     first = np.arange(min(axis.stride, axis.n_out))
     place = first + axis.padding
@@ -51,32 +79,44 @@ def combs_of_axis(axis: Reach) -> tuple[Comb, ...]:
     pairs = np.where(reached, -(-(axis.kernel - tap) // axis.tap_step), 0)
     window = np.where(reached, (place - tap * axis.dilation) // axis.stride, 0)
     count = -(-(axis.n_out - first) // axis.stride)
-    phases: dict[tuple[int, int, int], list[int]] = {}
-    for phase, alike in enumerate(zip(count.tolist(), pairs.tolist(), window.tolist(), strict=True)):
-        phases.setdefault(alike, []).append(phase)
-    return tuple(
-        Comb(
-            first=tuple(of_comb),
+    alike = np.zeros((len(first), 3), np.int64) if joined else np.stack([pairs, window, count], axis=-1)
+    combs = []
+    for kind in np.unique(alike, axis=0):
+        own = (alike == kind).all(axis=1).nonzero()[0]
+        most = int(pairs[own].max())
+        nearest = window[own][pairs[own] == most].min()
+        # A phase of fewer pairs begins with one that is no earlier than its own, or else sees the samples later.
+        begin = np.clip(-(-(nearest - window[own]) // axis.window_step), 0, most - pairs[own])
+        begin = np.where(pairs[own] > 0, begin, 0)
+        later = np.where(pairs[own] > 0, window[own] + begin * axis.window_step - nearest, 0)
+        lag = min(0, int(later.min()))
+        begins = first[own] - (later - lag) * axis.stride
+        teeth: dict[tuple[int, int], list[int]] = {}
+        for phase in np.argsort(begins).tolist():
+            teeth.setdefault((int(begin[phase]), int(pairs[own[phase]])), []).append(phase)
+        comb = Comb(
+            teeth=tuple(
+                Tooth(tuple(begins[phases].tolist()), tuple(tap[own[phases]].tolist()), *place)
+                for place, phases in teeth.items()
+            ),
             step=axis.stride,
-            count=n,
-            tap=tuple(tap[of_comb].tolist()),
+            count=int((count[own] + later - lag).max()),
             tap_step=axis.tap_step,
-            pairs=n_pairs,
-            place=nearest,
+            pairs=most,
+            place=int(nearest) + lag,
             place_step=1,
             pair_step=-axis.window_step,
         )
-        for (n, n_pairs, nearest), of_comb in phases.items()
-    )
+        combs.append(comb)
+    return tuple(combs)
 
 
 def comb_of_windows(axis: Reach) -> Comb:
     """Return the outputs along an axis of an adjoint: one phase, of which every output sees as many samples."""
     return Comb(
-        first=(0,),
+        teeth=(Tooth(first=(0,), tap=(0,), begin=0, pairs=axis.kernel),),
         step=1,
         count=axis.n_windows,
-        tap=(0,),
         tap_step=1,
         pairs=axis.kernel,
         place=-axis.padding,
@@ -86,9 +126,12 @@ def comb_of_windows(axis: Reach) -> Comb:
 
 
 @kept
-def combs_of(step: ConvTransposeStep) -> tuple[tuple[Comb, ...], ...]:
-    """Return the combs of each axis."""
-    return tuple((comb_of_windows(axis),) if step.adjoint else combs_of_axis(axis) for axis in step.axes)
+def combs_of(step: ConvTransposeStep) -> tuple[Axes, ...]:
+    """Return the combs of each axis, joined where the sums take less time so."""
+    if step.adjoint:
+        return tuple((comb_of_windows(axis),) for axis in step.axes)
+    ways = product(*({combs_of_axis(axis, joined) for joined in (False, True)} for axis in step.axes))
+    return min(ways, key=lambda combs: (_cycles(combs, step), sum(map(len, combs))))
 
 
 @kept
@@ -96,26 +139,35 @@ def takes_tiles(step: ConvTransposeStep) -> bool:
     """Return whether the sums are formed in tiles of many channels and phases, or row by row; the bits are the same."""
     if not step.adjoint and prod(axis.stride for axis in step.axes) > prod(step.kernel):
         return False  # most sums are empty
-    phases = prod(max(len(comb.first) for comb in combs) for combs in combs_of(step))
-    pairs = prod(max(comb.pairs for comb in combs) for combs in combs_of(step))
-    return suit_tiles(pairs, step.channels_in, step.channels_out * phases)
+    products = prod(int(axis.count.sum()) for axis in step.axes) * step.channels_in * step.channels_out
+    return _cycles(combs_of(step), step) < 1.5 * products
 
 
-def suit_tiles(pairs: int, channels_in: int, together: int) -> bool:
-    """Return whether sums of ``pairs * channels_in`` products, `together` of them over the same samples, suit tiles.
+def teeth_of(axes: Axes) -> tuple[tuple[Tooth, ...], ...]:
+    """Return every choice of a tooth of each axis."""
+    return tuple(product(*(comb.teeth for comb in axes)))
 
-    The figures are cycles per sum as measured on an x86 core with AVX-512. A tile has to find its samples and to bring
+
+def sums_together(teeth: tuple[Tooth, ...], step: ConvTransposeStep) -> int:
+    """Return how many sums are formed over the same samples."""
+    return prod(len(tooth.first) for tooth in teeth) * step.channels_out
+
+
+def _cycles(combs: tuple[Axes, ...], step: ConvTransposeStep) -> float:
+    """Return the time that the sums of an image and group take in tiles.
+
+    The figures are cycles as measured on an x86 core with AVX-512. A tile has to find its samples and to bring
     them in order, which the sums that are formed together share, and its rows are filled up to whole blocks. Row by
-    row, every product is a load and a store of the sum, too.
-
-    Examples
-    --------
-    >>> suit_tiles(pairs=4, channels_in=512, together=256)
-    True
-    >>> suit_tiles(pairs=4, channels_in=1, together=1)      # depthwise
-    False
+    row, every product is a load and a store of the sum, too: that takes 1.5 cycles.
     """
-    length, rows = pairs * channels_in, rows_for(together)
-    filled = -(-together // rows) * rows
-    tiles = length * filled / together / 32 + (4 * pairs + length) / together + 2
-    return tiles < 1.5 * length
+    choices = tuple(product(*combs))
+    rows = rows_for(max(sums_together(teeth, step) for axes in choices for teeth in teeth_of(axes)))
+    time = 0.0
+    for axes in choices:
+        pairs = prod(comb.pairs for comb in axes)
+        position = float((4 + step.channels_in) * pairs)
+        for teeth in teeth_of(axes):
+            together, length = sums_together(teeth, step), prod(tooth.pairs for tooth in teeth) * step.channels_in
+            position += length * (-(-together // rows) * rows) / 32 + 2 * together
+        time += prod(comb.count for comb in axes) * position
+    return time

@@ -11,10 +11,11 @@ import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.arguments import Given, Room
-from gpu_upsample.cpu.combs import combs_of, takes_tiles
+from gpu_upsample.cpu.combs import combs_of, sums_together, takes_tiles, teeth_of
 from gpu_upsample.cpu.conv_transpose_panels import BLOCKS, panel_kernel, turned_panel_kernel
 from gpu_upsample.cpu.conv_transpose_rows import row_kernel
-from gpu_upsample.cpu.conv_transpose_tiles import COMB, tile_kernel
+from gpu_upsample.cpu.conv_transpose_tiles import AWAY, COLUMNS, COMB, TOOTH, tile_kernel
+from gpu_upsample.cpu.features import VECTOR_BYTES
 from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.cpu.tiles import VECTORS, register_lanes, rows_for
 from gpu_upsample.cpu.vectors import BYTES, aligned
@@ -27,6 +28,8 @@ from gpu_upsample.plan.windows import Pairs
 _LEAST, _MOST = 8, 64
 # Samples of neighbouring outputs that lie up to so far apart are read in vectors, with all between.
 _SHORT_STRIDE = 4
+# Outputs of which a part is written are written in vectors, with masks, if there are up to so many times as many.
+_WIDEST = 2
 # Rows of the factors that are multiplied at once: those of a tile should stay in the first cache.
 _DEPTH = 192
 # A weight of up to so many bytes stays in the second cache: two tiles are multiplied by each part of it in turn, by
@@ -87,8 +90,10 @@ class _Tiles:
     ----------
     combs : ndarray of COMB, shape (combs,)
         Every choice of one comb per axis.
-    outputs : ndarray of int64, shape (sums, 2)
-        For each of the sums side by side: its scalar of a group's bias, and how far it lies from the first output.
+    teeth : ndarray of TOOTH, shape (teeth,)
+        Those of each of these.
+    outputs : ndarray of int64, shape (sums, COLUMNS)
+        For each of the sums side by side, which output it is.
     bases : ndarray of int64, shape (numbers in the panels of one input channel / together,)
         Where the scalars of the weight begin that are brought into the panels together.
     offsets : ndarray of uint8 if near, else of int64, shape (numbers in the panels of one input channel,)
@@ -108,6 +113,7 @@ class _Tiles:
     """
 
     combs: Any
+    teeth: Any
     outputs: Any
     bases: Any
     offsets: Any
@@ -123,47 +129,60 @@ class _Tiles:
 def _tiles(step: ConvTransposeStep) -> _Tiles:
     strides, parts = step.strides(step.size_out, step.channels_out), np.arange(step.parts)
     combs: list[tuple[Any, ...]] = []
+    teeth: list[tuple[Any, ...]] = []
     outputs: list[Any] = []
     factors: list[Any] = []
-    combinations = list(product(*combs_of(step)))
-    together = max(prod(len(axis.first) for axis in axes) for axes in combinations) * step.channels_out
+    choices = list(product(*combs_of(step)))
+    together = max(sums_together(of_axes, step) for axes in choices for of_axes in teeth_of(axes))
     rows = rows_for(together * step.parts)
     panel, run = 0, rows
-    for axes in combinations:
+    for axes in choices:
         counts, pairs, places = zip(*((axis.count, axis.pairs, axis.place) for axis in axes), strict=True)
-        phases = list(product(*(zip(axis.first, axis.tap, strict=True) for axis in axes)))
-        first = np.array([[of_axis[0] for of_axis in phase] for phase in phases])
-        away = np.ravel_multi_index(tuple(first.T), step.size_out) * strides[2]
-        # The taps of a phase, one for each pair.
-        axis_taps = [[np.arange(axis.pairs) * axis.tap_step + tap for tap in axis.tap] for axis in axes]
-        taps = np.array([np.ravel_multi_index(np.ix_(*of_phase), step.kernel) for of_phase in product(*axis_taps)])
-        # Outputs that are neighbours are formed side by side.
-        channel, number = np.divmod(np.arange(step.channels_out * len(phases)), len(phases))
-        if step.channels_last:
-            number, channel = np.divmod(np.arange(step.channels_out * len(phases)), step.channels_out)
-        places_out = (np.stack([channel, channel * strides[1] + away[number]], axis=-1) * step.parts)[:, None]
-        places_out = (places_out + parts[:, None]).reshape(-1, 2)
-        height, length = len(places_out), prod(pairs) * step.channels_in * step.parts
-        while height % run or (np.diff(places_out[:, 1].reshape(-1, run)) != 1).any():
-            run //= 2
-        above = (channel * step.weight_strides[2] + taps.reshape(len(phases), -1)[number].T) * step.parts
-        above = (above[..., None] + parts).reshape(-1, height)
-        blocks = -(-height // rows)
-        filled = np.arange(blocks * rows).clip(max=height - 1)  # the last block is filled up with its last row
-        begins = (sum(len(part) for part in table) for table in (outputs, factors))
+        begin, firsts = len(teeth), []
+        for of_axes in teeth_of(axes):
+            begins, own = zip(*((tooth.begin, tooth.pairs) for tooth in of_axes), strict=True)
+            phases = list(product(*(tooth.first for tooth in of_axes)))
+            first = np.array(phases)
+            away = ((first[:, 0] * step.size_out[1] + first[:, 1]) * step.size_out[2] + first[:, 2]) * strides[2]
+            # The taps of a phase, one for each pair.
+            axis_taps = [
+                [np.arange(tooth.pairs) * axis.tap_step + tap for tap in tooth.tap]
+                for axis, tooth in zip(axes, of_axes, strict=True)
+            ]
+            taps = np.array([np.ravel_multi_index(np.ix_(*of_phase), step.kernel) for of_phase in product(*axis_taps)])
+            # Outputs that are neighbours are formed side by side.
+            channel, number = np.divmod(np.arange(step.channels_out * len(phases)), len(phases))
+            if step.channels_last:
+                number, channel = np.divmod(np.arange(step.channels_out * len(phases)), step.channels_out)
+            lies = np.stack([channel, channel * strides[1] + away[number]], axis=-1)[:, None]
+            lies = lies * step.parts + parts[:, None]
+            on_axes = np.broadcast_to(first[number][:, None], (*lies.shape[:2], 3))
+            places_out = np.concatenate([lies, on_axes], axis=2).reshape(-1, COLUMNS)
+            height = len(places_out)
+            while height % run or (np.diff(places_out[:, AWAY].reshape(-1, run)) != 1).any():
+                run //= 2
+            above = (channel * step.weight_strides[2] + taps.reshape(len(phases), -1)[number].T) * step.parts
+            above = (above[..., None] + parts).reshape(-1, height)
+            blocks = -(-height // rows)
+            filled = np.arange(blocks * rows).clip(max=height - 1)  # the last block is filled up with its last row
+            tables = (sum(len(part) for part in table) for table in (outputs, factors))
+            teeth.append((panel, height, begins, own, *tables))
+            outputs.append(places_out)
+            firsts.append(first)
+            factors.append(above[:, filled].reshape(-1, blocks, rows).swapaxes(0, 1).reshape(-1, rows))
+            panel += blocks * rows * prod(own) * step.channels_in * step.parts
         turns, most = prod(pairs[:2]) * step.channels_in, max(1, _DEPTH // max(pairs[2] * step.parts, 1))
         at_once = -(-turns // max(1, -(-turns // most)))  # about as many each time
+        first = np.concatenate(firsts)
+        spread = first.min(axis=0), first.max(axis=0)
         positions = step.batch * prod(counts)
-        combs.append((panel, length, height, positions, counts, pairs, places, max(1, at_once), *begins))
-        outputs.append(places_out)
-        factors.append(above[:, filled].reshape(-1, blocks, rows).swapaxes(0, 1).reshape(-1, rows))
-        panel += blocks * rows * length
-    table = np.array(combs, COMB)
+        combs.append((positions, counts, pairs, places, *spread, max(1, at_once), begin, len(teeth)))
+    table = np.array(teeth, TOOTH)
     bases, offsets, pairs_together, near = _collected(step, np.concatenate(factors), table["pairs"][:, 2])
     table["bases"] //= pairs_together
     turned = not near and step.parts == 1 and bool((table["height"] == step.channels_out).all())
-    at_once = pairs_together * rows
-    return _Tiles(table, np.concatenate(outputs), bases, offsets, at_once, near, turned, panel, rows, run)
+    at_once, lies = pairs_together * rows, np.concatenate(outputs)
+    return _Tiles(np.array(combs, COMB), table, lies, bases, offsets, at_once, near, turned, panel, rows, run)
 
 
 def _collected(step: ConvTransposeStep, scalars: Any, taps: Any) -> tuple[Any, Any, int, bool]:
@@ -195,10 +214,10 @@ def _panel_work(step: ConvTransposeStep) -> Work:
     else:
         near = tables.together if tables.near else 0
         kernel, own = panel_kernel(kind, step.parts, tables.rows, int(step.adjoint), near), (tables.offsets,)
-    cuts = -(-int(tables.combs["height"].max()) // (tables.rows * BLOCKS))
+    cuts = -(-int(tables.teeth["height"].max()) // (tables.rows * BLOCKS))
     _, weight, _, _ = _given(step)
     panels = Given(step.storage.accumulator, (step.groups * tables.panel,))
-    same = (cuts, tables.panel, step.channels_in, step.weight_strides, tables.combs, tables.bases, *own)
+    same = (cuts, tables.panel, step.channels_in, step.weight_strides, tables.teeth, tables.bases, *own)
     return work(kernel, weight, panels, *same, rows=step.groups * cuts)
 
 
@@ -219,30 +238,39 @@ def _tile_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work,
     # Behind this place, a vector would reach beyond the array; complex numbers are never read in vectors.
     room = step.batch * channels * prod(step.size_in) - lanes * between - (channels - 1) * strides_in[1]
     room = room if step.parts == 1 else -1
+    apart = axes[2].step * strides_out[2] * step.parts
+    if VECTOR_BYTES < 64 or apart > _WIDEST * tables.run:
+        apart = tables.run
     together = 2 if tables.panel * accumulator.itemsize <= _NEAR_BYTES else 4
     spans = -(-int(tables.combs["positions"].max()) // (tile * together))
-    blocks = -(-int(tables.combs["height"].max()) // tables.rows)
+    blocks = -(-tables.teeth["height"] // tables.rows)
+    of_comb = [blocks[comb["begin"] : comb["end"]] for comb in tables.combs]
+    most = max(int(each.sum()) for each in of_comb)
     wanted = -(-4 * threads // (spans * step.groups))
-    cuts = max(-(-blocks // _MOST), min(blocks // _LEAST, wanted), 1)
-    lengths, pairs = tables.combs["length"], int(tables.combs["pairs"].prod(axis=1).max())
-    at_once = tables.combs["turns"] * tables.combs["pairs"][:, 2] * step.parts
-    rows = max(1, int(at_once.max()))
-    held = -(-blocks // cuts) * together if (lengths > at_once).any() else 1
+    cuts = max(-(-most // _MOST), min(int(blocks.max()) // _LEAST, wanted), 1)
+    pairs = tables.combs["pairs"]
+    most_pairs, turns = int(pairs.prod(axis=1).max()), pairs[:, :2].prod(axis=1) * step.channels_in
+    rows = max(1, int((tables.combs["turns"] * pairs[:, 2]).max()) * step.parts)
+    held = 1
+    if (turns > tables.combs["turns"]).any():  # then the sums of all blocks wait
+        held = together * max(int((-(-each // cuts)).sum()) for each in of_comb)
     jobs = step.groups * spans * cuts
     x, _, bias, out = _given(step)
     panels, doubtful = Given(real, (step.groups, tables.panel)), Given(np.bool_, (jobs,))
     forming = work(
-        tile_kernel(kind_of(step.storage.name), step.parts, lanes, between, tables.rows, tables.run, exact),
+        tile_kernel(kind_of(step.storage.name), step.parts, lanes, between, tables.rows, tables.run, apart, exact),
         x, panels, bias, out, doubtful,
-        cuts, spans, step.channels_in, step.channels_out, tables.combs, tables.outputs, geometry, room, real(0.0),
+        cuts, spans, step.channels_in, step.channels_out, tables.combs, tables.teeth, tables.outputs, geometry, room,
+        real(0.0),
         Room(real, (together, rows * tile)), Room(np.uint16, (together, rows * VECTORS)),
         Room(real, (held * tables.rows * tile,)), Room(real, (lanes * max(2 * lanes, tables.rows),)),
-        Room(np.int64, (together, tile)), Room(np.int64, (together, pairs * tile)),
-        Room(np.uint8, (together, pairs, VECTORS)), Room(np.uint16, (together, pairs, VECTORS)),
-        Room(np.bool_, (together,)), Room(np.bool_, (together, VECTORS)), Room(np.uint16, (together, VECTORS, lanes)),
+        Room(np.int64, (together, tile)), Room(np.int64, (together, 3, tile)), Room(np.int64, (together, tile)),
+        Room(np.int64, (together, most_pairs * tile)),
+        Room(np.uint8, (together, most_pairs, VECTORS)), Room(np.uint16, (together, most_pairs, VECTORS)),
+        Room(np.bool_, (together,)), Room(np.uint16, (together, VECTORS, lanes)),
         Room(np.int64, (lanes,)), Room(np.int64, (lanes,)), Room(np.int64, (3, lanes)),
-        Room(np.int64, (int(tables.combs["pairs"].sum(axis=1).max()),)), Room(real, (lanes,)),
-        rows=jobs, cost=out.nbytes * int(lengths.max()),
+        Room(np.int64, (int(pairs.sum(axis=1).max()),)), Room(real, (tile,)),
+        rows=jobs, cost=out.nbytes * most_pairs * step.channels_in,
     )  # fmt: skip
     return forming, jobs
 

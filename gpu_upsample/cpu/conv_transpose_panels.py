@@ -38,26 +38,22 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
 
     @Kernel
     def kernel(first, last, arguments, scratch):
-        weight, panels, cuts, size, in_group, strides, combs, bases, offsets = unpack(arguments, scratch)
+        weight, panels, cuts, size, in_group, strides, teeth, bases, offsets = unpack(arguments, scratch)
         for job in range(first, last):
             group, cut = job // cuts, job % cuts
             for start in range(0, in_group, CHANNELS_IN):
                 end = min(start + CHANNELS_IN, in_group)
-                for q in range(combs.shape[0]):
-                    comb = combs[q]
-                    height, above, taps = comb.height, comb.pairs[0] * comb.pairs[1], comb.pairs[2]
-                    blocks, most = (height + ROWS - 1) // ROWS, comb.turns
-                    low, high = cut * BLOCKS, min((cut + 1) * BLOCKS, blocks)
+                for q in range(teeth.shape[0]):
+                    tooth = teeth[q]
+                    height, above, taps = tooth.height, tooth.pairs[0] * tooth.pairs[1], tooth.pairs[2]
+                    low, high = cut * BLOCKS, min((cut + 1) * BLOCKS, (height + ROWS - 1) // ROWS)
                     for row in range(above):
                         for c in range(start, end):
                             src = (group * strides[0] + c * strides[1]) * PARTS
-                            turn_at = row * in_group + c
-                            done = turn_at // most * most
-                            turns_at = min(most, above * in_group - done)
                             for block in range(low, high):
-                                at = done * blocks + block * turns_at + turn_at - done
-                                at = group * size + comb.panel + at * taps * PARTS * ROWS
-                                name = comb.bases + (block * above + row) * (taps // PAIRS)
+                                at = ((block * above + row) * in_group + c) * taps * PARTS * ROWS
+                                at += group * size + tooth.panel
+                                name = tooth.bases + (block * above + row) * (taps // PAIRS)
                                 for k in range(name, name + taps // PAIRS):
                                     base = src + entry(bases, k)
                                     if NEAR and base + REACH <= weight.size:  # none is read beyond the end
@@ -92,8 +88,8 @@ def turned_panel_kernel(KIND: int, ROWS: int) -> Any:  # noqa: N803
 
     @Kernel
     def kernel(first, last, arguments, scratch):
-        weight, panels, cuts, size, in_group, strides, combs, bases, window, turned = unpack(arguments, scratch)
-        height, apart = combs[0].height, strides[2]
+        weight, panels, cuts, size, in_group, strides, teeth, bases, window, turned = unpack(arguments, scratch)
+        height, apart = teeth[0].height, strides[2]
         blocks, pitch = (height + ROWS - 1) // ROWS, (window + LANES - 1) // LANES * LANES
         for job in range(first, last):
             group, cut = job // cuts, job % cuts
@@ -112,19 +108,16 @@ def turned_panel_kernel(KIND: int, ROWS: int) -> Any:  # noqa: N803
                             for tap in range(window):
                                 word = load_alone(weight, src + min(i, there - 1) * apart + tap)
                                 store_alone(turned, dst + tap * ROWS + i, word)
-                for q in range(combs.shape[0]):
-                    comb = combs[q]
-                    above, taps, most = comb.pairs[0] * comb.pairs[1], comb.pairs[2], comb.turns
+                for q in range(teeth.shape[0]):
+                    tooth = teeth[q]
+                    above, taps = tooth.pairs[0] * tooth.pairs[1], tooth.pairs[2]
                     for row in range(above):
-                        turn_at = row * in_group + c
-                        done = turn_at // most * most
-                        turns_at = min(most, above * in_group - done)
-                        begin = group * size + comb.panel + (done * blocks + turn_at - done) * taps * ROWS
                         for block in range(low, high):
-                            at, src = begin + block * turns_at * taps * ROWS, (block - low) * ROWS * pitch
+                            at = ((block * above + row) * in_group + c) * taps * ROWS + group * size + tooth.panel
+                            src = (block - low) * ROWS * pitch
                             for k in range(taps):
                                 # The first block's factors begin with those of the first channel: with their taps.
-                                tap = entry(bases, comb.bases + row * taps + k)
+                                tap = entry(bases, tooth.bases + row * taps + k)
                                 factor = load(ROWS, turned, src + tap * ROWS)
                                 fetch_to_write(panels, at + (taps + k) * ROWS)  # the next channel's
                                 store(panels, at + k * ROWS, widen(KIND, factor))

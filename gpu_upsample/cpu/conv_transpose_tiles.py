@@ -16,56 +16,84 @@ from gpu_upsample.cpu.arithmetic import add_product, narrow, widen
 from gpu_upsample.cpu.compiled import Kernel, compiled, inlined
 from gpu_upsample.cpu.permute import transpose
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
-from gpu_upsample.cpu.vectors import fetch, load, load_apart, pointer, splat, store, where_bits
+from gpu_upsample.cpu.vectors import fetch, load, load_apart, pointer, splat, store, store_apart, where_bits
 
 COMB = np.dtype(
     [
-        ("panel", np.int64),  # where its panel begins
-        ("length", np.int64),  # rows of the panel: products of a sum
-        ("height", np.int64),  # sums side by side
-        ("positions", np.int64),  # outputs of each of these
+        ("positions", np.int64),  # outputs of each of its sums
         ("counts", np.int64, 3),  # outputs along each axis
         ("pairs", np.int64, 3),  # pairs along each axis
         ("places", np.int64, 3),  # first place on each axis
+        ("lowest", np.int64, 3),  # along each axis, how far the first of the outputs of a position lies from it
+        ("highest", np.int64, 3),  # and the last
         ("turns", np.int64),  # how many turns are multiplied at once: a turn is the pairs along the last axis
-        ("outputs", np.int64),  # where its rows in the table of outputs begin
-        ("bases", np.int64),  # where its numbers in the table of bases begin
+        ("begin", np.int64),  # its teeth
+        ("end", np.int64),
     ]
 )
 """One comb of each axis, taken together, as the kernels read them."""
 
+TOOTH = np.dtype(
+    [
+        ("panel", np.int64),  # where its panel begins
+        ("height", np.int64),  # sums side by side
+        ("begins", np.int64, 3),  # its first pair along each axis
+        ("pairs", np.int64, 3),  # pairs along each axis
+        ("outputs", np.int64),  # where its rows in the table of outputs begin
+        ("bases", np.int64),  # where its numbers in the table of bases begin
+    ]
+)
+"""One tooth of each of these, taken together."""
+
+FEW = 2
+"""Outputs side by side that are too few to be written one position after another, if there are masks."""
+
+CHANNELS = 8
+"""Channels of which samples are brought into rows at once, where channels lie apart: lines of many that lie a power of
+two apart would drive each other from the cache before the next pair reads them."""
+
+CHANNEL, AWAY, FIRST, COLUMNS = 0, 1, 2, 5
+"""Columns of the table of outputs, which has a row for each of the sums side by side: its scalar of a group's bias, how
+far it lies from a position, and how far along each axis."""
+
 
 @compiled
 def locate(
-    comb, axes, begin, apart, step, room, target, source, runs, present, even, behind, bases, origins, firsts, exists
+    comb, axes, begin, apart, step, room, target, corners, ahead, source, runs, present, behind, bases, origins, firsts,
+    exists,
 ):  # fmt: skip
     """Find where a tile of outputs lies and what it sums; return whether every pair of its outputs exists.
 
-    Fills, for each position of the tile, where its output lies; for each pair and vector which of its samples there
-    are, in how many runs they lie `step` from the next, if these may be read at once, or else 0, and where each run
-    would begin in the first lane, or else where each sample lies; for each vector the lanes from each run on, and
-    whether its outputs all exist and lie `apart` from the next.
+    Fills, for each position of the tile, where it lies in the output, where on each axis, and of how many positions of
+    the vector from there on the outputs all exist and lie `apart` from the last; for each pair and vector which of its
+    samples there are, in how many runs they lie `step` from the next, if these may be read at once, or else 0, and
+    where each run would begin in the first lane, or else where each sample lies; for each vector the lanes from each
+    run on.
 
     There is room for where the first pair of each lane lies, and each run, and that on each axis, and for the lanes for
     which a pair of an axis exists.
     """
     positions, counts, pairs, places = comb.positions, comb.counts, comb.pairs, comb.places
+    lowest, highest = comb.lowest, comb.highest
     size_in, size_out, steps, place_steps, pair_steps, strides_in, strides_out = axes
-    lanes, between = target.size // even.size, strides_in[2]
+    vectors, lanes, between = behind.shape[0], behind.shape[1], strides_in[2]
     rest, jw = begin // counts[2], begin % counts[2]
     rest, jh = rest // counts[1], rest % counts[1]
     image, jd = rest // counts[0], rest % counts[0]
     complete = True
-    for v in range(even.size):
-        in_order, in_row, inside, number = True, jw + lanes <= counts[2], 0, 0
+    for v in range(vectors):
+        in_row, inside, number = jw + lanes <= counts[2], 0, 0
         for lane in range(lanes):
             p = v * lanes + lane
-            output = (jd * steps[0] * size_out[1] + jh * steps[1]) * size_out[2] + jw * steps[2]
-            target[p] = image * strides_out[0] + output * strides_out[2]
-            in_order &= begin + p < positions and target[p] == target[v * lanes] + lane * apart
-            inside |= int(begin + p < positions) << lane
+            whole = begin + p < positions
+            inside |= int(whole) << lane
             for axis, j in enumerate((jd, jh, jw)):
                 firsts[axis, lane] = places[axis] + j * place_steps[axis]
+                corners[axis, p] = corner = j * steps[axis]
+                whole &= corner + lowest[axis] >= 0 and corner + highest[axis] < size_out[axis]
+            output = (corners[0, p] * size_out[1] + corners[1, p]) * size_out[2] + corners[2, p]
+            target[p] = image * strides_out[0] + output * strides_out[2]
+            ahead[p] = int(whole)
             sample = (firsts[0, lane] * size_in[1] + firsts[1, lane]) * size_in[2] + firsts[2, lane]
             bases[lane] = image * strides_in[0] + sample * between
             if lane == 0 or (begin + p < positions and bases[lane] != bases[lane - 1] + step):
@@ -78,7 +106,10 @@ def locate(
                 jh, jd = 0, jd + 1
             if jd == counts[0]:
                 jd, image = 0, image + 1
-        even[v], at = in_order, 0
+        for p in range(v * lanes + lanes - 2, v * lanes - 1, -1):
+            if ahead[p] and target[p + 1] == target[p] + apart:
+                ahead[p] += ahead[p + 1]
+        at = 0
         for axis in range(3):
             for t in range(pairs[axis]):
                 away, size = t * pair_steps[axis], size_in[axis]
@@ -178,39 +209,84 @@ def gather_factors(
 
 
 @inlined
-def write_sums(KIND, PARTS, LANES, RUN, sums, i, pitch, out, places, p, away, number, even, turned, zero):  # noqa: N803
+def write_existing(KIND, RUN, sums, at, out, dst, outputs, corners, p, tile, size, zero):  # noqa: N803
+    """Write those of RUN sums, from `at` on, whose outputs exist; for the rest, as for `write_sums`.
+
+    Parameters
+    ----------
+    dst : int
+        Where the first of the outputs lies.
+    p : int
+        The position that they belong to.
+    """
+    for i in range(RUN):
+        there = True
+        for axis in range(3):
+            first = load_alone(outputs, i * COLUMNS + FIRST + axis)
+            there &= 0 <= load_alone(corners, axis * tile + p) + first < size[axis]
+        if there:
+            total = add_product(KIND, zero, zero, load_alone(sums, at + i))
+            store_alone(out, dst + i, narrow(KIND, total))
+
+
+@inlined
+def write_sums(
+    KIND, PARTS, LANES, RUN, APART, sums, i, pitch, out, outputs, away, places, p, number, ahead, corners, tile, size,  # noqa: N803
+    turned, zero,
+):  # fmt: skip
     """Write RUN rows of sums side by side, of a vector of positions, to where the outputs lie.
 
     Parameters
     ----------
-    KIND, PARTS, LANES, RUN : int
+    KIND, PARTS, LANES, RUN, APART : int
         As for `tile_kernel`.
     sums, i, pitch : pointer, int, int
         The sums, where those of the first row begin, and numbers from one row to the next.
-    out, places, p : pointer, pointer, int
-        The output, where each position lies in it, and the first position.
-    away, number : int
-        Scalars from there to the outputs of these rows, and how many positions there are.
-    even : bool
-        Whether the outputs of all positions follow one another.
+    out : pointer
+        The output.
+    outputs, away : pointer, int
+        The rows of the table of outputs, and scalars to be added to where they lie.
+    places, p, number : pointer, int, int
+        Where each position lies in the output, the first of the vector, and how many there are from there on.
+    ahead : pointer
+        Of how many positions from each on the outputs all exist and lie APART from the last.
+    corners, tile : pointer, int
+        Where each position lies on each axis, and how many positions there are.
+    size : tuple of int
+        Size of the output along each axis.
     turned, zero : pointer, scalar
         Room for the sums in their order; 0.
     """
     transpose(RUN, LANES, sums, i, pitch, turned, 0)
+    to = away + load_alone(outputs, AWAY)
     # To add 0 leaves no -0.0 where all terms are zero, or where there are none.
-    if even:
-        dst, none = load_alone(places, p) * PARTS + away, splat(LANES, zero)
-        for j in range(0, RUN * LANES, LANES):
-            store(out, dst + j, narrow(KIND, add_product(KIND, none, none, load(LANES, turned, j))))
+    none, short = splat(LANES, zero), splat(RUN, zero)
+    if APART == RUN and load_alone(ahead, p) == LANES:
+        dst = load_alone(places, p) * PARTS + to
+        for at in range(0, RUN * LANES, LANES):
+            store(out, dst + at, narrow(KIND, add_product(KIND, none, none, load(LANES, turned, at))))
+    elif APART > RUN:
+        j = 0
+        while j < number:
+            dst, along = load_alone(places, p + j) * PARTS + to, load_alone(ahead, p + j)
+            begin, end = j * RUN, (j + along) * RUN
+            for at in range(begin // LANES * LANES, end, LANES):
+                total = narrow(KIND, add_product(KIND, none, none, load(LANES, turned, at)))
+                store_apart(RUN, APART, out, dst + (at // RUN - j) * APART, total, begin - at, end - at)
+            if along == 0:
+                write_existing(KIND, RUN, turned, begin, out, dst, outputs, corners, p + j, tile, size, zero)
+            j += max(along, 1)
     else:
-        short = splat(RUN, zero)
         for j in range(number):
-            total = add_product(KIND, short, short, load(RUN, turned, j * RUN))
-            store(out, load_alone(places, p + j) * PARTS + away, narrow(KIND, total))
+            dst = load_alone(places, p + j) * PARTS + to
+            if load_alone(ahead, p + j):
+                store(out, dst, narrow(KIND, add_product(KIND, short, short, load(RUN, turned, j * RUN))))
+            else:
+                write_existing(KIND, RUN, turned, j * RUN, out, dst, outputs, corners, p + j, tile, size, zero)
 
 
 @cache
-def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: int, EXACT: int) -> Any:  # noqa: N803
+def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: int, APART: int, EXACT: int) -> Any:  # noqa: N803
     """Return the kernel that forms the sums of a tile of outputs, for many channels and phases side by side.
 
     Parameters
@@ -223,6 +299,9 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
         How far the samples of neighbouring outputs lie apart, where they can be read in vectors.
     RUN : int
         How many of these sums are always neighbours in the output.
+    APART : int
+        How far those of neighbouring positions lie apart, where they are written in vectors, with what lies between
+        left alone; or RUN.
     EXACT : int
         0 if a sample that is not there counts as 0, which is right as long as all factors are finite; 1 if it does not
         count at all. With 0, a job in which a sum that lacks a sample is not finite is marked as doubtful, for then a
@@ -233,12 +312,12 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
     @Kernel
     def kernel(first, last, arguments, scratch):
         (
-            x, panels, bias, out, doubtful, cuts, spans, in_group, out_group, combs, outputs, axes, room, zero,
-            right, masks, sums, turned, target, source, runs, present, complete, even, behind, bases, origins, firsts,
-            exists, doubt,
+            x, panels, bias, out, doubtful, cuts, spans, in_group, out_group, combs, teeth, outputs, axes, room, zero,
+            right, masks, sums, turned, target, corners, ahead, source, runs, present, complete, behind, bases, origins,
+            firsts, exists, doubt,
         ) = unpack(arguments, scratch)  # fmt: skip
         # Bounds that LLVM does not know: it would write out all turns of these loops, which only takes it time.
-        vectors, lanes, together = even.shape[1], target.shape[1] // even.shape[1], right.shape[0]
+        together, vectors, lanes = behind.shape
         between_in, between_out = axes[5][1], axes[6][1]
         samples, goal, square = pointer(x, 0), pointer(out, 0), pointer(turned, 0)
         for job in range(first, last):
@@ -249,77 +328,108 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
             group, begin = rest // spans, rest % spans * (TILE * together)
             for q in range(combs.shape[0]):
                 comb = combs[q]
-                height, positions = comb.height, comb.positions
+                positions = comb.positions
                 tiles = min(together, (positions - begin + TILE - 1) // TILE)
                 for t in range(tiles):
                     complete[t] = locate(
-                        comb, axes, begin + t * TILE, RUN // PARTS, STEP, room,
-                        target[t], source[t], runs[t], present[t], even[t], behind[t], bases, origins, firsts, exists,
+                        comb, axes, begin + t * TILE, APART // PARTS, STEP, room,
+                        target[t], corners[t], ahead[t], source[t], runs[t], present[t], behind[t],
+                        bases, origins, firsts, exists,
                     )  # fmt: skip
                 taps, most = comb.pairs[2], comb.turns
                 turns = comb.pairs[0] * comb.pairs[1] * in_group if taps > 0 else 0
-                blocks = (height + ROWS - 1) // ROWS
-                low, high = blocks * cut // cuts, blocks * (cut + 1) // cuts
                 for done in range(0, max(turns, 1), most):
                     until = min(done + most, turns)
-                    rows = (until - done) * taps * PARTS
-                    for above in range(done // in_group, (until + in_group - 1) // in_group if rows > 0 else 0):
+                    for above in range(done // in_group, (until + in_group - 1) // in_group):
                         begun = max(done, above * in_group)
-                        channels = min(until, (above + 1) * in_group) - begun
-                        at = (group * in_group + begun - above * in_group) * between_in
-                        for part in range(tiles * taps):
-                            t, k = part // taps, part % taps
-                            factors, places = pointer(right, t * right.shape[1]), pointer(source, t * source.shape[1])
-                            pair, row = above * taps + k, (begun - done) * taps + k
-                            for v in range(vectors):
-                                there, to = present[t, pair, v], row * PARTS * TILE + v * LANES
-                                later = pointer(behind, (t * vectors + v) * lanes)
-                                gather_factors(
-                                    KIND, PARTS, LANES, STEP, lanes, samples, places, pair * TILE + v * LANES, at,
-                                    between_in, channels, there, runs[t, pair, v], later, factors, to,
-                                    taps * PARTS * TILE, square, zero,
-                                )  # fmt: skip
-                                if EXACT:
-                                    for number in range(row * PARTS, (row + channels * taps) * PARTS, taps * PARTS):
-                                        for of in range(PARTS):
-                                            masks[t, (number + of) * VECTORS + v] = there
+                        end = min(until, (above + 1) * in_group)
+                        few = end - begun if between_in == 1 else CHANNELS
+                        for turn in range(begun, end, few):
+                            channels = min(few, end - turn)
+                            at = (group * in_group + turn - above * in_group) * between_in
+                            for part in range(tiles * taps):
+                                t, k = part // taps, part % taps
+                                pair, row = above * taps + k, (turn - done) * taps + k
+                                factors = pointer(right, t * right.shape[1])
+                                places = pointer(source, t * source.shape[1])
+                                for v in range(vectors):
+                                    there, to = present[t, pair, v], row * PARTS * TILE + v * LANES
+                                    later = pointer(behind, (t * vectors + v) * lanes)
+                                    gather_factors(
+                                        KIND, PARTS, LANES, STEP, lanes, samples, places, pair * TILE + v * LANES, at,
+                                        between_in, channels, there, runs[t, pair, v], later, factors, to,
+                                        taps * PARTS * TILE, square, zero,
+                                    )  # fmt: skip
+                                    if EXACT:
+                                        for number in range(row * PARTS, (row + channels * taps) * PARTS, taps * PARTS):
+                                            for of in range(PARTS):
+                                                masks[t, (number + of) * VECTORS + v] = there
+                    held = 0
                     for t in range(tiles):
-                        goals = pointer(target, t * target.shape[1])
-                        for block in range(low, high):
-                            held = ((block - low) * together + t) * ROWS * TILE if turns > most else 0
-                            totals, factors = pointer(sums, held), pointer(right, t * right.shape[1])
-                            panel, chosen = pointer(panels, group * panels.shape[1]), pointer(masks, t * masks.shape[1])
-                            if done == 0:
-                                for i in range(ROWS):
-                                    m = comb.outputs + min(block * ROWS + i, height - 1)
-                                    channel = group * out_group * PARTS + outputs[m, 0]
-                                    value = widen(KIND, bias[channel]) if bias.size else zero
-                                    for v in range(VECTORS):
-                                        store(totals, i * TILE + v * LANES, splat(LANES, value))
-                            at = comb.panel + (done * blocks * taps * PARTS + block * rows) * ROWS
-                            few = positions - begin - t * TILE <= TILE - LANES  # of the last tile
-                            if rows > 0 and few:
-                                add_products(LANES, ROWS, FEWER, EXACT, rows, panel, at, factors, chosen, totals)
-                            elif rows > 0:
-                                add_products(LANES, ROWS, VECTORS, EXACT, rows, panel, at, factors, chosen, totals)
-                            if until == turns:
+                        goals, further = pointer(target, t * target.shape[1]), pointer(ahead, t * ahead.shape[1])
+                        on_axes, factors = pointer(corners, t * 3 * TILE), pointer(right, t * right.shape[1])
+                        panel, chosen = pointer(panels, group * panels.shape[1]), pointer(masks, t * masks.shape[1])
+                        few = positions - begin - t * TILE <= TILE - LANES  # of the last tile
+                        for n in range(comb.begin, comb.end):
+                            tooth = teeth[n]
+                            height, own, begins = tooth.height, tooth.pairs, tooth.begins
+                            all_above = own[0] == comb.pairs[0] and own[1] == comb.pairs[1]
+                            blocks, own_turns = (height + ROWS - 1) // ROWS, own[0] * own[1] * in_group
+                            for block in range(blocks * cut // cuts, blocks * (cut + 1) // cuts):
+                                totals = pointer(sums, held * ROWS * TILE if turns > most else 0)
+                                held += 1
+                                if done == 0:
+                                    for i in range(ROWS):
+                                        m = tooth.outputs + min(block * ROWS + i, height - 1)
+                                        channel = group * out_group * PARTS + outputs[m, CHANNEL]
+                                        value = widen(KIND, bias[channel]) if bias.size else zero
+                                        for v in range(VECTORS):
+                                            store(totals, i * TILE + v * LANES, splat(LANES, value))
+                                turn = done
+                                while turn < until and own[2] > 0:
+                                    end, own_turn, among = until, turn, True
+                                    if not all_above:
+                                        above = turn // in_group
+                                        a, b = above // comb.pairs[1] - begins[0], above % comb.pairs[1] - begins[1]
+                                        end, among = (
+                                            min(until, (above + 1) * in_group),
+                                            0 <= a < own[0] and 0 <= b < own[1],
+                                        )
+                                        own_turn += (a * own[1] + b - above) * in_group
+                                    if among:
+                                        at = tooth.panel + (block * own_turns + own_turn) * own[2] * PARTS * ROWS
+                                        rows, row = (end - turn) * own[2] * PARTS, (turn - done) * taps + begins[2]
+                                        if few:
+                                            add_products(
+                                                LANES, ROWS, FEWER, EXACT, rows, panel, at, factors, chosen,
+                                                row * PARTS, own[2] * PARTS, taps * PARTS, totals,
+                                            )  # fmt: skip
+                                        else:
+                                            add_products(
+                                                LANES, ROWS, VECTORS, EXACT, rows, panel, at, factors, chosen,
+                                                row * PARTS, own[2] * PARTS, taps * PARTS, totals,
+                                            )  # fmt: skip
+                                    turn = end
+                                if until < turns:
+                                    continue
                                 if not EXACT and not complete[t]:
-                                    seen = load(LANES, doubt, 0)  # 0 times what is not finite is NaN
-                                    for i in range(0, ROWS * TILE, LANES):
-                                        seen = add_product(KIND, load(LANES, totals, i), splat(LANES, zero), seen)
-                                    store(doubt, 0, seen)
+                                    for p in range(0, TILE, LANES):
+                                        seen = load(LANES, doubt, p)  # 0 times what is not finite is NaN
+                                        for i in range(p, ROWS * TILE, TILE):
+                                            seen = add_product(KIND, load(LANES, totals, i), splat(LANES, zero), seen)
+                                        store(doubt, p, seen)
                                 for i in range(0, min(ROWS, height - block * ROWS), RUN):
-                                    away = outputs[comb.outputs + block * ROWS + i, 1]
-                                    away += group * out_group * between_out * PARTS
+                                    written = pointer(outputs, (tooth.outputs + block * ROWS + i) * COLUMNS)
+                                    away = group * out_group * between_out * PARTS
                                     for v in range(vectors):
                                         p = v * LANES
                                         left = min(LANES, positions - begin - t * TILE - p)
                                         write_sums(
-                                            KIND, PARTS, LANES, RUN, totals, i * TILE + p, TILE, goal, goals, p,
-                                            away, left, even[t, v], square, zero,
+                                            KIND, PARTS, LANES, RUN, APART, totals, i * TILE + p, TILE, goal, written,
+                                            away, goals, p, left, further, on_axes, TILE, axes[1], square, zero,
                                         )  # fmt: skip
-            for lane in range(lanes):
-                if not EXACT and doubt[lane] != doubt[lane]:
+            for p in range(doubt.size):
+                if not EXACT and doubt[p] != doubt[p]:
                     doubtful[job] = True
 
     return kernel

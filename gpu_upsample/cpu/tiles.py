@@ -27,14 +27,15 @@ two, so that rows can be interleaved."""
 
 
 def rows_for(together: int) -> int:
-    """Return the rows of a block for so many sums side by side: where they are few, a block has half of its rows.
+    """Return the rows of a block for so many sums side by side: half of them, where a quarter would be filled up.
 
     Examples
     --------
-    >>> rows_for(3) == ROWS // 2, rows_for(64) == ROWS
+    >>> rows_for(ROWS // 2) == ROWS // 2, rows_for(ROWS) == ROWS
     (True, True)
     """
-    return ROWS if together > ROWS // 2 else ROWS // 2
+    fewer, whole = (-(-together // rows) * rows for rows in (ROWS // 2, ROWS))
+    return ROWS // 2 if 4 * fewer <= 3 * whole else ROWS
 
 
 def register_lanes(accumulator: str) -> int:
@@ -54,13 +55,16 @@ def add_products(
     at: Any,
     b: Any,
     masks: Any,
+    first: Any,
+    run: Any,
+    apart: Any,
     sums: Any,
 ) -> Any:
-    """Add ``a[r, i] * b[r, j]`` to ``sums[i, j]``, r ascending up to n, by one fused multiply-add each.
+    """Add ``a[r, i] * b[q, j]`` to ``sums[i, j]``, r ascending up to n, by one fused multiply-add each.
 
-    `a` has `rows` numbers in a row and is read from `at` on, `b` has VECTORS * lanes, and so has `sums`; the first
-    `used` of these vectors take part. With `masked`, bit ``j % lanes`` of ``masks[r, j // lanes]``
-    says whether row r takes part in column j.
+    Row q belongs to r: ``first + r // run * apart + r % run``. `a` has `rows` numbers in a row and is read from `at`
+    on, `b` has VECTORS * lanes, and so has `sums`; the first `used` of these vectors take part. With `masked`, bit
+    ``j % lanes`` of ``masks[q, j // lanes]`` says whether row q takes part in column j. There is at least one row.
     """
     if not all(isinstance(number, types.IntegerLiteral) for number in (lanes, rows, used, masked)):
         return None  # typed again with the literals
@@ -81,26 +85,28 @@ def add_products(
             return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
 
         left = start(5, args[6])
-        right, bits, block = (start(position, constant(0)) for position in (7, 8, 9))
+        right, bits, block = (start(position, constant(0)) for position in (7, 8, 12))
         places = [[constant((i * VECTORS + j) * width) for j in range(across)] for i in range(height)]
         before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
 
         hidden = ir.InlineAsm(ir.FunctionType(index, [index]), "", "=r,0")
         count = builder.call(hidden, [args[4]])  # LLVM would otherwise work it out anew in every turn
+        beyond = builder.sub(builder.add(args[11], constant(1)), args[10])  # from a run's last row to the next run
         entry, loop, end = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("sums")
         builder.branch(loop)
         builder.position_at_end(loop)
-        r = builder.phi(index)
-        r.add_incoming(constant(0), entry)
+        r, q, left_of_run = (builder.phi(index) for _ in range(3))
+        for counter, initially in ((r, constant(0)), (q, args[9]), (left_of_run, args[10])):
+            counter.add_incoming(initially, entry)
         held = [[builder.phi(vector) for _ in line] for line in places]
         pitch, taken = constant(VECTORS * width), []
         row = [
-            builder.load(vector_at(right, builder.add(builder.mul(r, pitch), constant(j * width))), align=size * width)
+            builder.load(vector_at(right, builder.add(builder.mul(q, pitch), constant(j * width))), align=size * width)
             for j in range(across)
         ]
         if chosen:
             for j in range(across):
-                word = builder.load(builder.gep(bits, [builder.add(builder.mul(r, constant(VECTORS)), constant(j))]))
+                word = builder.load(builder.gep(bits, [builder.add(builder.mul(q, constant(VECTORS)), constant(j))]))
                 word = word if width == word.type.width else builder.trunc(word, ir.IntType(width))
                 taken.append(builder.bitcast(word, ir.VectorType(ir.IntType(1), width)))
         after = []
@@ -114,6 +120,10 @@ def add_products(
             after.append(line)
         following = builder.add(r, constant(1))
         r.add_incoming(following, loop)
+        still = builder.sub(left_of_run, constant(1))
+        ended = builder.icmp_signed("==", still, constant(0))
+        left_of_run.add_incoming(builder.select(ended, args[10], still), loop)
+        q.add_incoming(builder.add(q, builder.select(ended, beyond, constant(1))), loop)
         for i in range(height):
             for j in range(across):
                 held[i][j].add_incoming(before[i][j], entry)
@@ -126,7 +136,7 @@ def add_products(
         return context.get_dummy_value()
 
     whole = types.int64
-    return types.void(lanes, rows, used, masked, whole, a, whole, b, masks, sums), codegen
+    return types.void(lanes, rows, used, masked, whole, a, whole, b, masks, whole, whole, whole, sums), codegen
 
 
 @primitive

@@ -312,6 +312,32 @@ def store_first(typingctx: Any, array: Any, at: Any, vector: Any, count: Any) ->
 
 
 @primitive
+def store_apart(typingctx: Any, run: Any, apart: Any, array: Any, at: Any, vector: Any, begin: Any, end: Any) -> Any:
+    """Write the elements of a vector from `begin` up to `end`: each `run` of them lies `apart` behind the one before.
+
+    Nothing else is touched. Without masks in registers, LLVM does this one element after another.
+    """
+    length, step = run.literal_value, apart.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes, index = vector.lanes // length * step, ir.IntType(32)
+        written = [lane // step * length + lane % step if lane % step < length else -1 for lane in range(lanes)]
+        value = shuffled(builder, args[4], args[4], [max(0, element) for element in written])
+        kind = ir.VectorType(index, lanes)
+        element = ir.Constant(kind, [of_lane if of_lane >= 0 else 2**31 - 1 for of_lane in written])
+        low, high = (splat_value(builder, builder.trunc(bound, index), lanes) for bound in args[5:])
+        chosen = builder.and_(builder.icmp_signed(">=", element, low), builder.icmp_signed("<", element, high))
+        place = builder.bitcast(place_of(context, builder, array, args[2], args[3]), value.type.as_pointer())
+        takes = ir.FunctionType(ir.VoidType(), [value.type, place.type, index, chosen.type])
+        name = f"llvm.masked.store.v{lanes}{value.type.element.intrinsic_name}.p0"
+        masked = cgutils.get_or_insert_function(builder.module, takes, name)
+        builder.call(masked, [value, place, ir.Constant(index, array.dtype.bitwidth // 8), chosen])
+        return context.get_dummy_value()
+
+    return types.void(run, apart, array, types.intp, vector, types.intp, types.intp), codegen
+
+
+@primitive
 def load_first(typingctx: Any, lanes: Any, array: Any, at: Any, count: Any) -> Any:
     """Return a vector of `count` elements of an array; what follows them in the vector means nothing."""
     number = lanes.literal_value
