@@ -28,10 +28,11 @@ from gpu_upsample.plan.windows import Pairs
 _LEAST, _MOST = 8, 64
 # Samples of neighbouring outputs that lie up to so far apart are read in vectors, with all between.
 _SHORT_STRIDE = 4
-# Outputs of which a part is written are written in vectors, with masks, if there are up to so many times as many.
-_WIDEST = 2
 # Rows of the factors that are multiplied at once: those of a tile should stay in the first cache.
 _DEPTH = 192
+# Up to so many neighbours in every other place are written in vectors, if the processor has masks. More are written one
+# position after another.
+_FEW = 2
 # A weight of up to so many bytes stays in the second cache: two tiles are multiplied by each part of it in turn, by
 # which a few sums in between stay there, too. Each part of a larger weight comes from afar, for four tiles.
 _NEAR_BYTES = 1 << 20
@@ -239,8 +240,7 @@ def _tile_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work,
     room = step.batch * channels * prod(step.size_in) - lanes * between - (channels - 1) * strides_in[1]
     room = room if step.parts == 1 else -1
     apart = axes[2].step * strides_out[2] * step.parts
-    if VECTOR_BYTES < 64 or apart > _WIDEST * tables.run:
-        apart = tables.run
+    apart = apart if VECTOR_BYTES == 64 and tables.run <= _FEW and apart == 2 * tables.run else tables.run
     together = 2 if tables.panel * accumulator.itemsize <= _NEAR_BYTES else 4
     spans = -(-int(tables.combs["positions"].max()) // (tile * together))
     blocks = -(-tables.teeth["height"] // tables.rows)

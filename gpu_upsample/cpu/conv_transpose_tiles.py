@@ -45,9 +45,6 @@ TOOTH = np.dtype(
 )
 """One tooth of each of these, taken together."""
 
-FEW = 2
-"""Outputs side by side that are too few to be written one position after another, if there are masks."""
-
 CHANNELS = 8
 """Channels of which samples are brought into rows at once, where channels lie apart: lines of many that lie a power of
 two apart would drive each other from the cache before the next pair reads them."""
@@ -209,6 +206,73 @@ def gather_factors(
 
 
 @inlined
+def start_sums(KIND, LANES, ROWS, bias, channel, outputs, below, sums, zero):  # noqa: N803
+    """Begin a block of sums, with the bias of their channels, or with 0.
+
+    Parameters
+    ----------
+    KIND, LANES, ROWS : int
+        As for `tile_kernel`.
+    bias, channel : array, int
+        The bias, empty if there is none, and the first scalar of the group.
+    outputs, below : pointer, int
+        The first of the block's rows in the table of outputs, and how many rows follow that: the last is repeated.
+    sums, zero : pointer, scalar
+        The sums; 0.
+    """
+    for i in range(ROWS):
+        value = zero
+        if bias.size:
+            value = widen(KIND, bias[channel + load_alone(outputs, min(i, below) * COLUMNS + CHANNEL)])
+        for p in range(i * VECTORS * LANES, (i + 1) * VECTORS * LANES, LANES):
+            store(sums, p, splat(LANES, value))
+
+
+@inlined
+def add_turns(
+    PARTS, LANES, ROWS, EXACT, comb, tooth, done, until, in_group, panel, at, factors, masks, sums, few,  # noqa: N803
+):  # fmt: skip
+    """Add the products of a tooth's pairs among those that have been brought into rows to a block of its sums.
+
+    Parameters
+    ----------
+    PARTS, LANES, ROWS, EXACT : int
+        As for `tile_kernel`.
+    comb, tooth : record
+        The tooth, and its comb.
+    done, until : int
+        The turns that have been brought into rows: the pairs along the last axis, for one of the pairs along the
+        others, and one channel.
+    in_group : int
+        Channels of the input.
+    panel, at : pointer, int
+        The weight in panels, and where that of the block begins.
+    factors, masks, sums : pointer
+        The rows, which positions take part in each, and the sums.
+    few : bool
+        Whether there are no positions in the last vector.
+    """
+    taps, own, turn = comb.pairs[2], tooth.pairs, done
+    own_taps = own[2] * PARTS
+    whole = own[0] == comb.pairs[0] and own[1] == comb.pairs[1]
+    while turn < until and own_taps > 0:
+        end, own_turn, among = until, turn, True
+        if not whole:
+            above = turn // in_group
+            end = min(until, (above + 1) * in_group)
+            a, b = above // comb.pairs[1] - tooth.begins[0], above % comb.pairs[1] - tooth.begins[1]
+            among = 0 <= a < own[0] and 0 <= b < own[1]
+            own_turn += (a * own[1] + b - above) * in_group
+        if among:
+            row = ((turn - done) * taps + tooth.begins[2]) * PARTS
+            add_products(
+                LANES, ROWS, EXACT, (end - turn) * own_taps, panel, at + own_turn * own_taps * ROWS, factors, masks,
+                row, own_taps, taps * PARTS, sums, few,
+            )  # fmt: skip
+        turn = end
+
+
+@inlined
 def write_existing(KIND, RUN, sums, at, out, dst, outputs, corners, p, tile, size, zero):  # noqa: N803
     """Write those of RUN sums, from `at` on, whose outputs exist; for the rest, as for `write_sums`.
 
@@ -307,7 +371,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
         count at all. With 0, a job in which a sum that lacks a sample is not finite is marked as doubtful, for then a
         factor may not be. With 1, only these are done.
     """
-    TILE, FEWER = VECTORS * LANES, VECTORS - 1
+    TILE = VECTORS * LANES
 
     @Kernel
     def kernel(first, last, arguments, scratch):
@@ -326,6 +390,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
             doubt[:] = 0
             cut, rest = job % cuts, job // cuts
             group, begin = rest // spans, rest % spans * (TILE * together)
+            channel = group * out_group * PARTS
             for q in range(combs.shape[0]):
                 comb = combs[q]
                 positions = comb.positions
@@ -372,44 +437,20 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
                         few = positions - begin - t * TILE <= TILE - LANES  # of the last tile
                         for n in range(comb.begin, comb.end):
                             tooth = teeth[n]
-                            height, own, begins = tooth.height, tooth.pairs, tooth.begins
-                            all_above = own[0] == comb.pairs[0] and own[1] == comb.pairs[1]
-                            blocks, own_turns = (height + ROWS - 1) // ROWS, own[0] * own[1] * in_group
+                            height, own_turns = tooth.height, tooth.pairs[0] * tooth.pairs[1] * in_group
+                            blocks = (height + ROWS - 1) // ROWS
                             for block in range(blocks * cut // cuts, blocks * (cut + 1) // cuts):
                                 totals = pointer(sums, held * ROWS * TILE if turns > most else 0)
                                 held += 1
                                 if done == 0:
-                                    for i in range(ROWS):
-                                        m = tooth.outputs + min(block * ROWS + i, height - 1)
-                                        channel = group * out_group * PARTS + outputs[m, CHANNEL]
-                                        value = widen(KIND, bias[channel]) if bias.size else zero
-                                        for v in range(VECTORS):
-                                            store(totals, i * TILE + v * LANES, splat(LANES, value))
-                                turn = done
-                                while turn < until and own[2] > 0:
-                                    end, own_turn, among = until, turn, True
-                                    if not all_above:
-                                        above = turn // in_group
-                                        a, b = above // comb.pairs[1] - begins[0], above % comb.pairs[1] - begins[1]
-                                        end, among = (
-                                            min(until, (above + 1) * in_group),
-                                            0 <= a < own[0] and 0 <= b < own[1],
-                                        )
-                                        own_turn += (a * own[1] + b - above) * in_group
-                                    if among:
-                                        at = tooth.panel + (block * own_turns + own_turn) * own[2] * PARTS * ROWS
-                                        rows, row = (end - turn) * own[2] * PARTS, (turn - done) * taps + begins[2]
-                                        if few:
-                                            add_products(
-                                                LANES, ROWS, FEWER, EXACT, rows, panel, at, factors, chosen,
-                                                row * PARTS, own[2] * PARTS, taps * PARTS, totals,
-                                            )  # fmt: skip
-                                        else:
-                                            add_products(
-                                                LANES, ROWS, VECTORS, EXACT, rows, panel, at, factors, chosen,
-                                                row * PARTS, own[2] * PARTS, taps * PARTS, totals,
-                                            )  # fmt: skip
-                                    turn = end
+                                    first_out = pointer(outputs, (tooth.outputs + block * ROWS) * COLUMNS)
+                                    below = height - 1 - block * ROWS
+                                    start_sums(KIND, LANES, ROWS, bias, channel, first_out, below, totals, zero)
+                                at = tooth.panel + block * own_turns * tooth.pairs[2] * PARTS * ROWS
+                                add_turns(
+                                    PARTS, LANES, ROWS, EXACT, comb, tooth, done, until, in_group, panel, at, factors,
+                                    chosen, totals, few,
+                                )  # fmt: skip
                                 if until < turns:
                                     continue
                                 if not EXACT and not complete[t]:
@@ -420,13 +461,13 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
                                         store(doubt, p, seen)
                                 for i in range(0, min(ROWS, height - block * ROWS), RUN):
                                     written = pointer(outputs, (tooth.outputs + block * ROWS + i) * COLUMNS)
-                                    away = group * out_group * between_out * PARTS
                                     for v in range(vectors):
                                         p = v * LANES
                                         left = min(LANES, positions - begin - t * TILE - p)
                                         write_sums(
                                             KIND, PARTS, LANES, RUN, APART, totals, i * TILE + p, TILE, goal, written,
-                                            away, goals, p, left, further, on_axes, TILE, axes[1], square, zero,
+                                            channel * between_out, goals, p, left, further, on_axes, TILE, axes[1],
+                                            square, zero,
                                         )  # fmt: skip
             for p in range(doubt.size):
                 if not EXACT and doubt[p] != doubt[p]:

@@ -48,7 +48,6 @@ def add_products(
     typingctx: Any,
     lanes: Any,
     rows: Any,
-    used: Any,
     masked: Any,
     n: Any,
     a: Any,
@@ -59,19 +58,28 @@ def add_products(
     run: Any,
     apart: Any,
     sums: Any,
+    few: Any,
 ) -> Any:
     """Add ``a[r, i] * b[q, j]`` to ``sums[i, j]``, r ascending up to n, by one fused multiply-add each.
 
     Row q belongs to r: ``first + r // run * apart + r % run``. `a` has `rows` numbers in a row and is read from `at`
-    on, `b` has VECTORS * lanes, and so has `sums`; the first `used` of these vectors take part. With `masked`, bit
-    ``j % lanes`` of ``masks[q, j // lanes]`` says whether row q takes part in column j. There is at least one row.
+    on, `b` has VECTORS * lanes, and so has `sums`; with `few`, the last of these vectors takes no part. With `masked`,
+    bit ``j % lanes`` of ``masks[q, j // lanes]`` says whether row q takes part in column j. There is at least one row.
     """
-    if not all(isinstance(number, types.IntegerLiteral) for number in (lanes, rows, used, masked)):
+    if not all(isinstance(number, types.IntegerLiteral) for number in (lanes, rows, masked)):
         return None  # typed again with the literals
-    width, height, across, chosen = (number.literal_value for number in (lanes, rows, used, masked))
+    width, height, chosen = (number.literal_value for number in (lanes, rows, masked))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        number = context.get_data_type(signature.args[5].dtype)
+        with builder.if_else(args[12]) as (fewer, otherwise):
+            with fewer:
+                multiply(context, builder, signature, args, VECTORS - 1)
+            with otherwise:
+                multiply(context, builder, signature, args, VECTORS)
+        return context.get_dummy_value()
+
+    def multiply(context: Any, builder: Any, signature: Any, args: Any, across: int) -> None:
+        number = context.get_data_type(signature.args[4].dtype)
         vector, index = ir.VectorType(number, width), ir.IntType(64)
         size = context.get_abi_sizeof(number)
 
@@ -84,19 +92,20 @@ def add_products(
         def vector_at(pointer: Any, offset: Any) -> Any:
             return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
 
-        left = start(5, args[6])
-        right, bits, block = (start(position, constant(0)) for position in (7, 8, 12))
+        left = start(4, args[5])
+        right, bits, block = (start(position, constant(0)) for position in (6, 7, 11))
         places = [[constant((i * VECTORS + j) * width) for j in range(across)] for i in range(height)]
         before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
 
+        first, run, apart = args[8:11]
         hidden = ir.InlineAsm(ir.FunctionType(index, [index]), "", "=r,0")
-        count = builder.call(hidden, [args[4]])  # LLVM would otherwise work it out anew in every turn
-        beyond = builder.sub(builder.add(args[11], constant(1)), args[10])  # from a run's last row to the next run
+        count = builder.call(hidden, [args[3]])  # LLVM would otherwise work it out anew in every turn
+        beyond = builder.sub(builder.add(apart, constant(1)), run)  # from a run's last row to the next run
         entry, loop, end = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("sums")
         builder.branch(loop)
         builder.position_at_end(loop)
         r, q, left_of_run = (builder.phi(index) for _ in range(3))
-        for counter, initially in ((r, constant(0)), (q, args[9]), (left_of_run, args[10])):
+        for counter, initially in ((r, constant(0)), (q, first), (left_of_run, run)):
             counter.add_incoming(initially, entry)
         held = [[builder.phi(vector) for _ in line] for line in places]
         pitch, taken = constant(VECTORS * width), []
@@ -122,7 +131,7 @@ def add_products(
         r.add_incoming(following, loop)
         still = builder.sub(left_of_run, constant(1))
         ended = builder.icmp_signed("==", still, constant(0))
-        left_of_run.add_incoming(builder.select(ended, args[10], still), loop)
+        left_of_run.add_incoming(builder.select(ended, run, still), loop)
         q.add_incoming(builder.add(q, builder.select(ended, beyond, constant(1))), loop)
         for i in range(height):
             for j in range(across):
@@ -133,10 +142,9 @@ def add_products(
         for line, values in zip(places, after, strict=True):
             for place, value in zip(line, values, strict=True):
                 builder.store(value, vector_at(block, place), align=size)
-        return context.get_dummy_value()
 
     whole = types.int64
-    return types.void(lanes, rows, used, masked, whole, a, whole, b, masks, whole, whole, whole, sums), codegen
+    return types.void(lanes, rows, masked, whole, a, whole, b, masks, whole, whole, whole, sums, types.boolean), codegen
 
 
 @primitive
