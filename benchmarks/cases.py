@@ -365,6 +365,7 @@ CASES: tuple[Case, ...] = (
     _transposed("3-D U-Net", "NCDHW", (1, 128, 16, 16, 16), ConvTranspose(64, 2, 2), torch=0.9),
     _transposed("of noise", "NCHW", (16, 128, 1, 1), ConvTranspose(512, 4, 1), torch=0.9),
     _transposed("to RGB", "NCHW", (8, 72, 32, 32), ConvTranspose(3, 5, 1, 2), torch=0.9),
+    _transposed("decoder", "NCHW", (4, 64, 32, 32), ConvTranspose(32, 3, 2, 1), torch=0.9),
     _transposed("FSRCNN", "NCHW", (1, 56, 128, 128), ConvTranspose(1, 9, 3, 4), torch=0.9),
     _transposed("of a signal", "NCW", (50, 1, 4000), ConvTranspose(1, 64, 4, 30), torch=0.9),
     _transposed("DCGAN", "NCHW", (8, 512, 8, 8), ConvTransposeBackward(256, 4, 2, 1), torch=0.9),

@@ -412,23 +412,23 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
                         for turn in range(begun, end, few):
                             channels = min(few, end - turn)
                             at = (group * in_group + turn - above * in_group) * between_in
-                            for part in range(tiles * taps):
-                                t, k = part // taps, part % taps
-                                pair, row = above * taps + k, (turn - done) * taps + k
+                            for t in range(tiles):
                                 factors = pointer(right, t * right.shape[1])
                                 places = pointer(source, t * source.shape[1])
-                                for v in range(vectors):
-                                    there, to = present[t, pair, v], row * PARTS * TILE + v * LANES
-                                    later = pointer(behind, (t * vectors + v) * lanes)
-                                    gather_factors(
-                                        KIND, PARTS, LANES, STEP, lanes, samples, places, pair * TILE + v * LANES, at,
-                                        between_in, channels, there, runs[t, pair, v], later, factors, to,
-                                        taps * PARTS * TILE, square, zero,
-                                    )  # fmt: skip
-                                    if EXACT:
-                                        for number in range(row * PARTS, (row + channels * taps) * PARTS, taps * PARTS):
-                                            for of in range(PARTS):
-                                                masks[t, (number + of) * VECTORS + v] = there
+                                for k in range(taps):
+                                    pair, row = above * taps + k, (turn - done) * taps + k
+                                    for v in range(vectors):
+                                        there, to = present[t, pair, v], row * PARTS * TILE + v * LANES
+                                        later = pointer(behind, (t * vectors + v) * lanes)
+                                        gather_factors(
+                                            KIND, PARTS, LANES, STEP, lanes, samples, places, pair * TILE + v * LANES,
+                                            at, between_in, channels, there, runs[t, pair, v], later, factors, to,
+                                            taps * PARTS * TILE, square, zero,
+                                        )  # fmt: skip
+                                        if EXACT:
+                                            for c in range(channels):
+                                                for of in range(row * PARTS, (row + 1) * PARTS):
+                                                    masks[t, (of + c * taps * PARTS) * VECTORS + v] = there
                     held = 0
                     for t in range(tiles):
                         goals, further = pointer(target, t * target.shape[1]), pointer(ahead, t * ahead.shape[1])
