@@ -119,11 +119,14 @@ GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 16, 50), (16, 20, 16), {"stride": 8, "padding": 4}),
     ((1, 7, 9, 11), (7, 1, 9, 9), {"stride": 3, "padding": 4}),  # all phases see three, one of them later
     ((2, 300, 5, 6), (300, 5, 3, 3), {"stride": 2, "padding": 1, "output_padding": 1}),  # one or two windows reach each
-    ((1, 4, 4, 5, 33), (4, 3, 3, 4, 5), {"stride": 2, "padding": (1, 1, 2)}),
+    ((1, 4, 4, 5, 33), (4, 3, 4, 4, 5), {"stride": 2, "padding": (1, 1, 2)}),
     ((2, 6, 50), (6, 7, 2), {"stride": 4, "padding": 1}),  # some are reached by none
     ((2, 6, 23), (6, 9, 7), {"stride": 5, "dilation": 3, "padding": 4}),
     *(((1, 40, n), (40, 24, 3), {"padding": 1}) for n in (LANES, LANES + 1, 2 * LANES, 2 * LANES + 1)),  # of a tile
 ]
+
+
+GUARD = 1 << 12  # elements on either side of an output, more than a plane has
 
 
 @pytest.mark.parametrize("special", ["none", "infinite", "infinite weight", "tiny"])
@@ -149,8 +152,8 @@ def test_tiles_and_rows_give_the_same_bits(
     x, weight = noise(shape, dtype), noise(weight_shape, dtype, 1)
     if special == "infinite":  # nothing may be multiplied that is not there
         x.reshape(-1)[:: x.size // 3] = np.inf
-    if special == "infinite weight":  # of the last channel alone
-        weight.reshape(-1)[-1] = np.inf
+    if special == "infinite weight":  # of the first and last taps, which the last and first outputs lack
+        weight.reshape(-1)[[0, -1]] = np.inf
     if special == "tiny":  # products become 0 or -0.0
         x, weight = 1e-23 * x, 1e-23 * weight
     bias = None if special == "tiny" else noise((weight_shape[1] * options.get("groups", 1),), dtype, 2)
@@ -165,6 +168,10 @@ def test_tiles_and_rows_give_the_same_bits(
         for made in (conv_transpose._tiles, conv_transpose._panel_work, conv_transpose._tile_work):
             made.cache_clear()
         y = forward(x, weight, bias, **options, data_format=data_format)
+        guarded = np.full(y.size + 2 * GUARD, 7, dtype)
+        forward(x, weight, bias, **options, data_format=data_format, out=guarded[GUARD:-GUARD].reshape(y.shape))
+        assert (guarded[:GUARD] == 7).all()
+        assert (guarded[-GUARD:] == 7).all()
         gradient = np.where(np.isfinite(y), y, 1).astype(dtype)
         needs = (True, False, False)
         results.append((y, backward(gradient, x, weight, needs=needs, **options, data_format=data_format)[0]))

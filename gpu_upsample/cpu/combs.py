@@ -85,25 +85,23 @@ def combs_of_axis(axis: Reach, joined: bool) -> tuple[Comb, ...]:
         own = (alike == kind).all(axis=1).nonzero()[0]
         most = int(pairs[own].max())
         nearest = window[own][pairs[own] == most].min()
-        # A phase of fewer pairs begins with one that is no earlier than its own, or else sees the samples later.
+        # A phase of fewer pairs has one less, and begins with the second of the comb's if its own first comes before.
         begin = np.clip(-(-(nearest - window[own]) // axis.window_step), 0, most - pairs[own])
-        begin = np.where(pairs[own] > 0, begin, 0)
         later = np.where(pairs[own] > 0, window[own] + begin * axis.window_step - nearest, 0)
-        lag = min(0, int(later.min()))
-        begins = first[own] - (later - lag) * axis.stride
+        begins = first[own] - later * axis.stride
         teeth: dict[tuple[int, int], list[int]] = {}
         for phase in np.argsort(begins).tolist():
             teeth.setdefault((int(begin[phase]), int(pairs[own[phase]])), []).append(phase)
         comb = Comb(
             teeth=tuple(
-                Tooth(tuple(begins[phases].tolist()), tuple(tap[own[phases]].tolist()), *place)
-                for place, phases in teeth.items()
+                Tooth(tuple(begins[phases].tolist()), tuple(tap[own[phases]].tolist()), *pairs_seen)
+                for pairs_seen, phases in teeth.items()
             ),
             step=axis.stride,
-            count=int((count[own] + later - lag).max()),
+            count=int((count[own] + later).max()),
             tap_step=axis.tap_step,
             pairs=most,
-            place=int(nearest) + lag,
+            place=int(nearest),
             place_step=1,
             pair_step=-axis.window_step,
         )
@@ -131,7 +129,7 @@ def combs_of(step: ConvTransposeStep) -> tuple[Axes, ...]:
     if step.adjoint:
         return tuple((comb_of_windows(axis),) for axis in step.axes)
     ways = product(*({combs_of_axis(axis, joined) for joined in (False, True)} for axis in step.axes))
-    return min(ways, key=lambda combs: (_cycles(combs, step), sum(map(len, combs))))
+    return min(ways, key=lambda combs: _cycles(combs, step))
 
 
 @kept

@@ -269,7 +269,7 @@ def _tile_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work,
         Room(np.uint8, (together, most_pairs, VECTORS)), Room(np.uint16, (together, most_pairs, VECTORS)),
         Room(np.bool_, (together,)), Room(np.uint16, (together, VECTORS, lanes)),
         Room(np.int64, (lanes,)), Room(np.int64, (lanes,)), Room(np.int64, (3, lanes)),
-        Room(np.int64, (int(pairs.sum(axis=1).max()),)), Room(real, (tile,)),
+        Room(np.int64, (int(pairs.sum(axis=1).max()),)), Room(real, (lanes,)),
         rows=jobs, cost=out.nbytes * most_pairs * step.channels_in,
     )  # fmt: skip
     return forming, jobs

@@ -454,11 +454,10 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
                                 if until < turns:
                                     continue
                                 if not EXACT and not complete[t]:
-                                    for p in range(0, TILE, LANES):
-                                        seen = load(LANES, doubt, p)  # 0 times what is not finite is NaN
-                                        for i in range(p, ROWS * TILE, TILE):
-                                            seen = add_product(KIND, load(LANES, totals, i), splat(LANES, zero), seen)
-                                        store(doubt, p, seen)
+                                    seen = load(LANES, doubt, 0)  # 0 times what is not finite is NaN
+                                    for i in range(0, ROWS * TILE, TILE):  # such a factor shows in all sums of its row
+                                        seen = add_product(KIND, load(LANES, totals, i), splat(LANES, zero), seen)
+                                    store(doubt, 0, seen)
                                 for i in range(0, min(ROWS, height - block * ROWS), RUN):
                                     written = pointer(outputs, (tooth.outputs + block * ROWS + i) * COLUMNS)
                                     for v in range(vectors):
@@ -469,8 +468,8 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
                                             channel * between_out, goals, p, left, further, on_axes, TILE, axes[1],
                                             square, zero,
                                         )  # fmt: skip
-            for p in range(doubt.size):
-                if not EXACT and doubt[p] != doubt[p]:
+            for lane in range(lanes):
+                if not EXACT and doubt[lane] != doubt[lane]:
                     doubtful[job] = True
 
     return kernel
