@@ -201,15 +201,31 @@ def test_panels(
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 @pytest.mark.parametrize(
-    ("weight_shape", "options"), [((9, 21, 4, 4), {"stride": 2, "padding": 1}), ((9, 4, 2, 4), {"stride": (1, 4)})]
+    ("weight_shape", "options", "joined"),
+    [
+        ((9, 21, 4, 4), {"stride": 2, "padding": 1}, False),  # channels are turned
+        (
+            (9, 21, 3, 3),
+            {"stride": 2, "padding": 1},
+            True,
+        ),  # every other output is written, with masks if there are any
+        ((9, 4, 2, 4), {"stride": (1, 4)}, False),
+    ],
 )
 def test_dtypes_of_panels(
-    weight_shape: tuple[int, ...], options: dict[str, Any], dtype: str, monkeypatch: pytest.MonkeyPatch
+    weight_shape: tuple[int, ...],
+    options: dict[str, Any],
+    joined: bool,
+    dtype: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(conv_transpose, "combs_of", partial(combs, joined=joined))
     x, weight = noise((2, 9, 7, 8), dtype), noise(weight_shape, dtype, 1)
     results = []
     for tiled in (True, False):
         monkeypatch.setattr(conv_transpose, "takes_tiles", lambda _, tiled=tiled: tiled)
+        for made in (conv_transpose._tiles, conv_transpose._panel_work, conv_transpose._tile_work):
+            made.cache_clear()
         results.append(gu.conv_transpose2d(x, weight, **options))
     tolerances.assert_same_bits(*results)
 

@@ -85,7 +85,7 @@ def combs_of_axis(axis: Reach, joined: bool) -> tuple[Comb, ...]:
         own = (alike == kind).all(axis=1).nonzero()[0]
         most = int(pairs[own].max())
         nearest = window[own][pairs[own] == most].min()
-        # A phase of fewer pairs has one less, and begins with the second of the comb's if its own first comes before.
+        # A phase of fewer pairs has one less, or none. It begins with the comb's second if its own first comes before.
         begin = np.clip(-(-(nearest - window[own]) // axis.window_step), 0, most - pairs[own])
         later = np.where(pairs[own] > 0, window[own] + begin * axis.window_step - nearest, 0)
         begins = first[own] - later * axis.stride
@@ -124,7 +124,7 @@ def comb_of_windows(axis: Reach) -> Comb:
 
 
 @kept
-def combs_of(step: ConvTransposeStep) -> tuple[Axes, ...]:
+def combs_of(step: ConvTransposeStep) -> tuple[tuple[Comb, ...], ...]:
     """Return the combs of each axis, joined where the sums take less time so."""
     if step.adjoint:
         return tuple((comb_of_windows(axis),) for axis in step.axes)
@@ -153,7 +153,7 @@ def sums_together(teeth: tuple[Tooth, ...], step: ConvTransposeStep) -> int:
     return prod(len(tooth.first) for tooth in teeth) * step.channels_out
 
 
-def _cycles(combs: tuple[Axes, ...], step: ConvTransposeStep) -> float:
+def _cycles(combs: tuple[tuple[Comb, ...], ...], step: ConvTransposeStep) -> float:
     """Return the time that the sums of an image and group take in tiles.
 
     The figures, and those of `takes_tiles`, are cycles as measured on an EPYC with AVX-512. Outputs and their samples
