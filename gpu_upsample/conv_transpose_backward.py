@@ -101,9 +101,9 @@ def conv_transpose2d_backward(
     needs : sequence of 3 bool
         Whether to compute the gradients with respect to the input, the weight and the bias.
     deterministic : bool
-        Form every sum in one fixed order, so that both backends give the same bits. The bias gradient, short sums (few
-        channels, depthwise) and the input gradient on the CPU always have it. Other sums are otherwise matrix products
-        by cuBLAS or, for the weight gradient of many channels on the CPU, NumPy's BLAS, whose order is unspecified.
+        Form every sum in one fixed order, so that both backends give the same bits. A CPU always does so, and a GPU for
+        the bias gradient and short sums (few channels, depthwise). Other sums on a GPU are otherwise matrix products by
+        cuBLAS, whose order is unspecified.
     out : tuple of 3 arrays or None, optional
         Arrays for the gradients, None for those that are not needed; they must not overlap an input or each other.
     backend : {"auto", "cpu", "cuda"}, optional

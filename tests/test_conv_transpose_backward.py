@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpu_upsample as gu
-from gpu_upsample.cpu import bundles, conv_transpose_backward
+from gpu_upsample.cpu import reduction
 from tests.cases import noise
 from tests.test_conv_transpose import CLOSE, OPERATORS, assert_close, calls
 from tests.tolerances import BANDS, assert_same_bits
@@ -72,7 +72,8 @@ def test_torch(call, last, deterministic):
     each_close(got, [move(grad_x), *rest])
 
 
-# Sums of more than one block and rows of more than one turn; products of more than one block of columns.
+# Sums of more than one block and rows of more than one turn; rows as short as a vector or shorter; taps that lie so far
+# apart that nothing between them is read; more columns and rows than a block has, and fewer.
 LAYERS = {
     "1d": ((3, 4, 2500), (4, 3, 5), {"stride": 3, "padding": 2}),
     "few rows": ((1, 1, 100_000), (1, 1, 3), {}),
@@ -81,6 +82,12 @@ LAYERS = {
     "3d": ((1, 3, 10, 12, 7), (3, 2, 2, 3, 4), {"stride": (2, 1, 2), "padding": 1, "output_padding": (1, 0, 0)}),
     "one channel": ((2, 3, 9, 8), (3, 1, 3, 3), {"stride": 2}),
     "many columns": ((1, 20, 60, 70), (20, 10, 4, 4), {"stride": 2, "padding": 1}),
+    "blocks that end within a row": ((2, 3, 300, 90), (3, 2, 2, 3), {"padding": 1}),
+    "small images": ((9, 11, 4, 4), (11, 3, 3, 5), {"stride": 2, "padding": 1}),
+    "pixels": ((40, 5, 1, 1), (5, 4, 4, 4), {}),
+    "three samples": ((2, 9, 5, 3), (9, 2, 5, 2), {"stride": 3, "padding": 2}),
+    "taps far apart": ((2, 3, 6, 40), (3, 2, 3, 2), {"dilation": (25, 45), "padding": (7, 3)}),
+    "strides beyond the kernel": ((2, 5, 7, 33), (5, 2, 2, 3), {"stride": (4, 7), "output_padding": (1, 2)}),
 }
 
 
@@ -90,49 +97,83 @@ FORMATS += [(name, "channels_last") for name in LAYERS if name not in ("1d", "fe
 
 
 @pytest.mark.parametrize(("name", "data_format"), FORMATS)
-def test_long_sums(name, data_format, monkeypatch):
+def test_long_sums(name, data_format):
     shape, weight_shape, options = LAYERS[name]
     y, x, weight = layer(shape, weight_shape, **options)
     expected = torch_gradients(y, x, weight, **options)
     if data_format == "channels_last":
         y, x, expected[0] = (np.moveaxis(a, 1, -1) for a in (y, x, expected[0]))
     backward = BACKWARD[len(shape) - 2]
-    for deterministic in (False, True):
-        got = backward(y, x, weight, **options, data_format=data_format, deterministic=deterministic)
-        each_close(got, expected)
-    monkeypatch.setattr(conv_transpose_backward, "_FEW_CHANNELS", 0)
-    each_close(backward(y, x, weight, **options, data_format=data_format), expected)
+    got = backward(y, x, weight, **options, data_format=data_format)
+    each_close(got, expected)
+    for gradient, again in zip(
+        got, backward(y, x, weight, **options, data_format=data_format, deterministic=True), strict=True
+    ):
+        assert_same_bits(gradient, again)
 
 
-@pytest.mark.parametrize("columns", [1, 3 * 35, 3 * 70, 2 * 3 * 70])
-def test_columns_of_some_windows_at_a_time(columns, monkeypatch):
-    """Of one row, of a part of an array, of a whole one, of two of three: each time the products are added up."""
-    monkeypatch.setattr(conv_transpose_backward, "COLUMN_BYTES", 0)
-    monkeypatch.setattr(conv_transpose_backward, "_LONG", columns)
-    monkeypatch.setattr(conv_transpose_backward, "_FEW_CHANNELS", 0)
-    options = {"stride": (1, 2), "padding": (1, 0), "groups": 2}
-    y, x, weight = layer((3, 8, 6, 35), (8, 5, 3, 4), **options)
-    conv_transpose_backward._blocks.cache_clear()
-    products = []
-    matmul = np.matmul
-    monkeypatch.setattr(np, "matmul", lambda a, *rest, **out: products.append(a.shape) or matmul(a, *rest, **out))
-    _, grad_weight, _ = gu.conv_transpose2d_backward(y, x, weight, **options)
-    each_close([grad_weight], [torch_gradients(y, x, weight, **options)[1]])
-    assert products == [(4, min(max(35, columns // 35 * 35), 2 * 6 * 35))] * 2  # the first of each group
+@pytest.fixture
+def cut():
+    """Return a function that sets how many channels of the samples and of the factors a job has."""
+    with pytest.MonkeyPatch.context() as patched:
+
+        def how(channels, factors):
+            patched.setattr(reduction, "_cuts", lambda *arguments: (channels, factors))
+            reduction._reduction_work.cache_clear()
+
+        yield how
+    reduction._reduction_work.cache_clear()
 
 
-@pytest.mark.parametrize(("registers", "size"), [(32, 64), (32, 16), (16, 32), (16, 16)])
-def test_sums_that_fit_into_the_registers_of_any_machine(registers, size, monkeypatch):
-    monkeypatch.setattr(bundles, "REGISTERS", registers)
-    monkeypatch.setattr(bundles, "VECTOR_BYTES", size)
-    for lanes, itemsize, parts in product(conv_transpose_backward._LANES, (4, 8), (1, 2)):
-        room = bundles.room_for_sums(lanes, itemsize, parts)
-        for factors, taps in product((1, 3, 50), repeat=2):
-            rows, columns = conv_transpose_backward._block(factors, taps, room)
-            assert 1 <= rows <= factors
-            assert 1 <= columns <= taps
-            vectors = rows * columns * parts * -(-lanes * itemsize // size)
-            assert vectors < registers or (rows, columns) == (1, 1)
+@pytest.mark.parametrize("name", ["2d", "many columns", "small images", "blocks that end within a row"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "complex64"])
+def test_the_same_bits_in_jobs_of_any_size(name, dtype, cut):
+    shape, weight_shape, options = LAYERS[name]
+    y, x, weight = layer(shape, weight_shape, dtype, **options)
+    expected = gu.conv_transpose2d_backward(y, x, weight, **options)[1]
+    factors, channels = shape[1] // options.get("groups", 1), weight_shape[1]
+    for sizes in ((1, min(8, factors)), (min(2, channels), factors), (channels, factors)):
+        cut(*sizes)
+        assert_same_bits(gu.conv_transpose2d_backward(y, x, weight, **options)[1], expected)
+
+
+def windows_that_exist(y, x, weight_shape, stride, padding, dilation):
+    """Return the gradient for the weight as sums over the windows in which each tap sees a sample, of one image."""
+    found = np.zeros(weight_shape)
+    for place in np.ndindex(*weight_shape[2:]):
+        at = [np.arange(n) * stride + tap * dilation - padding for n, tap in zip(x.shape[2:], place, strict=True)]
+        inside = [(axis >= 0) & (axis < n) for axis, n in zip(at, y.shape[2:], strict=True)]
+        seen = y[0][np.ix_(range(y.shape[1]), *(axis[there] for axis, there in zip(at, inside, strict=True)))]
+        factors = x[0][np.ix_(range(x.shape[1]), *(there.nonzero()[0] for there in inside))]
+        with np.errstate(all="ignore"):
+            found[(..., *place)] = (factors[:, None] * seen[None]).reshape(*weight_shape[:2], -1).sum(-1)
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("width", [3, 9, 40])
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+def test_only_windows_that_exist_count(data_format, width, dtype):
+    """What is not finite shows in the sums that it belongs to, and in no others."""
+    random, options = np.random.default_rng(width), {"stride": 2, "padding": 2, "dilation": 2}
+    y, x, weight = layer((1, 11, 6, width), (11, 5, 3, 3), **options)
+    y, x = (np.rint(4 * array) for array in (y, x))
+    for array in (y, x):
+        array.flat[random.choice(array.size, 3, replace=False)] = np.inf, -np.inf, np.nan
+    expected = windows_that_exist(y, x, weight.shape, **options)
+    assert 0 < np.isfinite(expected).sum() < expected.size
+    last = data_format == "channels_last"
+    arrays = (np.moveaxis(array, 1, -1) if last else array for array in (y, x))
+    got = gu.conv_transpose2d_backward(
+        *(array.astype(dtype) for array in arrays), weight.astype(dtype), **options, data_format=data_format
+    )[1]
+    np.testing.assert_array_equal(got, expected.astype(dtype))
+
+
+def test_no_sum_is_minus_zero():
+    y, x = np.full((1, 3, 6, 6), -0.0), np.ones((1, 2, 4, 4))
+    for gradient in gu.conv_transpose2d_backward(y, x, np.ones((2, 3, 3, 3))):
+        assert_same_bits(gradient, np.zeros_like(gradient))
 
 
 # Rows of several vectors, strides that are read in vectors or one by one, and channels and taps that do not divide.
@@ -163,7 +204,7 @@ def test_rows_of_any_length(name, dtype):
     kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
     for layout in (lambda a: a, lambda a: np.moveaxis(a, 1, -1)):
         got = gu.conv_transpose2d_backward(
-            layout(y.astype(kind)), layout(x.astype(kind)), weight.astype(kind), **options, deterministic=True,
+            layout(y.astype(kind)), layout(x.astype(kind)), weight.astype(kind), **options,
             needs=(False, True, True), data_format="channels_first" if layout(y) is y else "channels_last",
         )  # fmt: skip
         for gradient, wanted in zip(got[1:], expected[1:], strict=True):
@@ -247,11 +288,9 @@ def test_one_order_whatever_the_number_of_threads(use_threads):
             assert_same_bits(first, second)
 
 
-def test_the_order_of_the_sums():
-    """Lanes of 32 columns and blocks of 1024 turns, in float32: the order that the plan documents."""
-    y = noise((2, 1, 700, 50), "float32") * np.float32(1000)
-    _, _, got = gu.conv_transpose2d_backward(y, y, np.ones((1, 1, 1, 1), np.float32))
-    turns = [row[left : left + 32] for row in y.reshape(-1, 50) for left in (0, 32)]
+def in_order(terms):
+    """Add up terms, an array of rows, in float32: by lanes of 32 columns and blocks of 1024 turns, as the plan says."""
+    turns = [row[left : left + 32] for row in terms for left in range(0, terms.shape[1], 32)]
     total = np.float32(0)
     for block in range(0, len(turns), 1024):
         lanes = np.zeros(32, np.float32)
@@ -259,7 +298,18 @@ def test_the_order_of_the_sums():
             lanes[: len(turn)] += turn
         for lane in lanes:
             total += lane
-    assert got[0] == total
+    return total
+
+
+@pytest.mark.parametrize(("shape", "columns"), [((2, 700), 50), ((3, 500), 19), ((5, 300), 7), ((1, 40), 1)])
+def test_the_order_of_the_sums(shape, columns):
+    """Products of halves, which are exact, so that a fused multiply-add is the sum of one and a term."""
+    images, rows = shape
+    y, x = (noise((images, 1, rows, columns), "float32", seed).astype(np.float16).astype(np.float32) for seed in (0, 1))
+    y *= np.float32(1024)
+    _, for_weight, for_bias = gu.conv_transpose2d_backward(y, x, np.ones((1, 1, 1, 1), np.float32))
+    assert for_weight.item() == in_order((x * y).reshape(-1, columns))
+    assert for_bias.item() == in_order(y.reshape(-1, columns))
 
 
 @pytest.mark.parametrize("deterministic", [False, True])

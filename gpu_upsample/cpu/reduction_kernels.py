@@ -1,153 +1,424 @@
-"""The CPU kernel of long sums: those of a gradient for a weight or a bias, over all windows of all arrays."""
+"""The CPU kernels of long sums: those of a gradient for a weight or a bias, over all windows of all arrays.
+
+Samples are laid out so that what a tap sees in neighbouring windows is a vector: one lane of it for each of them.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
+import numpy as np
+
+from gpu_upsample.arithmetic import SCALARS, kind_of
 from gpu_upsample.cpu.arguments import unpack
-from gpu_upsample.cpu.arithmetic import narrow
-from gpu_upsample.cpu.bundles import add_lanes, add_terms, several
+from gpu_upsample.cpu.arithmetic import add_product, narrow, widen
 from gpu_upsample.cpu.compiled import Kernel, inlined
-from gpu_upsample.cpu.vectors import entries, pointer, splat
+from gpu_upsample.cpu.permute import gather, transpose
+from gpu_upsample.cpu.tiles import VECTORS, add_lane_products, load_alone, store_alone
+from gpu_upsample.cpu.vectors import entry, load, pointer, splat, store, where_bits
+
+DEPTH = 32
+"""Vectors of windows whose products are added while their sums stay in registers."""
+
+PIECE = np.dtype(
+    [
+        ("image", np.int64),
+        ("depth", np.int64),  # its first window along the first two axes
+        ("height", np.int64),
+        ("rows", np.int64),
+        ("begin", np.int64),  # turns of each of its rows
+        ("end", np.int64),
+    ]
+)
+"""Windows whose samples are laid out together: some rows of one plane, or a part of one row."""
+
+CHUNK = np.dtype(
+    [
+        ("begin", np.int64),  # its pieces
+        ("end", np.int64),
+        ("starts", np.bool_),  # whether it is the first of a block of turns
+        ("ends", np.bool_),  # whether it is the last
+    ]
+)
+"""Pieces whose products are added at once: they have at most DEPTH vectors."""
+
+LAYOUT = np.dtype(
+    [
+        ("channels", np.int64),  # of a group of the samples
+        ("factors", np.int64),  # channels of a group of the factors
+        ("taps", np.int64),
+        ("size", np.int64, 3),
+        ("windows", np.int64, 3),
+        ("strides", np.int64, 3),
+        ("factor_strides", np.int64, 3),
+        ("stride_d", np.int64),  # of the windows
+        ("stride_h", np.int64),
+        ("lanes", np.int64),  # of a turn
+        ("pitch", np.int64),  # the same, rounded up to a power of two
+        ("parts", np.int64),  # vectors of a turn
+        ("slots", np.int64),  # turns of a vector
+        ("segments", np.int64),  # turns of a row
+        ("lines", np.int64),  # of a row of samples
+        ("vectors", np.int64),  # of a line
+        ("beyond", np.int64),  # vectors of a line beyond those of its turns
+        ("most_rows", np.int64),  # of a piece
+        ("fewer", np.int64),  # rows of samples that a piece with one row less has less
+        ("apart", np.int64),  # rows of samples from what a window sees to what that below it sees
+        ("to_line", np.int64),  # numbers from one line to the next
+        ("to_row", np.int64),
+        ("to_plane", np.int64),
+        ("to_piece", np.int64),
+        ("to_channel", np.int64),
+        ("columns", np.int64),  # of a channel
+        ("reach", np.int64),  # scalars read in registers from the first of a vector on, of the samples
+        ("factor_reach", np.int64),  # and of the factors
+    ]
+)
+"""How samples are laid out, and what there is to lay out."""
 
 
 @inlined
-def line_up(PARTS, LANES, NEAR, x, at, step, first, last, left, lines, which, apart):  # noqa: N803
-    """Bring scalars of a row together one by one, each part of them into a line of its own.
+def lay_out(
+    KIND, PARTS, LANES, NEAR, reach, x, size, at, step, part, tables, first, last, line, to, apart, zero,  # noqa: N803
+):  # fmt: skip
+    """Bring scalars of a row into some vectors; what is not there is a zero.
 
     Parameters
     ----------
-    PARTS, LANES : int
+    KIND, PARTS, LANES, NEAR : int
         As for `reduction_kernel`.
-    NEAR : int
-        How far the scalars of a line are to lie apart.
-    x : ndarray
-        The array.
-    at, step : int
-        Where the element of window 0 lies, and how far that of the next one lies behind it.
-    first, last, left : int
-        The windows whose elements are needed, from one up to the other; and the window of the first lane.
-    lines : ndarray
-        The lines, each with room for LANES scalars.
-    which, apart : int
-        The line of the first part, and how many lines on that of the next one follows.
+    reach : int
+        Scalars that are read from the first one of a vector on, where they are read in registers.
+    x, size : pointer, int
+        The array, and how many scalars it has.
+    at, step, part : int
+        Where the row begins, how far its elements lie apart, and which scalar of each is meant.
+    tables : tuple of 3 arrays
+        For each vector the first element that it needs, how far from there each of its lanes lies, and a bit for each
+        lane: whether it is there.
+    first, last : int
+        The vectors.
+    line, to, apart : pointer, int, int
+        The vectors in order, where the first goes, and numbers from one to the next.
+    zero : scalar
+        0.
     """
-    for part in range(PARTS):
-        begin = (which + part * apart) * LANES - left
-        for w in range(first, last):
-            lines[(begin + w) * NEAR] = x[(at + w * step) * PARTS + part]
+    places, offsets, bits = tables
+    for v in range(first, last):
+        base, there = at + entry(places, v) * step, entry(bits, v)
+        if NEAR and base + reach <= size:
+            picked = gather(NEAR, x, base, 0, load(LANES, offsets, v * LANES), 0)
+            store(line, to, where_bits(there, widen(KIND, picked), splat(LANES, zero)))
+        else:
+            for lane in range(LANES):
+                word = zero
+                if (there >> lane) & 1:
+                    word = widen(KIND, load_alone(x, (base + entry(offsets, v * LANES + lane) * step) * PARTS + part))
+                store_alone(line, to + lane, word)
+        to += apart
+
+
+@inlined
+def lay_out_samples(
+    KIND, PARTS, LANES, NEAR, EXACT, x, size, at, layout, piece, planes, rows, tables, lines, marks, to,  # noqa: N803
+    zero,
+):  # fmt: skip
+    """Lay out all that the taps see of a channel in the windows of a piece.
+
+    Parameters
+    ----------
+    KIND, PARTS, LANES, NEAR, EXACT : int
+        As for `reduction_kernel`.
+    x, size, at : pointer, int, int
+        The samples, how many scalars there are, and where those of the channel begin.
+    layout, piece : record
+        The layout, and the piece.
+    planes, rows : ndarray of int
+        Which planes the taps see, and which rows the piece does, counted from those of its first window.
+    tables : tuple of 3 arrays
+        As for `lay_out`.
+    lines, marks, to : pointer, pointer, int
+        Where the lines go; where, if EXACT, it is marked with 1 which of them there are; and where they begin.
+    zero : scalar
+        0.
+    """
+    begin = piece.begin * layout.pitch // LANES
+    end = min(layout.vectors, begin + (piece.end - piece.begin) * layout.parts + layout.beyond)
+    for i in range(planes.size):
+        for j in range(rows.size - (layout.most_rows - piece.rows) * layout.fewer):
+            z, y = piece.depth * layout.stride_d + planes[i], piece.height * layout.stride_h + rows[j]
+            there = 0 <= z < layout.size[0] and 0 <= y < layout.size[1]
+            row = to + i * layout.to_plane + j * layout.to_row
+            source = at + (z * layout.size[1] + y) * layout.size[2] * layout.strides[2]
+            for p in range(row, row if there else row + layout.to_row, LANES):
+                store(lines, p, splat(LANES, zero))
+                if EXACT:
+                    store(marks, p, splat(LANES, zero))
+            for k in range(layout.lines * PARTS if there else 0):
+                first, line = k // PARTS * layout.vectors, row + k * layout.to_line
+                lay_out(
+                    KIND, PARTS, LANES, NEAR, layout.reach, x, size, source, layout.strides[2], k % PARTS, tables,
+                    first + begin, first + end, lines, line, LANES, zero,
+                )  # fmt: skip
+                for v in range(begin, end if EXACT else begin):
+                    mark = where_bits(entry(tables[2], first + v), splat(LANES, zero + 1), splat(LANES, zero))
+                    store(marks, line + (v - begin) * LANES, mark)
+
+
+@inlined
+def lay_out_factors(
+    KIND, PARTS, LANES, NEAR, x, size, at, layout, row, first, last, tables, held, to, pitch, height,  # noqa: N803
+    zero,
+):  # fmt: skip
+    """Lay out the factors of some channels in the windows of a row.
+
+    Parameters
+    ----------
+    KIND, PARTS, LANES, NEAR : int
+        As for `reduction_kernel`.
+    x, size, at : pointer, int, int
+        The factors, how many scalars there are, and where those of the row begin in the first channel.
+    layout : record
+        The layout.
+    row, first, last : int
+        Which vectors, in `tables`: those of the row's windows begin at `row`.
+    tables : tuple of 3 arrays
+        As for `lay_out`.
+    held, to, pitch : pointer, int, int
+        Where the vectors go, where those of the first channel begin, and numbers from one channel's scalar to the next.
+    height, zero : int, scalar
+        How many scalars the channels have; 0.
+    """
+    for i in range(height):
+        lay_out(
+            KIND, PARTS, LANES, NEAR, layout.factor_reach, x, size, at + i // PARTS * layout.factor_strides[1],
+            layout.factor_strides[2], i % PARTS, tables, row + first, row + last, held,
+            to + i // PARTS * PARTS * pitch + i % PARTS * LANES, PARTS * LANES, zero,
+        )  # fmt: skip
+
+
+@inlined
+def add_lanes(SUM, LANES, ROWS, sums, at, turned, lanes, apart, slots, totals, to, one):  # noqa: N803
+    """Add the lanes of a block of sums to the totals of their columns, in ascending order.
+
+    Parameters
+    ----------
+    SUM, LANES, ROWS : int
+        Kind of an accumulator; the others as for `reduction_kernel`.
+    sums, at : pointer, int
+        Sums, of which the block has VECTORS vectors in each row, and where it begins.
+    turned : pointer
+        Room for a vector of each row.
+    lanes, apart, slots : int
+        Lanes of a column, how far columns lie apart in a vector, and how many a vector has.
+    totals, to : pointer, int
+        The totals, ROWS of each column, and where those of the block begin.
+    one : scalar
+        1.
+    """
+    for v in range(VECTORS):
+        transpose(ROWS, LANES, sums, at + v * LANES, VECTORS * LANES, turned, 0)
+        for slot in range(slots):
+            place = to + (v * slots + slot) * ROWS
+            total = load(ROWS, totals, place)
+            for lane in range(slot * apart, slot * apart + lanes):
+                total = add_product(SUM, load(ROWS, turned, lane * ROWS), splat(ROWS, one), total)
+            store(totals, place, total)
+
+
+@inlined
+def write_totals(KIND, PARTS, LANES, ROWS, totals, at, channels, layout, tap_of, turned, out, to, height):  # noqa: N803
+    """Write the totals of a row of blocks.
+
+    Parameters
+    ----------
+    KIND, PARTS, LANES, ROWS : int
+        As for `reduction_kernel`.
+    totals, at : pointer, int
+        The totals, and where these begin.
+    channels, layout : int, record
+        Channels of the samples that they belong to; the layout.
+    tap_of : ndarray of int
+        The tap of each slot of a channel's columns, -1 if there is none.
+    turned : pointer
+        Room for a vector of each row.
+    out, to, height : pointer, int, int
+        The result, the element of the first total, and how many rows are written.
+    """
+    slots, beside, done = layout.columns * layout.slots, layout.channels * layout.taps, 0
+    while PARTS == 1 and slots == layout.taps and done + LANES <= channels * slots:
+        transpose(LANES, ROWS, totals, at + done * ROWS, ROWS, turned, 0)
+        for r in range(height):
+            store(out, to + r * beside + done, narrow(KIND, load(LANES, turned, r * LANES)))
+        done += LANES
+    for q in range(done, channels * slots):
+        tap = tap_of[q % slots]
+        for r in range(height if tap >= 0 else 0):
+            word = narrow(KIND, load_alone(totals, at + q * ROWS + r))
+            store_alone(out, (to + r // PARTS * beside + q // slots * layout.taps + tap) * PARTS + r % PARTS, word)
 
 
 @cache
-def reduction_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, COLUMNS: int) -> Any:  # noqa: N803
-    """Return the kernel that forms long sums, of some channels of factors by some taps at a time.
+def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, ROWS: int, EXACT: int) -> Any:  # noqa: N803
+    """Return the kernel that forms long sums, of some channels of factors and of samples at a time.
+
+    Every row of a block of sums belongs to a scalar of a channel of the factors, every column to a channel of the
+    samples and a tap, or to as many taps as the lanes of a turn fit into a vector.
 
     Parameters
     ----------
-    KIND : int
-        Kind of the stored scalars.
-    PARTS : int
-        Scalars of an element, 2 for complex numbers.
-    LANES : int
-        Windows of a vector: those of a turn, or more, which are masked.
-    STEP : int
-        Stride along a row if it is small and the samples of a row are neighbours, which are read in vectors then; else
-        0, and they are brought together one by one.
-    ROWS, COLUMNS : int
-        How many channels of the factors are taken at a time, 0 if there are no factors; and how many taps along a row,
-        of all channels of the samples.
+    KIND, PARTS : int
+        Kind of the stored scalars; scalars of an element, 2 for complex numbers.
+    LANES, ROWS : int
+        Numbers of a vector, and rows of a block, a multiple of PARTS.
+    NEAR : int
+        Registers in which all samples of a vector always lie, where those of a row are neighbours; or 0.
+    EXACT : int
+        0 if a sample or window that is not there counts as 0, which is right as long as all factors are finite; 1 if
+        it does not count at all. With 0, a job with a sum that is not finite is marked as doubtful, for then a factor
+        may not be. With 1, only these are done.
     """
-    HELD, NUMBER, NEAR = max(ROWS, 1), max(ROWS, 1) * COLUMNS, max(STEP, 1)
+    PITCH = (DEPTH * PARTS + 1) * LANES  # rows that lie a power of two apart would share a set of the cache
+    SUM = kind_of(SCALARS[KIND].accumulator)
 
     @Kernel
     def kernel(first, last, arguments, scratch):
         (
-            x, factors, out, in_group, in_factors, planes, size, windows, kernel, deep, high, places, begins, ends,
-            step, strides, factor_strides, turns, lanes, minus_zero, in_lines, lines, held_lines, totals,
+            x, factors, out, doubtful, cuts, most, layouts, planes, rows, chunks, pieces, tables, column_of, tap_of,
+            zero, lines, present, multipliers, sums, totals, turned, steps, own, doubt,
         ) = unpack(arguments, scratch)  # fmt: skip
-        depth, height, width = windows
-        shift_d, begin_d, end_d, stride_d = deep
-        shift_h, begin_h, end_h, stride_h = high
-        taps, segments = in_group * kernel[2], (width + lanes - 1) // lanes
-        across, down = (taps + COLUMNS - 1) // COLUMNS, (in_factors + HELD - 1) // HELD
-        samples, multipliers, line, held = pointer(x, 0), pointer(factors, 0), pointer(lines, 0), pointer(held_lines, 0)
-        lined_up, none = entries(COLUMNS, in_lines, 0), several(NUMBER, splat(LANES, minus_zero))
-        apart, beside = factor_strides[1], factor_strides[2]
+        layout, one = layouts[0], zero + 1
+        samples, factored, goal, square = pointer(x, 0), pointer(factors, 0), pointer(out, 0), pointer(turned, 0)
+        seen, marks, held = pointer(lines, 0), pointer(present, 0), pointer(multipliers, 0)
+        blocks, whole, unsure = pointer(sums, 0), pointer(totals, 0), pointer(doubt, 0)
+        columns, slots, parts = layout.columns, layout.slots, layout.parts
         for job in range(first, last):
-            kh, rest = job % kernel[1], job // kernel[1]
-            kd, rest = rest % kernel[0], rest // kernel[0]
-            # The last ones once more, rather than fewer at a time: two jobs write the same sums then.
-            tap, rest = min(rest % across * COLUMNS, taps - COLUMNS), rest // across
-            channel, group = min(rest % down * HELD, in_factors - HELD), rest // down
-            own, low, end = entries(COLUMNS, places, tap), entries(COLUMNS, begins, tap), entries(COLUMNS, ends, tap)
-            nearest, farthest, latest, soonest = places[tap], places[tap], begins[tap], ends[tap]
-            for k in range(tap, tap + COLUMNS):
-                nearest, farthest = min(nearest, places[k]), max(farthest, places[k])
-                latest, soonest = max(latest, begins[k]), min(soonest, ends[k])
-            totals[:] = minus_zero
-            real, imaginary, until = none, none, turns
-            for plane in range(planes):
-                image, d = plane // depth, plane % depth
-                rows = range(begin_h[kh], end_h[kh] if begin_d[kd] <= d < end_d[kd] else 0)
-                for h in rows:
-                    above = (d * stride_d + shift_d[kd]) * size[1] + h * stride_h + shift_h[kh]
-                    source = image * strides[0] + group * in_group * strides[1] + above * size[2] * strides[2]
-                    goal = image * factor_strides[0] + (group * in_factors + channel) * apart
-                    goal += (d * height + h) * width * beside
-                    for segment in range(segments):
-                        turn, left = (plane * height + h) * segments + segment, segment * lanes
-                        if turn >= until:
-                            until = (turn // turns + 1) * turns
-                            add_lanes(totals, 0, real)
-                            real = none
-                            if PARTS > 1:
-                                add_lanes(totals, NUMBER, imaginary)
-                                imaginary = none
-                        at, by, inside = source + left * step, goal + left * beside, False
-                        if STEP:
-                            inside = at + nearest >= 0 and at + farthest + LANES * STEP <= x.size
-                            inside &= ROWS == 0 or by + (HELD - 1) * apart + LANES <= factors.size
-                        if inside and left >= latest and left + LANES <= soonest:
-                            real = add_terms(
-                                KIND, NEAR, 0, ROWS, samples, at, own, multipliers, by, apart, low, end, left, real
+            if EXACT and not doubtful[job]:
+                continue
+            cut, rest = job % cuts[0], job // cuts[0]
+            channel, channels = cut * most[0], min(most[0], layout.channels - cut * most[0])
+            cut, group = rest % cuts[1], rest // cuts[1]
+            factor, height = cut * most[1], min(most[1], layout.factors - cut * most[1]) * PARTS
+            across, down = (columns * channels + VECTORS - 1) // VECTORS, (height + ROWS - 1) // ROWS
+            for q in range(across * VECTORS):  # the last block is filled up with its last column
+                column = min(q, columns * channels - 1)
+                own[q] = column // columns * layout.to_channel + column_of[column % columns]
+            for p in range(height * PITCH, down * ROWS * PITCH, LANES):
+                store(held, p, splat(LANES, zero))
+            for p in range(0, down * across * VECTORS * slots * ROWS, ROWS):
+                store(whole, p, splat(ROWS, zero))
+            apart = ROWS * VECTORS * LANES if sums.size > ROWS * VECTORS * LANES else 0
+            for n in range(chunks.shape[0]):
+                chunk = chunks[n]
+                for part in range(parts):
+                    depth = 0
+                    for number in range(chunk.begin, chunk.end):
+                        piece, ahead = pieces[number], (number - chunk.begin) * layout.to_piece
+                        for c in range(channels if part == 0 else 0):
+                            at = piece.image * layout.strides[0]
+                            at += (group * layout.channels + channel + c) * layout.strides[1]
+                            lay_out_samples(
+                                KIND, PARTS, LANES, NEAR, EXACT, samples, x.size, at, layout, piece, planes, rows,
+                                tables, seen, marks, c * layout.to_channel + ahead, zero,
                             )  # fmt: skip
-                            continue
-                        here, there, spots, between = samples, multipliers, own, apart
-                        if not inside:
-                            right = min(width, left + lanes)
-                            for k in range(COLUMNS):
-                                begin, to = max(begins[tap + k], left), min(ends[tap + k], right)
-                                at = source + places[tap + k]
-                                line_up(PARTS, LANES, NEAR, x, at, step, begin, to, left, lines, k, COLUMNS)
-                            for i in range(ROWS):
-                                by = goal + i * apart
-                                line_up(PARTS, LANES, 1, factors, by, beside, left, right, left, held_lines, i, HELD)
-                            here, there, spots, between, at, by = line, held, lined_up, LANES, 0, 0
-                        real = add_terms(
-                            KIND, NEAR, 1, ROWS, here, at, spots, there, by, between, low, end, left, real
-                        )  # fmt: skip
-                        if PARTS > 1:  # (a - bi)(c + di) = (ac + bd) + (ad - bc)i
-                            at, by = COLUMNS * LANES, HELD * LANES
-                            if ROWS:
-                                for i in range(by, 2 * by):
-                                    held_lines[by + i] = -held_lines[i]
-                                real = add_terms(
-                                    KIND, 1, 1, ROWS, line, at, lined_up, held, by, LANES, low, end, left, real
-                                )  # fmt: skip
-                                imaginary = add_terms(
-                                    KIND, 1, 1, ROWS, line, 0, lined_up, held, 2 * by, LANES, low, end, left, imaginary
-                                )  # fmt: skip
-                            imaginary = add_terms(
-                                KIND, 1, 1, ROWS, line, at, lined_up, held, 0, LANES, low, end, left, imaginary
+                        line, end = layout.lines * layout.vectors + part * layout.segments, piece.end
+                        if end == layout.segments and (end - 1) * layout.lanes + part * LANES >= layout.windows[2]:
+                            end = max(piece.begin + 1, end - 1)  # this part of a row's last turn is empty
+                        for r in range(piece.rows):
+                            at = piece.image * layout.factor_strides[0]
+                            at += (group * layout.factors + factor) * layout.factor_strides[1]
+                            row = piece.depth * layout.windows[1] + piece.height + r
+                            at += row * layout.windows[2] * layout.factor_strides[2]
+                            lay_out_factors(
+                                KIND, PARTS, LANES, NEAR, factored, factors.size, at, layout, line, piece.begin, end,
+                                tables, held, depth * LANES, PITCH, height, zero,
                             )  # fmt: skip
-            add_lanes(totals, 0, real)
-            if PARTS > 1:
-                add_lanes(totals, NUMBER, imaginary)
-            for i in range(NUMBER):
-                k, to = tap + i % COLUMNS, (group * in_factors + channel + i // COLUMNS) * in_group
-                element = ((to + k // kernel[2]) * kernel[0] + kd) * kernel[1] + kh
-                for part in range(PARTS):
-                    out[(element * kernel[2] + k % kernel[2]) * PARTS + part] = narrow(KIND, totals[part * NUMBER + i])
+                            for turn in range(piece.begin, end):
+                                at = ahead + r * layout.apart * layout.to_row + part * LANES
+                                at += (turn - piece.begin) * layout.pitch
+                                for p in range(PARTS):
+                                    steps[depth] = at + p * layout.to_line
+                                    if EXACT:
+                                        mark = entry(tables[2], line + turn)
+                                        mark_at = (down * ROWS * PITCH) + depth * LANES
+                                        store(held, mark_at, where_bits(mark, splat(LANES, one), splat(LANES, zero)))
+                                    depth += 1
+                    if PARTS > 1:  # (a - bi)(c + di) = (ac + bd) + (ad - bc)i
+                        for i in range(0, height, 2):
+                            for p in range(i * PITCH, i * PITCH + depth * LANES, 2 * LANES):
+                                imaginary = load(LANES, held, p + LANES)
+                                minus = add_product(SUM, imaginary, splat(LANES, -one), splat(LANES, -zero))
+                                store(held, PITCH + p, minus)
+                                store(held, PITCH + p + LANES, load(LANES, held, p))
+                    for i in range(down):
+                        for j in range(across):
+                            keep = ((part * down + i) * across + j) * apart
+                            add_lane_products(
+                                LANES, ROWS, EXACT, depth, seen, steps, pointer(own, j * VECTORS), marks, held,
+                                i * ROWS * PITCH, PITCH, down * ROWS * PITCH, blocks, keep, chunk.starts,
+                            )  # fmt: skip
+                            if chunk.ends:
+                                add_lanes(
+                                    SUM, LANES, ROWS, blocks, keep, square, min(layout.lanes - part * LANES, LANES),
+                                    layout.pitch, slots, whole, (i * across + j) * VECTORS * slots * ROWS, one,
+                                )  # fmt: skip
+            store(unsure, 0, splat(ROWS, zero))
+            for p in range(0, down * across * VECTORS * slots * ROWS, ROWS):  # 0 times what is not finite is NaN
+                store(unsure, 0, add_product(SUM, load(ROWS, whole, p), splat(ROWS, zero), load(ROWS, unsure, 0)))
+            for r in range(ROWS):
+                if not EXACT and doubt[r] != doubt[r]:
+                    doubtful[job] = True
+            for i in range(down):
+                to = (group * layout.factors + factor + i * ROWS // PARTS) * layout.channels + channel
+                write_totals(
+                    KIND, PARTS, LANES, ROWS, whole, i * across * VECTORS * slots * ROWS, channels, layout, tap_of,
+                    square, goal, to * layout.taps, min(ROWS, height - i * ROWS),
+                )  # fmt: skip
+
+    return kernel
+
+
+@cache
+def total_kernel(KIND: int, PARTS: int, LANES: int) -> Any:  # noqa: N803
+    """Return the kernel that forms the long sums of all samples of each channel.
+
+    Parameters
+    ----------
+    KIND, PARTS : int
+        As for `reduction_kernel`.
+    LANES : int
+        Lanes of a turn, or more, up to a power of two.
+    """
+
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        x, out, images, rows, width, strides, lanes, turns, near, zero, sums, total = unpack(arguments, scratch)
+        held, samples = pointer(sums, 0), pointer(x, 0)
+        for channel in range(first, last):
+            total[:] = zero
+            sums[:] = zero
+            turn = 0
+            for row in range(images * rows):
+                begin = row // rows * strides[0] + channel * strides[1] + row % rows * width * strides[2]
+                for left in range(0, width, lanes):
+                    at, there = begin + left * strides[2], min(lanes, width - left)
+                    if near and at + LANES <= x.size:
+                        every = (1 << there) - 1
+                        value = where_bits(every, widen(KIND, load(LANES, samples, at)), splat(LANES, zero))
+                        store(held, 0, add_product(KIND, value, splat(LANES, zero + 1), load(LANES, held, 0)))
+                    else:
+                        for lane in range(there):
+                            for p in range(PARTS):
+                                word = widen(KIND, load_alone(samples, (at + lane * strides[2]) * PARTS + p))
+                                sums[p * LANES + lane] += word
+                    turn += 1
+                    if turn % turns == 0 or turn == images * rows * ((width + lanes - 1) // lanes):
+                        for p in range(PARTS):
+                            for lane in range(lanes):
+                                total[p] += sums[p * LANES + lane]
+                        sums[:] = zero
+            for p in range(PARTS):
+                out[channel * PARTS + p] = narrow(KIND, total[p])
 
     return kernel

@@ -6,6 +6,8 @@ know that gathering and scattering vectors is slower than one element after anot
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -41,6 +43,66 @@ def rows_for(together: int) -> int:
 def register_lanes(accumulator: str) -> int:
     """Return the numbers of a vector register."""
     return VECTOR_BYTES // np.dtype(accumulator).itemsize
+
+
+def _index(value: int) -> Any:
+    return ir.Constant(ir.IntType(64), value)
+
+
+def _vector_at(builder: Any, pointer: Any, offset: Any, lanes: int) -> Any:
+    """Emit the pointer to a vector that begins so many numbers behind another pointer."""
+    place = builder.gep(pointer, [offset])
+    return builder.bitcast(place, ir.VectorType(place.type.pointee, lanes).as_pointer())
+
+
+def _added(builder: Any, factor: Any, row: list[Any], sums: list[Any], taken: list[Any]) -> list[Any]:
+    """Emit a row of sums to which the products of a row and a factor have been added, in the lanes that take part."""
+    totals = [fused(builder, factor, value, before) for value, before in zip(row, sums, strict=True)]
+    if not taken:
+        return totals
+    return [builder.select(*each) for each in zip(taken, totals, sums, strict=True)]
+
+
+def _loop(
+    builder: Any, n: Any, state: list[Any], sums: list[list[Any]], turn: Callable[..., Any], goals: Any, align: int
+) -> None:
+    """Emit a loop of n turns, at least one, in which a block of sums stays in registers, and their stores.
+
+    Parameters
+    ----------
+    builder, n
+        Where to emit, and how many turns.
+    state, sums : list, list of lists
+        What they are before the first turn.
+    turn : callable
+        Takes the number of a turn, the state and the sums, and emits both as they are after it.
+    goals : list of lists
+        Where the sums are stored.
+    align : int
+        Bytes of a number.
+    """
+    index = ir.IntType(64)
+    hidden = ir.InlineAsm(ir.FunctionType(index, [index]), "", "=r,0")
+    count = builder.call(hidden, [n])  # LLVM would otherwise work it out anew in every turn
+    entry, loop, end = builder.block, builder.append_basic_block("turns"), builder.append_basic_block("sums")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+
+    def varying(initially: Any) -> Any:
+        value = builder.phi(initially.type)
+        value.add_incoming(initially, entry)
+        return value
+
+    r, now = varying(_index(0)), [varying(value) for value in state]
+    held = [[varying(value) for value in line] for line in sums]
+    next_state, after = turn(r, now, held)
+    following = builder.add(r, _index(1))
+    for value, then in zip((r, *now, *chain(*held)), (following, *next_state, *chain(*after)), strict=True):
+        value.add_incoming(then, loop)
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, end)
+    builder.position_at_end(end)
+    for goal, total in zip(chain(*goals), chain(*after), strict=True):
+        builder.store(total, goal, align=align)
 
 
 @primitive
@@ -80,71 +142,140 @@ def add_products(
 
     def multiply(context: Any, builder: Any, signature: Any, args: Any, across: int) -> None:
         number = context.get_data_type(signature.args[4].dtype)
-        vector, index = ir.VectorType(number, width), ir.IntType(64)
         size = context.get_abi_sizeof(number)
-
-        def constant(value: int) -> Any:
-            return ir.Constant(index, value)
 
         def start(position: int, begin: Any) -> Any:
             return place_of(context, builder, signature.args[position], args[position], begin)
 
-        def vector_at(pointer: Any, offset: Any) -> Any:
-            return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
-
         left = start(4, args[5])
-        right, bits, block = (start(position, constant(0)) for position in (6, 7, 11))
-        places = [[constant((i * VECTORS + j) * width) for j in range(across)] for i in range(height)]
-        before = [[builder.load(vector_at(block, place), align=size) for place in line] for line in places]
-
+        right, bits, block = (start(position, _index(0)) for position in (6, 7, 11))
         first, run, apart = args[8:11]
-        hidden = ir.InlineAsm(ir.FunctionType(index, [index]), "", "=r,0")
-        count = builder.call(hidden, [args[3]])  # LLVM would otherwise work it out anew in every turn
-        beyond = builder.sub(builder.add(apart, constant(1)), run)  # from a run's last row to the next run
-        entry, loop, end = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("sums")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        r, q, left_of_run = (builder.phi(index) for _ in range(3))
-        for counter, initially in ((r, constant(0)), (q, first), (left_of_run, run)):
-            counter.add_incoming(initially, entry)
-        held = [[builder.phi(vector) for _ in line] for line in places]
-        pitch, taken = constant(VECTORS * width), []
-        row = [
-            builder.load(vector_at(right, builder.add(builder.mul(q, pitch), constant(j * width))), align=size * width)
-            for j in range(across)
-        ]
-        if chosen:
-            for j in range(across):
-                word = builder.load(builder.gep(bits, [builder.add(builder.mul(q, constant(VECTORS)), constant(j))]))
+        beyond = builder.sub(builder.add(apart, _index(1)), run)  # from a run's last row to the next run
+
+        def turn(r: Any, state: list[Any], held: list[list[Any]]) -> tuple[list[Any], list[list[Any]]]:
+            (q, left_of_run), taken = state, []
+            pitch = _index(VECTORS * width)
+            row = [
+                builder.load(
+                    _vector_at(builder, right, builder.add(builder.mul(q, pitch), _index(j * width)), width),
+                    align=size * width,
+                )
+                for j in range(across)
+            ]
+            for j in range(across if chosen else 0):
+                word = builder.load(builder.gep(bits, [builder.add(builder.mul(q, _index(VECTORS)), _index(j))]))
                 word = word if width == word.type.width else builder.trunc(word, ir.IntType(width))
                 taken.append(builder.bitcast(word, ir.VectorType(ir.IntType(1), width)))
-        after = []
-        for i in range(height):
-            factor = builder.load(builder.gep(left, [builder.add(builder.mul(r, constant(height)), constant(i))]))
-            every = splat_value(builder, factor, width)
-            line = []
-            for j in range(across):
-                total = fused(builder, every, row[j], held[i][j])
-                line.append(builder.select(taken[j], total, held[i][j]) if chosen else total)
-            after.append(line)
-        following = builder.add(r, constant(1))
-        r.add_incoming(following, loop)
-        still = builder.sub(left_of_run, constant(1))
-        ended = builder.icmp_signed("==", still, constant(0))
-        left_of_run.add_incoming(builder.select(ended, run, still), loop)
-        q.add_incoming(builder.add(q, builder.select(ended, beyond, constant(1))), loop)
-        for i in range(height):
-            for j in range(across):
-                held[i][j].add_incoming(before[i][j], entry)
-                held[i][j].add_incoming(after[i][j], loop)
-        builder.cbranch(builder.icmp_signed("<", following, count), loop, end)
-        builder.position_at_end(end)
-        for line, values in zip(places, after, strict=True):
-            for place, value in zip(line, values, strict=True):
-                builder.store(value, vector_at(block, place), align=size)
+            after = []
+            for i in range(height):
+                place = builder.add(builder.mul(r, _index(height)), _index(i))
+                every = splat_value(builder, builder.load(builder.gep(left, [place])), width)
+                after.append(_added(builder, every, row, held[i], taken))
+            still = builder.sub(left_of_run, _index(1))
+            ended = builder.icmp_signed("==", still, _index(0))
+            following = builder.add(q, builder.select(ended, beyond, _index(1)))
+            return [following, builder.select(ended, run, still)], after
+
+        places = [[_index((i * VECTORS + j) * width) for j in range(across)] for i in range(height)]
+        goals = [[_vector_at(builder, block, place, width) for place in line] for line in places]
+        before = [[builder.load(goal, align=size) for goal in line] for line in goals]
+        _loop(builder, args[3], [first, run], before, turn, goals, size)
 
     whole = types.int64
     return types.void(lanes, rows, masked, whole, a, whole, b, masks, whole, whole, whole, sums, types.boolean), codegen
+
+
+@primitive
+def add_lane_products(
+    typingctx: Any,
+    lanes: Any,
+    rows: Any,
+    masked: Any,
+    n: Any,
+    x: Any,
+    steps: Any,
+    places: Any,
+    marks: Any,
+    factors: Any,
+    at: Any,
+    pitch: Any,
+    valid: Any,
+    sums: Any,
+    keep: Any,
+    fresh: Any,
+) -> Any:
+    """Add ``factors[i, k] * x[k, j]`` to ``sums[i, j]`` in each lane, k ascending up to n, by fused multiply-adds.
+
+    These are vectors. That of x begins at ``steps[k] + places[j]``, that of the factors at ``at + i * pitch`` for the
+    first k, and the sums at `keep`: VECTORS in each of `rows` rows. They begin at 0 if `fresh`. With `masked`, lanes
+    take part where neither `marks`, which lies as x does, nor the vector of the factors' row at `valid` is 0. There is
+    at least one k.
+    """
+    if not all(isinstance(number, types.IntegerLiteral) for number in (lanes, rows, masked)):
+        return None  # typed again with the literals
+    width, height, chosen = (number.literal_value for number in (lanes, rows, masked))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        number = context.get_data_type(signature.args[4].dtype)
+        size = context.get_abi_sizeof(number)
+
+        def start(position: int, begin: Any) -> Any:
+            return place_of(context, builder, signature.args[position], args[position], begin)
+
+        seen, steps, places, marks = (start(position, _index(0)) for position in (4, 5, 6, 7))
+        left, valid, block = start(8, args[9]), start(8, args[11]), start(12, args[13])
+        columns = [builder.load(builder.gep(places, [_index(j)])) for j in range(VECTORS)]
+
+        def vector(pointer: Any, offset: Any) -> Any:
+            return builder.load(_vector_at(builder, pointer, offset, width), align=size)
+
+        def turn(k: Any, state: list[Any], held: list[list[Any]]) -> tuple[list[Any], list[list[Any]]]:
+            step, ahead = builder.load(builder.gep(steps, [k])), builder.mul(k, _index(width))
+            spots, taken = [builder.add(step, column) for column in columns], []
+            row = [vector(seen, spot) for spot in spots]
+            if chosen:
+                inside, none = vector(valid, ahead), ir.Constant(row[0].type, None)
+                there = [builder.fmul(inside, vector(marks, spot)) for spot in spots]
+                taken = [builder.fcmp_ordered("!=", each, none) for each in there]
+            after = []
+            for i in range(height):
+                factor = vector(left, builder.add(ahead, builder.mul(args[10], _index(i))))
+                after.append(_added(builder, factor, row, held[i], taken))
+            return state, after
+
+        goals = [
+            [_vector_at(builder, block, _index((i * VECTORS + j) * width), width) for j in range(VECTORS)]
+            for i in range(height)
+        ]
+        before = [
+            [
+                builder.select(args[14], ir.Constant(goal.type.pointee, None), builder.load(goal, align=size))
+                for goal in line
+            ]
+            for line in goals
+        ]
+        _loop(builder, args[3], [], before, turn, goals, size)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    takes = (
+        lanes,
+        rows,
+        masked,
+        whole,
+        x,
+        steps,
+        places,
+        marks,
+        factors,
+        whole,
+        whole,
+        whole,
+        sums,
+        whole,
+        types.boolean,
+    )
+    return types.void(*takes), codegen
 
 
 @primitive

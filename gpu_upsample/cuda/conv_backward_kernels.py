@@ -83,7 +83,7 @@ def build_reduction(machine: Any, spec: ReductionSpec) -> Callable[..., None]:
 
         sums = memory.local.array(PARTS, real)
         for part in range(PARTS):
-            sums[part] = real(-0.0)
+            sums[part] = real(0.0)
         rest, segment = split(turn, index(segments))
         rest, h = split(rest, index(height))
         image, d = split(rest, index(depth))

@@ -7,15 +7,13 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from gpu_upsample.plan.cache import kept, plain
 from gpu_upsample.plan.conv_transpose import LONG_SUM, ConvTransposeStep, conv_transpose_step
 from gpu_upsample.plan.dtypes import STORAGE, Storage, words
 from gpu_upsample.plan.rearrange import FoldStep, UnfoldStep, Windows, fold_axes, unfolded_rows
 from gpu_upsample.plan.shapes import as_flag
 from gpu_upsample.plan.steps import Output, Plan
-from gpu_upsample.plan.windows import Ints, Spans, Triple, reach, spans
+from gpu_upsample.plan.windows import Spans, Triple, reach, spans
 
 _LANES, _TURNS = 32, 1024
 
@@ -28,8 +26,9 @@ class ReductionStep:
     factor is conjugated; without factors, they are 1.
 
     Every row of windows is cut into turns of `lanes` neighbours, and all turns, in order, into blocks of `turns`. Each
-    lane of a block adds up its own terms from -0.0 on, one fused multiply-add each, in ascending order; then all lanes
-    of all blocks are added up, again from -0.0 on and in ascending order. All in the accumulator.
+    lane of a block adds up its own terms from 0 on, one fused multiply-add each, in ascending order; then all lanes of
+    all blocks are added up, again from 0 on and in ascending order. All in the accumulator. So no sum is -0.0, and a
+    term of 0 changes none.
 
     Attributes
     ----------
@@ -106,10 +105,10 @@ class ReductionStep:
 class ConvTransposeBackwardStep:
     """The gradients of a transposed convolution.
 
-    Directly, that for the input is the adjoint and that for the weight a reduction. By way of a matrix product, the
-    gradient given is unfolded into columns, one per input sample: the weight times the columns are the one gradient,
-    and the input times the columns, added up over the arrays in ascending order, the other. That for the bias is
-    always a reduction.
+    Directly, that for the input is the adjoint and that for the weight a reduction; so does a CPU always. By way of a
+    matrix product, on a GPU, the gradient given is unfolded into columns, one per input sample: the weight times the
+    columns are the one gradient, and the input times the columns, added up over the arrays in ascending order, the
+    other. That for the bias is always a reduction.
 
     Attributes
     ----------
@@ -118,7 +117,7 @@ class ConvTransposeBackwardStep:
     needs : tuple of 3 bool
         Whether the gradients for the input, the weight and the bias are wanted.
     direct : bool
-        The route.
+        The route of a GPU.
     """
 
     forward: ConvTransposeStep
@@ -176,38 +175,16 @@ class ConvTransposeBackwardStep:
             conv.storage, conv.storage, conv.parts, min(_LANES, windows[2]), _TURNS,
         )  # fmt: skip
 
-    @cached_property
-    def _rows(self) -> tuple[Ints, Ints]:
-        """For each tap and row of windows the row of the gradient, and its shift."""
+    def unfolding(self, images: int) -> UnfoldStep:
+        """Return the step that makes columns of one group of some arrays, those of one array after another's."""
         conv = self.forward
         stride, padding, dilation = (
             tuple(getattr(axis, name) for axis in conv.axes) for name in ("stride", "padding", "dilation")
         )
         rows, shift = unfolded_rows(Windows(conv.size_out, conv.kernel, stride, padding, dilation, conv.size_in))
-        return rows.reshape(prod(conv.kernel), -1), shift.reshape(prod(conv.kernel), -1)
-
-    def unfolding(self, images: int) -> UnfoldStep:
-        """Return the step that makes columns of one group of some arrays, those of one array after another's."""
-        return self._unfolding(images * self.forward.channels_out, 1, *self._rows)
-
-    def unfolding_together(self, images: int, part: slice) -> UnfoldStep:
-        """Return the step that makes columns of one group of some arrays, side by side.
-
-        It takes the channels in front of the arrays, and of each array a part of the rows of windows.
-        """
-        rows, shift = (table[:, None, part] for table in self._rows)
-        below = np.arange(images)[:, None] * prod(self.forward.size_out[:2])
-        rows, shift = (
-            np.where(rows < 0, rows, rows + below),
-            np.broadcast_to(shift, (len(shift), images, shift.shape[2])),
-        )
-        return self._unfolding(self.forward.channels_out, images, rows, shift)
-
-    def _unfolding(self, planes: int, images: int, rows: Ints, shift: Ints) -> UnfoldStep:
-        conv = self.forward
         return UnfoldStep(
-            planes, images * prod(conv.size_out[:2]), conv.size_out[2], rows.ravel(), shift.ravel(), conv.size_in[2],
-            conv.axes[2].stride, *words(STORAGE[conv.storage.accumulator], conv.parts),
+            images * conv.channels_out, prod(conv.size_out[:2]), conv.size_out[2], rows.ravel(), shift.ravel(),
+            conv.size_in[2], conv.axes[2].stride, *words(STORAGE[conv.storage.accumulator], conv.parts),
         )  # fmt: skip
 
 

@@ -6,9 +6,8 @@ copying them, on torch's current stream. They are registered with ``torch.librar
 ``gradcheck`` support them. Gradients are summed in one fixed order, so they are identical on every run, also on a GPU,
 where torch's own gradients of interpolation are not. As in torch, integers have no gradients.
 
-Only long sums of transposed convolutions are left to a matrix product: the forward pass and the input gradient on a
-GPU, and the weight gradient on both backends. With ``torch.use_deterministic_algorithms(True)``, they too are formed in
-one fixed order.
+Only on a GPU, long sums of transposed convolutions and of their gradients are left to a matrix product. With
+``torch.use_deterministic_algorithms(True)``, they too are formed in one fixed order.
 
 A compiled graph is valid for the shapes that it was compiled for. Under autocast, transposed convolutions use its
 dtype, as torch's own do.
