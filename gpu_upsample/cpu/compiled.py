@@ -11,7 +11,10 @@ import llvmlite
 from numba import njit, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.ccallback import CFunc
+from numba.core.compiler import Compiler, DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager
 from numba.core.runtime.nrt import rtsys
+from numba.core.typed_passes import NopythonRewrites
 
 from gpu_upsample.fingerprint import fingerprint
 from gpu_upsample.garbage import uncollected
@@ -66,9 +69,21 @@ def _fingerprint() -> str:
     return fingerprint("cpu", [f"llvmlite {llvmlite.__version__}"])  # Numba asks for its own version itself
 
 
+class _Compiler(Compiler):
+    """Numba's, but it rewrites no expressions of whole arrays: kernels have none, and the search takes its time."""
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the passes of the compiler."""
+        usual = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        fewer = PassManager(usual.pipeline_name)
+        fewer.passes.extend(each for each in usual.passes if each[0] is not NopythonRewrites)
+        fewer.finalize()
+        return [fewer]
+
+
 def compiled(function: Callable[..., Any]) -> Any:
     """Return a function compiled for the types that it is called with, which needs no GIL and divides as NumPy does."""
-    made: Any = njit(nogil=True, error_model="numpy")(function)
+    made: Any = njit(nogil=True, error_model="numpy", pipeline_class=_Compiler)(function)
     made._cache = _Cache(function)  # what `cache=True` sets to Numba's own
     made.compile = uncollected()(made.compile)
     return made
@@ -93,7 +108,8 @@ class Kernel:
         """Return where the function begins for such arguments."""
         if arguments not in self._made:
             takes = (types.int64, types.int64, arguments, types.CPointer(types.uint8))
-            made: Any = CFunc(self._function, (takes, types.void), {}, {"nopython": True, "error_model": "numpy"})
+            how = {"nopython": True, "error_model": "numpy"}
+            made: Any = CFunc(self._function, (takes, types.void), {}, how, _Compiler)
             made._cache = _Cache(self._function)
             with uncollected():
                 made.compile()
