@@ -86,7 +86,7 @@ LAYERS = {
     "small images": ((9, 11, 4, 4), (11, 3, 3, 5), {"stride": 2, "padding": 1}),
     "pixels": ((40, 5, 1, 1), (5, 4, 4, 4), {}),
     "three samples": ((2, 9, 5, 3), (9, 2, 5, 2), {"stride": 3, "padding": 2}),
-    "taps far apart": ((2, 3, 6, 40), (3, 2, 3, 2), {"dilation": (25, 45), "padding": (7, 3)}),
+    "taps far apart": ((2, 3, 20, 40), (3, 2, 3, 2), {"dilation": (25, 45), "padding": (7, 3)}),
     "strides beyond the kernel": ((2, 5, 7, 33), (5, 2, 2, 3), {"stride": (4, 7), "output_padding": (1, 2)}),
 }
 
@@ -160,6 +160,7 @@ def test_only_windows_that_exist_count(data_format, width, dtype):
     y, x = (np.rint(4 * array) for array in (y, x))
     for array in (y, x):
         array.flat[random.choice(array.size, 3, replace=False)] = np.inf, -np.inf, np.nan
+    y[0, 1, 2, -1] = np.inf  # which a tap would see in a window behind the last one
     expected = windows_that_exist(y, x, weight.shape, **options)
     assert 0 < np.isfinite(expected).sum() < expected.size
     last = data_format == "channels_last"

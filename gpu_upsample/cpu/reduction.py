@@ -188,9 +188,9 @@ def _layout(step: ReductionStep) -> _Layout:
     chunks, pieces = _pieces(step, most_turns, most_rows, most_pieces)
     # Rows of samples: all between those of the first tap and of the last, or each tap's own, if these are fewer.
     shift, between = high.shift - high.shift[0], (most_rows - 1) * high.stride
-    row_of_tap, apart, fewer, rows = shift, high.stride, high.stride, np.arange(between + shift[-1] + 1)
+    row_of_tap, apart, rows = shift, high.stride, np.arange(between + shift[-1] + 1)
     if len(rows) > most_rows * len(shift):
-        row_of_tap, apart, fewer = np.arange(len(shift)) * most_rows, 1, 0
+        row_of_tap, apart = np.arange(len(shift)) * most_rows, 1
         rows = (shift[:, None] + np.arange(most_rows) * high.stride).ravel()
 
     sizes = np.zeros(1, LAYOUT)
@@ -206,7 +206,7 @@ def _layout(step: ReductionStep) -> _Layout:
         "windows": step.windows, "strides": step.strides, "factor_strides": step.factor_strides,
         "stride_d": deep.stride, "stride_h": high.stride, "lanes": step.lanes, "pitch": turns.pitch,
         "parts": turns.parts, "slots": turns.slots, "segments": step.segments, "lines": len(lines.samples),
-        "vectors": line_vectors, "beyond": lines.beyond, "most_rows": most_rows, "fewer": fewer, "apart": apart,
+        "vectors": line_vectors, "beyond": lines.beyond, "most_rows": most_rows, "apart": apart,
         "to_line": to_line, "to_row": to_row, "to_plane": to_plane, "to_piece": kernel[0] * to_plane,
         "to_channel": most_pieces * kernel[0] * to_plane, "columns": len(column_of),
         "reach": near * register if near and beside[0] else _FAR,

@@ -63,7 +63,6 @@ LAYOUT = np.dtype(
         ("vectors", np.int64),  # of a line
         ("beyond", np.int64),  # vectors of a line beyond those of its turns
         ("most_rows", np.int64),  # of a piece
-        ("fewer", np.int64),  # rows of samples that a piece with one row less has less
         ("apart", np.int64),  # rows of samples from what a window sees to what that below it sees
         ("to_line", np.int64),  # numbers from one line to the next
         ("to_row", np.int64),
@@ -146,7 +145,7 @@ def lay_out_samples(
     begin = piece.begin * layout.pitch // LANES
     end = min(layout.vectors, begin + (piece.end - piece.begin) * layout.parts + layout.beyond)
     for i in range(planes.size):
-        for j in range(rows.size - (layout.most_rows - piece.rows) * layout.fewer):
+        for j in range(rows.size - (layout.most_rows - piece.rows) * layout.apart):
             z, y = piece.depth * layout.stride_d + planes[i], piece.height * layout.stride_h + rows[j]
             there = 0 <= z < layout.size[0] and 0 <= y < layout.size[1]
             row = to + i * layout.to_plane + j * layout.to_row
