@@ -87,6 +87,8 @@ LAYERS = {
     "pixels": ((40, 5, 1, 1), (5, 4, 4, 4), {}),
     "three samples": ((2, 9, 5, 3), (9, 2, 5, 2), {"stride": 3, "padding": 2}),
     "taps far apart": ((2, 3, 20, 40), (3, 2, 3, 2), {"dilation": (25, 45), "padding": (7, 3)}),
+    "rows far apart": ((1, 2, 20, 40), (2, 1, 2, 1), {"stride": (2, 1), "dilation": (45, 1)}),
+    "a piece of one turn, half empty": ((1, 1, 1, 1034), (1, 1, 1, 1), {}),
     "strides beyond the kernel": ((2, 5, 7, 33), (5, 2, 2, 3), {"stride": (4, 7), "output_padding": (1, 2)}),
 }
 
@@ -171,7 +173,34 @@ def test_only_windows_that_exist_count(data_format, width, dtype):
     np.testing.assert_array_equal(got, expected.astype(dtype))
 
 
-def test_no_sum_is_minus_zero():
+@pytest.mark.parametrize("images", [1, 3])
+def test_only_some_jobs_are_done_again(images, cut):
+    """What is not finite belongs to one of two jobs, and lies beside rows that do not exist, in an image of several."""
+    options = {"stride": 1, "padding": 2, "dilation": 1}
+    y, x, weight = layer((images, 2, 40, 40), (2, 2, 3, 3), "float32", **options)
+    y, x = np.rint(4 * y), np.rint(4 * x)
+    x[-1, 0, 0, 5] = np.inf
+    cut(2, 1)
+    got = gu.conv_transpose2d_backward(y, x, weight, **options)[1]
+    each = [windows_that_exist(y[i : i + 1], x[i : i + 1], weight.shape, **options) for i in range(images)]
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(got, np.sum(each, axis=0, dtype=np.float32))
+
+
+def test_taps_that_lie_very_far_apart():
+    """Only padding that cuts off what lies between lets such outputs fit into memory."""
+    options = {"padding": (5 * 10**8, 0), "dilation": (10**9, 1)}
+    y, x, weight = layer((1, 1, 4, 40), (1, 1, 2, 1), **options)
+    for turned in (False, True):
+        if turned:
+            y, x, weight = (np.ascontiguousarray(array.swapaxes(2, 3)) for array in (y, x, weight))
+            options = {name: value[::-1] for name, value in options.items()}
+        gradients = gu.conv_transpose2d_backward(y, x, weight, **options)
+        assert not gradients[1].any()
+        assert_close(gradients[2], y.sum((0, 2, 3)))
+
+
+def test_a_total_of_zeros_has_no_sign():
     y, x = np.full((1, 3, 6, 6), -0.0), np.ones((1, 2, 4, 4))
     for gradient in gu.conv_transpose2d_backward(y, x, np.ones((2, 3, 3, 3))):
         assert_same_bits(gradient, np.zeros_like(gradient))

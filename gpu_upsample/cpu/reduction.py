@@ -23,7 +23,7 @@ from gpu_upsample.plan.windows import Ints
 # Registers that the samples of a vector are picked from at most; else they are collected one by one.
 _MOST_NEAR = 4
 _FAR = 1 << 62
-# What is laid out for a job, with its sums, takes at most so many bytes.
+# What is laid out for a job, with its sums, takes at most so many bytes, or twice as many as the least.
 _MOST_BYTES = 6 << 20
 # Cycles on an EPYC: to pick or to collect the samples of a vector, and to fetch and put back a block of sums.
 _PICK, _COLLECT, _BLOCK = 12, 25, 60
@@ -94,7 +94,7 @@ def _lines_of_columns(step: ReductionStep, turns: _Turns) -> _Lines:
     window = np.arange(turns.pitch)
     samples = window * axis.stride + axis.shift[tap.clip(max=kernel - 1)][:, None]
     samples[tap >= kernel] = -1
-    samples[:, window >= step.windows[2]] = -1
+    samples[:, window >= step.windows[2]] = -1  # need not be read
     columns = np.arange(len(tap) // slots)
     return _Lines(samples.reshape(len(columns), -1), columns, 0 * columns, np.where(tap < kernel, tap, -1), 0)
 
@@ -107,10 +107,10 @@ def _lines_of_phases(step: ReductionStep, turns: _Turns) -> _Lines:
     first = np.array([place[line == which].min() for which in range(len(phases))])
     begin, tap = place - first[line], np.arange(len(place))
     beyond = -(-int(begin.max()) // turns.lanes)
-    whole = np.arange(width + beyond * turns.lanes)
-    if len(phases) * len(whole) > len(tap) * width:
-        phases, first, line, begin, beyond, whole = phase, place, tap, 0 * tap, 0, np.arange(width)
-    return _Lines((whole + first[:, None]) * axis.stride + phases[:, None], line, begin, tap, beyond)
+    if len(phases) * (width + beyond * turns.lanes) > len(tap) * width:
+        phases, first, line, begin, beyond = phase, place, tap, 0 * tap, 0
+    number = np.arange(width + beyond * turns.lanes)
+    return _Lines((number + first[:, None]) * axis.stride + phases[:, None], line, begin, tap, beyond)
 
 
 def _windows_of_vectors(step: ReductionStep, turns: _Turns) -> Ints:
@@ -188,14 +188,15 @@ def _layout(step: ReductionStep) -> _Layout:
     chunks, pieces = _pieces(step, most_turns, most_rows, most_pieces)
     # Rows of samples: all between those of the first tap and of the last, or each tap's own, if these are fewer.
     shift, between = high.shift - high.shift[0], (most_rows - 1) * high.stride
-    row_of_tap, apart, rows = shift, high.stride, np.arange(between + shift[-1] + 1)
-    if len(rows) > most_rows * len(shift):
+    if between + shift[-1] < most_rows * len(shift):
+        row_of_tap, apart, rows = shift, high.stride, np.arange(between + shift[-1] + 1)
+    else:
         row_of_tap, apart = np.arange(len(shift)) * most_rows, 1
         rows = (shift[:, None] + np.arange(most_rows) * high.stride).ravel()
 
     sizes = np.zeros(1, LAYOUT)
     line_vectors = lines.samples.shape[1] // lanes
-    to_line = min(line_vectors, most_turns * turns.parts + lines.beyond) * lanes
+    to_line = (most_turns * turns.parts + lines.beyond) * lanes
     row_vectors = len(lines.samples) * step.parts * to_line // lanes
     to_row = (row_vectors | 1) * lanes  # rows that lie a power of two apart would share a set of the cache
     to_plane = len(rows) * to_row
@@ -265,7 +266,8 @@ def _cuts(step: ReductionStep, layout: _Layout, rows: int, held: float, threads:
     blocks = -(-channels * len(layout.column_of) // VECTORS) * -(-factors * step.parts // rows)
     vectors = channels * (layout.channel // layout.turns.lanes) + factors * step.parts * DEPTH
     time = vectors * (_PICK if layout.near else _COLLECT) + blocks * (DEPTH * rows * VECTORS / 2 + _BLOCK)
-    too_large = (vectors + blocks * held) * VECTOR_BYTES > _MOST_BYTES
+    size = (vectors + blocks * held) * VECTOR_BYTES
+    too_large = size > max(_MOST_BYTES, 2 * size.min())
     best = np.lexsort(((-(-jobs // threads) * time).ravel(), too_large.ravel()))[0]
     return int(channels.flat[best]), int(factors.flat[best])
 

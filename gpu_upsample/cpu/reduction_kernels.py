@@ -143,7 +143,7 @@ def lay_out_samples(
         0.
     """
     begin = piece.begin * layout.pitch // LANES
-    end = min(layout.vectors, begin + (piece.end - piece.begin) * layout.parts + layout.beyond)
+    end = begin + (piece.end - piece.begin) * layout.parts + layout.beyond
     for i in range(planes.size):
         for j in range(rows.size - (layout.most_rows - piece.rows) * layout.apart):
             z, y = piece.depth * layout.stride_d + planes[i], piece.height * layout.stride_h + rows[j]

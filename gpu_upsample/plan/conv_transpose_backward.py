@@ -27,8 +27,8 @@ class ReductionStep:
 
     Every row of windows is cut into turns of `lanes` neighbours, and all turns, in order, into blocks of `turns`. Each
     lane of a block adds up its own terms from 0 on, one fused multiply-add each, in ascending order; then all lanes of
-    all blocks are added up, again from 0 on and in ascending order. All in the accumulator. So no sum is -0.0, and a
-    term of 0 changes none.
+    all blocks are added up, again from 0 on and in ascending order. All in the accumulator. So the sign of a lane's
+    zero reaches no result, and a term of 0 changes none.
 
     Attributes
     ----------
