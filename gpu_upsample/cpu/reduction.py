@@ -46,7 +46,7 @@ class _Turns:
     pitch: int
 
     @property
-    def parts(self) -> int:
+    def layers(self) -> int:
         """Vectors of a turn."""
         return max(1, self.pitch // self.lanes)
 
@@ -115,8 +115,8 @@ def _lines_of_phases(step: ReductionStep, turns: _Turns) -> _Lines:
 
 def _windows_of_vectors(step: ReductionStep, turns: _Turns) -> Ints:
     """Return which window of a row each number is: of the first vector of every turn, of the second, and so on."""
-    part, turn = np.arange(turns.parts)[:, None, None], np.arange(step.segments)[:, None]
-    lane = part * turns.lanes + np.arange(turns.lanes) % turns.pitch
+    layer, turn = np.arange(turns.layers)[:, None, None], np.arange(step.segments)[:, None]
+    lane = layer * turns.lanes + np.arange(turns.lanes) % turns.pitch
     return np.where(lane < step.lanes, turn * step.lanes + lane, -1).reshape(-1, turns.lanes)
 
 
@@ -196,7 +196,7 @@ def _layout(step: ReductionStep) -> _Layout:
 
     sizes = np.zeros(1, LAYOUT)
     line_vectors = lines.samples.shape[1] // lanes
-    to_line = (most_turns * turns.parts + lines.beyond) * lanes
+    to_line = (most_turns * turns.layers + lines.beyond) * lanes
     row_vectors = len(lines.samples) * step.parts * to_line // lanes
     to_row = (row_vectors | 1) * lanes  # rows that lie a power of two apart would share a set of the cache
     to_plane = len(rows) * to_row
@@ -206,7 +206,7 @@ def _layout(step: ReductionStep) -> _Layout:
         "channels": step.channels, "factors": step.factors, "taps": prod(kernel), "size": step.size,
         "windows": step.windows, "strides": step.strides, "factor_strides": step.factor_strides,
         "stride_d": deep.stride, "stride_h": high.stride, "lanes": step.lanes, "pitch": turns.pitch,
-        "parts": turns.parts, "slots": turns.slots, "segments": step.segments, "lines": len(lines.samples),
+        "layers": turns.layers, "slots": turns.slots, "segments": step.segments, "lines": len(lines.samples),
         "vectors": line_vectors, "beyond": lines.beyond, "most_rows": most_rows, "apart": apart,
         "to_line": to_line, "to_row": to_row, "to_plane": to_plane, "to_piece": kernel[0] * to_plane,
         "to_channel": most_pieces * kernel[0] * to_plane, "columns": len(column_of),
@@ -280,7 +280,7 @@ def _reduction_work(step: ReductionStep, threads: int, exact: int) -> tuple[Work
     lanes, columns = turns.lanes, len(layout.column_of)
     keeps = not (layout.chunks["starts"] & layout.chunks["ends"]).all()  # sums from one chunk to the next
     block = rows * VECTORS * lanes
-    held = VECTORS * rows * (keeps * turns.parts + turns.slots / lanes)
+    held = VECTORS * rows * (keeps * turns.layers + turns.slots / lanes)
     channels, factors = _cuts(step, layout, rows, held, threads)
     cuts = -(-step.channels // channels), -(-step.factors // factors)
     across, down = -(-channels * columns // VECTORS), -(-factors * step.parts // rows)
@@ -292,10 +292,11 @@ def _reduction_work(step: ReductionStep, threads: int, exact: int) -> tuple[Work
     forming = work(
         reduction_kernel(kind_of(step.source.name), step.parts, lanes, layout.near, rows, exact),
         x, multipliers, out, Given(np.bool_, (jobs,)), cuts, (channels, factors), layout.sizes, layout.planes,
-        layout.rows, layout.chunks, layout.pieces, layout.tables, layout.column_of, layout.tap_of, real(0.0),
+        layout.rows, layout.chunks, layout.pieces, layout.tables, layout.column_of, layout.tap_of,
+        block if keeps else 0, real(0.0),
         Room(real, (channels * layout.channel,)), Room(real, (exact * channels * layout.channel,)),
         Room(real, ((down * rows + exact) * (DEPTH * step.parts + 1) * lanes,)),
-        Room(real, ((turns.parts * down * across if keeps else 1) * block,)),
+        Room(real, ((turns.layers * down * across if keeps else 1) * block,)),
         Room(real, (down * across * VECTORS * turns.slots * rows,)), Room(real, (lanes * rows,)),
         Room(np.int64, (DEPTH * step.parts,)), Room(np.int64, (across * VECTORS,)), Room(real, (rows,)),
         rows=jobs, cost=step.elements * prod(step.windows) * step.batch * step.source.itemsize,

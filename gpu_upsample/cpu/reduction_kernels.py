@@ -56,7 +56,7 @@ LAYOUT = np.dtype(
         ("stride_h", np.int64),
         ("lanes", np.int64),  # of a turn
         ("pitch", np.int64),  # the same, rounded up to a power of two
-        ("parts", np.int64),  # vectors of a turn
+        ("layers", np.int64),  # vectors of a turn
         ("slots", np.int64),  # turns of a vector
         ("segments", np.int64),  # turns of a row
         ("lines", np.int64),  # of a row of samples
@@ -143,7 +143,7 @@ def lay_out_samples(
         0.
     """
     begin = piece.begin * layout.pitch // LANES
-    end = begin + (piece.end - piece.begin) * layout.parts + layout.beyond
+    end = begin + (piece.end - piece.begin) * layout.layers + layout.beyond
     for i in range(planes.size):
         for j in range(rows.size - (layout.most_rows - piece.rows) * layout.apart):
             z, y = piece.depth * layout.stride_d + planes[i], piece.height * layout.stride_h + rows[j]
@@ -195,6 +195,31 @@ def lay_out_factors(
             layout.factor_strides[2], i % PARTS, tables, row + first, row + last, held,
             to + i // PARTS * PARTS * pitch + i % PARTS * LANES, PARTS * LANES, zero,
         )  # fmt: skip
+
+
+@inlined
+def turn_factors(SUM, LANES, held, pitch, height, depth, one):  # noqa: N803
+    """Make the rows that the imaginary parts of sums are formed with, -b and a, of those of the real parts, a and b.
+
+    A factor is a + bi, a sample c + di, and what is summed (a - bi)(c + di) = (ac + bd) + (ad - bc)i.
+
+    Parameters
+    ----------
+    SUM, LANES : int
+        Kind of an accumulator, and numbers of a vector.
+    held, pitch : pointer, int
+        The factors, and numbers from one row to the next: each second row is made.
+    height, depth : int
+        How many rows there are, and vectors of each.
+    one : scalar
+        1.
+    """
+    for i in range(0, height, 2):
+        for p in range(i * pitch, i * pitch + depth * LANES, 2 * LANES):
+            imaginary = load(LANES, held, p + LANES)
+            minus = add_product(SUM, imaginary, splat(LANES, -one), splat(LANES, -(one - one)))
+            store(held, pitch + p, minus)
+            store(held, pitch + p + LANES, load(LANES, held, p))
 
 
 @inlined
@@ -285,13 +310,13 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, ROWS: int, EX
     def kernel(first, last, arguments, scratch):
         (
             x, factors, out, doubtful, cuts, most, layouts, planes, rows, chunks, pieces, tables, column_of, tap_of,
-            zero, lines, present, multipliers, sums, totals, turned, steps, own, doubt,
+            to_block, zero, lines, present, multipliers, sums, totals, turned, steps, own, doubt,
         ) = unpack(arguments, scratch)  # fmt: skip
         layout, one = layouts[0], zero + 1
         samples, factored, goal, square = pointer(x, 0), pointer(factors, 0), pointer(out, 0), pointer(turned, 0)
         seen, marks, held = pointer(lines, 0), pointer(present, 0), pointer(multipliers, 0)
         blocks, whole, unsure = pointer(sums, 0), pointer(totals, 0), pointer(doubt, 0)
-        columns, slots, parts = layout.columns, layout.slots, layout.parts
+        columns, slots = layout.columns, layout.slots
         for job in range(first, last):
             if EXACT and not doubtful[job]:
                 continue
@@ -307,23 +332,22 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, ROWS: int, EX
                 store(held, p, splat(LANES, zero))
             for p in range(0, down * across * VECTORS * slots * ROWS, ROWS):
                 store(whole, p, splat(ROWS, zero))
-            apart = ROWS * VECTORS * LANES if sums.size > ROWS * VECTORS * LANES else 0
             for n in range(chunks.shape[0]):
                 chunk = chunks[n]
-                for part in range(parts):
+                for layer in range(layout.layers):
                     depth = 0
                     for number in range(chunk.begin, chunk.end):
                         piece, ahead = pieces[number], (number - chunk.begin) * layout.to_piece
-                        for c in range(channels if part == 0 else 0):
+                        for c in range(channels if layer == 0 else 0):
                             at = piece.image * layout.strides[0]
                             at += (group * layout.channels + channel + c) * layout.strides[1]
                             lay_out_samples(
                                 KIND, PARTS, LANES, NEAR, EXACT, samples, x.size, at, layout, piece, planes, rows,
                                 tables, seen, marks, c * layout.to_channel + ahead, zero,
                             )  # fmt: skip
-                        line, end = layout.lines * layout.vectors + part * layout.segments, piece.end
-                        if end == layout.segments and (end - 1) * layout.lanes + part * LANES >= layout.windows[2]:
-                            end = max(piece.begin + 1, end - 1)  # this part of a row's last turn is empty
+                        line, end = layout.lines * layout.vectors + layer * layout.segments, piece.end
+                        if end == layout.segments and (end - 1) * layout.lanes + layer * LANES >= layout.windows[2]:
+                            end = max(piece.begin + 1, end - 1)  # this layer of a row's last turn is empty
                         for r in range(piece.rows):
                             at = piece.image * layout.factor_strides[0]
                             at += (group * layout.factors + factor) * layout.factor_strides[1]
@@ -334,7 +358,7 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, ROWS: int, EX
                                 tables, held, depth * LANES, PITCH, height, zero,
                             )  # fmt: skip
                             for turn in range(piece.begin, end):
-                                at = ahead + r * layout.apart * layout.to_row + part * LANES
+                                at = ahead + r * layout.apart * layout.to_row + layer * LANES
                                 at += (turn - piece.begin) * layout.pitch
                                 for p in range(PARTS):
                                     steps[depth] = at + p * layout.to_line
@@ -343,23 +367,18 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, ROWS: int, EX
                                         mark_at = (down * ROWS * PITCH) + depth * LANES
                                         store(held, mark_at, where_bits(mark, splat(LANES, one), splat(LANES, zero)))
                                     depth += 1
-                    if PARTS > 1:  # (a - bi)(c + di) = (ac + bd) + (ad - bc)i
-                        for i in range(0, height, 2):
-                            for p in range(i * PITCH, i * PITCH + depth * LANES, 2 * LANES):
-                                imaginary = load(LANES, held, p + LANES)
-                                minus = add_product(SUM, imaginary, splat(LANES, -one), splat(LANES, -zero))
-                                store(held, PITCH + p, minus)
-                                store(held, PITCH + p + LANES, load(LANES, held, p))
+                    if PARTS > 1:
+                        turn_factors(SUM, LANES, held, PITCH, height, depth, one)
                     for i in range(down):
                         for j in range(across):
-                            keep = ((part * down + i) * across + j) * apart
+                            keep = ((layer * down + i) * across + j) * to_block
                             add_lane_products(
                                 LANES, ROWS, EXACT, depth, seen, steps, pointer(own, j * VECTORS), marks, held,
                                 i * ROWS * PITCH, PITCH, down * ROWS * PITCH, blocks, keep, chunk.starts,
                             )  # fmt: skip
                             if chunk.ends:
                                 add_lanes(
-                                    SUM, LANES, ROWS, blocks, keep, square, min(layout.lanes - part * LANES, LANES),
+                                    SUM, LANES, ROWS, blocks, keep, square, min(layout.lanes - layer * LANES, LANES),
                                     layout.pitch, slots, whole, (i * across + j) * VECTORS * slots * ROWS, one,
                                 )  # fmt: skip
             store(unsure, 0, splat(ROWS, zero))

@@ -7,6 +7,7 @@ know that gathering and scattering vectors is slower than one element after anot
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -216,30 +217,29 @@ def add_lane_products(
     width, height, chosen = (number.literal_value for number in (lanes, rows, masked))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        number = context.get_data_type(signature.args[4].dtype)
-        size = context.get_abi_sizeof(number)
-
-        def start(position: int, begin: Any) -> Any:
-            return place_of(context, builder, signature.args[position], args[position], begin)
-
-        seen, steps, places, marks = (start(position, _index(0)) for position in (4, 5, 6, 7))
-        left, valid, block = start(8, args[9]), start(8, args[11]), start(12, args[13])
-        columns = [builder.load(builder.gep(places, [_index(j)])) for j in range(VECTORS)]
+        size = context.get_abi_sizeof(context.get_data_type(sums.dtype))
+        n, seen, steps_value, places_value, marked, multipliers, at, pitch, valid, goal, keep, fresh = args[3:]
+        where = partial(place_of, context, builder)
+        seen, marked = where(x, seen, _index(0)), where(marks, marked, _index(0))
+        first_step, first_place = where(steps, steps_value, _index(0)), where(places, places_value, _index(0))
+        left, inside = (where(factors, multipliers, begin) for begin in (at, valid))
+        block = where(sums, goal, keep)
+        columns = [builder.load(builder.gep(first_place, [_index(j)])) for j in range(VECTORS)]
 
         def vector(pointer: Any, offset: Any) -> Any:
             return builder.load(_vector_at(builder, pointer, offset, width), align=size)
 
         def turn(k: Any, state: list[Any], held: list[list[Any]]) -> tuple[list[Any], list[list[Any]]]:
-            step, ahead = builder.load(builder.gep(steps, [k])), builder.mul(k, _index(width))
+            step, ahead = builder.load(builder.gep(first_step, [k])), builder.mul(k, _index(width))
             spots, taken = [builder.add(step, column) for column in columns], []
             row = [vector(seen, spot) for spot in spots]
             if chosen:
-                inside, none = vector(valid, ahead), ir.Constant(row[0].type, None)
-                there = [builder.fmul(inside, vector(marks, spot)) for spot in spots]
+                window, none = vector(inside, ahead), ir.Constant(row[0].type, None)
+                there = [builder.fmul(window, vector(marked, spot)) for spot in spots]
                 taken = [builder.fcmp_ordered("!=", each, none) for each in there]
             after = []
             for i in range(height):
-                factor = vector(left, builder.add(ahead, builder.mul(args[10], _index(i))))
+                factor = vector(left, builder.add(ahead, builder.mul(pitch, _index(i))))
                 after.append(_added(builder, factor, row, held[i], taken))
             return state, after
 
@@ -249,33 +249,17 @@ def add_lane_products(
         ]
         before = [
             [
-                builder.select(args[14], ir.Constant(goal.type.pointee, None), builder.load(goal, align=size))
-                for goal in line
+                builder.select(fresh, ir.Constant(place.type.pointee, None), builder.load(place, align=size))
+                for place in line
             ]
             for line in goals
         ]
-        _loop(builder, args[3], [], before, turn, goals, size)
+        _loop(builder, n, [], before, turn, goals, size)
         return context.get_dummy_value()
 
     whole = types.int64
-    takes = (
-        lanes,
-        rows,
-        masked,
-        whole,
-        x,
-        steps,
-        places,
-        marks,
-        factors,
-        whole,
-        whole,
-        whole,
-        sums,
-        whole,
-        types.boolean,
-    )
-    return types.void(*takes), codegen
+    arrays = x, steps, places, marks, factors
+    return types.void(lanes, rows, masked, whole, *arrays, *[whole] * 3, sums, whole, types.boolean), codegen
 
 
 @primitive
