@@ -1,4 +1,4 @@
-"""Outputs of a transposed convolution that are summed over the same samples; and whether these sums suit tiles."""
+"""Outputs of a transposed convolution that are summed over the same samples; and how long that takes."""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ class Comb:
     place_step: int
     pair_step: int
 
+
+SHORT_STRIDE = 4
+"""Samples of neighbouring outputs that lie up to so far apart are read in vectors, with all between."""
 
 Axes = tuple[Comb, ...]
 """A comb of each axis."""
@@ -132,17 +135,6 @@ def combs_of(step: ConvTransposeStep) -> tuple[tuple[Comb, ...], ...]:
     return min(ways, key=lambda combs: _cycles(combs, step))
 
 
-@kept
-def takes_tiles(step: ConvTransposeStep) -> bool:
-    """Return whether the sums are formed in tiles of many channels and phases, or row by row; the bits are the same."""
-    if not step.adjoint and prod(axis.stride for axis in step.axes) > prod(step.kernel):
-        return False  # most sums are empty
-    products = prod(int(axis.count.sum()) for axis in step.axes) * step.channels_in * step.channels_out
-    outputs = prod(step.size_out) * step.channels_out
-    interleaved = step.stride > 2 and not step.adjoint  # phase by phase, then one output after another
-    return _cycles(combs_of(step), step) < 0.55 * products + (5 if interleaved else 0.5) * outputs
-
-
 def teeth_of(axes: Axes) -> tuple[tuple[Tooth, ...], ...]:
     """Return every choice of a tooth of each axis."""
     return tuple(product(*(comb.teeth for comb in axes)))
@@ -153,19 +145,23 @@ def sums_together(teeth: tuple[Tooth, ...], step: ConvTransposeStep) -> int:
     return prod(len(tooth.first) for tooth in teeth) * step.channels_out
 
 
-def _cycles(combs: tuple[tuple[Comb, ...], ...], step: ConvTransposeStep) -> float:
-    """Return the time that the sums of an image and group take in tiles.
+def tile_cycles(step: ConvTransposeStep) -> float:
+    """Return about how many cycles the sums of an image and group take in tiles."""
+    return 1.3 * _cycles(combs_of(step), step)
 
-    The figures, and those of `takes_tiles`, are cycles as measured on an EPYC with AVX-512. Outputs and their samples
-    have to be found, and samples to be brought in order, which the sums that are formed together share. The rows of
-    blocks are filled up.
+
+def _cycles(combs: tuple[tuple[Comb, ...], ...], step: ConvTransposeStep) -> float:
+    """Return the same for some combs, in their proportion to each other.
+
+    The figures are cycles as measured on an EPYC with AVX-512. Outputs and their samples have to be found, and samples
+    to be brought in order, which the sums that are formed together share. The rows of blocks are filled up.
     """
     choices = tuple(product(*combs))
     rows = rows_for(max(sums_together(teeth, step) for axes in choices for teeth in teeth_of(axes)))
-    time = 0.0
+    time, gathered = 0.0, 1.3 if step.adjoint and step.stride > SHORT_STRIDE else 0.35
     for axes in choices:
         pairs = prod(comb.pairs for comb in axes)
-        position = 55 + (1 + 0.35 * step.channels_in) * pairs
+        position = 55 + (1 + gathered * step.channels_in) * pairs
         for teeth in teeth_of(axes):
             together, length = sums_together(teeth, step), prod(tooth.pairs for tooth in teeth) * step.channels_in
             position += length * (-(-together // rows) * rows) / 32 + together + 4

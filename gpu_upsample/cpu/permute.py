@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from math import inf
 from typing import Any, NamedTuple
 
@@ -188,13 +189,26 @@ def _side_by_side(builder: Any, parts: list[Any]) -> Any:
 
 
 # ---- rows that become columns -------------------------------------------------------------------------------
-def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """Transpose a matrix: every pass moves the index of a vector and that within it on by one bit, as one number."""
-    number = len(rows)
-    for _ in range(number.bit_length() - 1):
-        pairs = zip(rows[: number // 2], rows[number // 2 :], strict=True)
-        rows = [_interleaved(builder, a, b, half * a.type.count // 2) for a, b in pairs for half in (0, 1)]
-    return rows
+def _transposed(builder: Any, held: list[Any], rows: int) -> list[Any]:
+    """Transpose a matrix of so many rows, of which vectors hold one number after another."""
+    number, lanes = len(held), held[0].type.count
+    if number == 1:
+        return held
+    if number & (number - 1) == 0:
+        # Every pass moves the index of a vector and that within it on by one bit, as one number.
+        for _ in range(rows.bit_length() - 1):
+            pairs = zip(held[: number // 2], held[number // 2 :], strict=True)
+            held = [_interleaved(builder, a, b, half * lanes // 2) for a, b in pairs for half in (0, 1)]
+        return held
+    columns, turned = number * lanes // rows, []
+    for first in range(0, number * lanes, lanes):  # each vector is brought together from all others
+        wanted = [at % rows * columns + at // rows for at in range(first, first + lanes)]
+        picked = held[0]
+        for part, value in enumerate(held):
+            chosen = [at % lanes + lanes if at // lanes == part else lane for lane, at in enumerate(wanted)]
+            picked = shuffled(builder, picked, value, chosen)
+        turned.append(picked)
+    return turned
 
 
 def _interleaved(builder: Any, a: Any, b: Any, first: int) -> Any:
@@ -202,21 +216,42 @@ def _interleaved(builder: Any, a: Any, b: Any, first: int) -> Any:
     return shuffled(builder, a, b, [first + i // 2 + lanes * (i % 2) for i in range(lanes)])
 
 
+def _writing_transposed(lanes: int, array: Any, target: Any, rows: int, begins: Callable[..., list[Any]]) -> Any:
+    """Return the code that loads vectors from where they begin, and writes the transposed matrix that they hold."""
+    align = array.dtype.bitwidth // 8
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, _, source, *places, goal, to = args
+        where = partial(vector_place_of, context, builder)
+        held = [builder.load(where(array, source, at, lanes), align=align) for at in begins(builder, *places)]
+        for number, vector in enumerate(_transposed(builder, held, rows)):
+            offset = builder.add(to, ir.Constant(to.type, number * lanes))
+            builder.store(vector, where(target, goal, offset, lanes), align=align)
+        return context.get_dummy_value()
+
+    return codegen
+
+
 @primitive
 def transpose(typingctx: Any, rows: Any, lanes: Any, array: Any, at: Any, pitch: Any, target: Any, to: Any) -> Any:
     """Write the columns of `rows` vectors, which begin `pitch` elements apart, one after another."""
     number, width = rows.literal_value, lanes.literal_value
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _, _, source, at, pitch, goal, to = args
-        align, held = array.dtype.bitwidth // 8, []
-        for row in range(number):
-            offset = builder.add(at, builder.mul(pitch, ir.Constant(at.type, row)))
-            held.append(builder.load(vector_place_of(context, builder, array, source, offset, width), align=align))
-        for row, vector in enumerate(_transposed(builder, held)):
-            offset = builder.add(to, ir.Constant(to.type, row * width))
-            builder.store(vector, vector_place_of(context, builder, target, goal, offset, width), align=align)
-        return context.get_dummy_value()
+    def begins(builder: Any, at: Any, pitch: Any) -> list[Any]:
+        return [builder.add(at, builder.mul(pitch, ir.Constant(at.type, row))) for row in range(number)]
 
     whole = types.intp
-    return types.void(rows, lanes, array, whole, whole, target, whole), codegen
+    signature = types.void(rows, lanes, array, whole, whole, target, whole)
+    return signature, _writing_transposed(width, array, target, number, begins)
+
+
+@primitive
+def deinterleave(typingctx: Any, step: Any, lanes: Any, array: Any, at: Any, target: Any, to: Any) -> Any:
+    """Write `lanes` elements of an array, each `step` behind the one before, then those behind these, and so on."""
+    number, width = step.literal_value, lanes.literal_value
+
+    def begins(builder: Any, at: Any) -> list[Any]:
+        return [builder.add(at, ir.Constant(at.type, part * width)) for part in range(number)]
+
+    signature = types.void(step, lanes, array, types.intp, target, types.intp)
+    return signature, _writing_transposed(width, array, target, width, begins)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.arguments import Given, Room
+from gpu_upsample.cpu.doubtful import run_exactly
 from gpu_upsample.cpu.features import VECTOR_BYTES
 from gpu_upsample.cpu.permute import register_size
 from gpu_upsample.cpu.processors import num_threads
@@ -326,10 +328,4 @@ def run_reduction(step: ReductionStep, x: Any, factors: Any, out: Any) -> None:
     elif not step.factors:
         _total_work(step).run(x, out)
     else:
-        threads = num_threads()
-        forming, jobs = _reduction_work(step, threads, 0)
-        doubtful = np.zeros(jobs, np.bool_)
-        forming.run(x, factors, out, doubtful)
-        if doubtful.any():
-            exactly, _ = _reduction_work(step, threads, 1)
-            exactly.run(x, factors, out, doubtful)
+        run_exactly(partial(_reduction_work, step, num_threads()), x, factors, out)

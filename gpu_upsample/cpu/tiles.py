@@ -64,10 +64,10 @@ def _added(builder: Any, factor: Any, row: list[Any], sums: list[Any], taken: li
     return [builder.select(*each) for each in zip(taken, totals, sums, strict=True)]
 
 
-def _loop(
-    builder: Any, n: Any, state: list[Any], sums: list[list[Any]], turn: Callable[..., Any], goals: Any, align: int
-) -> None:
-    """Emit a loop of n turns, at least one, in which a block of sums stays in registers, and their stores.
+def _turns(
+    builder: Any, n: Any, state: list[Any], sums: list[list[Any]], turn: Callable[..., Any]
+) -> tuple[list[Any], list[list[Any]]]:
+    """Emit a loop of n turns, at least one, in which a block of sums stays in registers; return what is left then.
 
     Parameters
     ----------
@@ -77,10 +77,6 @@ def _loop(
         What they are before the first turn.
     turn : callable
         Takes the number of a turn, the state and the sums, and emits both as they are after it.
-    goals : list of lists
-        Where the sums are stored.
-    align : int
-        Bytes of a number.
     """
     index = ir.IntType(64)
     hidden = ir.InlineAsm(ir.FunctionType(index, [index]), "", "=r,0")
@@ -99,10 +95,14 @@ def _loop(
     next_state, after = turn(r, now, held)
     following = builder.add(r, _index(1))
     for value, then in zip((r, *now, *chain(*held)), (following, *next_state, *chain(*after)), strict=True):
-        value.add_incoming(then, loop)
+        value.add_incoming(then, builder.block)  # a turn may have loops of its own
     builder.cbranch(builder.icmp_signed("<", following, count), loop, end)
     builder.position_at_end(end)
-    for goal, total in zip(chain(*goals), chain(*after), strict=True):
+    return next_state, after
+
+
+def _store_all(builder: Any, sums: list[list[Any]], goals: list[list[Any]], align: int) -> None:
+    for total, goal in zip(chain(*sums), chain(*goals), strict=True):
         builder.store(total, goal, align=align)
 
 
@@ -180,7 +180,8 @@ def add_products(
         places = [[_index((i * VECTORS + j) * width) for j in range(across)] for i in range(height)]
         goals = [[_vector_at(builder, block, place, width) for place in line] for line in places]
         before = [[builder.load(goal, align=size) for goal in line] for line in goals]
-        _loop(builder, args[3], [first, run], before, turn, goals, size)
+        _, after = _turns(builder, args[3], [first, run], before, turn)
+        _store_all(builder, after, goals, size)
 
     whole = types.int64
     return types.void(lanes, rows, masked, whole, a, whole, b, masks, whole, whole, whole, sums, types.boolean), codegen
@@ -254,12 +255,107 @@ def add_lane_products(
             ]
             for line in goals
         ]
-        _loop(builder, n, [], before, turn, goals, size)
+        _, after = _turns(builder, n, [], before, turn)
+        _store_all(builder, after, goals, size)
         return context.get_dummy_value()
 
     whole = types.int64
     arrays = x, steps, places, marks, factors
     return types.void(lanes, rows, masked, whole, *arrays, *[whole] * 3, sums, whole, types.boolean), codegen
+
+
+@primitive
+def add_terms(
+    typingctx: Any,
+    lanes: Any,
+    rows: Any,
+    most: Any,
+    masked: Any,
+    across: Any,
+    above: Any,
+    n: Any,
+    x: Any,
+    at: Any,
+    to_next: Any,
+    steps: Any,
+    marks: Any,
+    marks_at: Any,
+    mark_steps: Any,
+    factors: Any,
+    factors_at: Any,
+    to_next_factors: Any,
+    sums: Any,
+    sums_at: Any,
+    pitch: Any,
+) -> Any:
+    """Add ``factors[q, r, i] * x[q, r, j]`` to ``sums[i, j]``, q and r ascending, by one fused multiply-add each.
+
+    For ``q < above`` and ``r < n``, at least one each, `x` has `across` vectors from ``at + q * to_next + steps[r]``
+    on, and `factors` has `rows` numbers from ``factors_at + q * to_next_factors + r * rows`` on. Row i of the sums
+    begins at ``sums_at + i * pitch``. There are at most `most` vectors. With `masked`, lanes take part where `marks`,
+    from ``marks_at + mark_steps[r]`` on, is not 0.
+    """
+    if not all(isinstance(number, types.IntegerLiteral) for number in (lanes, rows, most, masked)):
+        return None  # typed again with the literals
+    width, height, largest, chosen = (number.literal_value for number in (lanes, rows, most, masked))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        end = builder.append_basic_block("added")
+        ways = builder.switch(args[4], end)
+        for number in range(1, largest + 1):
+            way = builder.append_basic_block("vectors")
+            ways.add_case(_index(number), way)
+            builder.position_at_end(way)
+            multiply(context, builder, args, number)
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    def multiply(context: Any, builder: Any, args: Any, number: int) -> None:
+        size = context.get_abi_sizeof(context.get_data_type(sums.dtype))
+        above, n, seen, at, to_next, steps_value, marked, marks_at, mark_steps_value = args[5:14]
+        multipliers, factors_at, to_next_factors, goal, sums_at, pitch = args[14:]
+        where = partial(place_of, context, builder)
+        first_step, first_mark = where(steps, steps_value, _index(0)), where(mark_steps, mark_steps_value, _index(0))
+        seen, block = where(x, seen, _index(0)), where(sums, goal, sums_at)
+        marked, left = where(marks, marked, marks_at), where(factors, multipliers, _index(0))
+
+        def vectors(pointer: Any, offset: Any) -> list[Any]:
+            places = (builder.add(offset, _index(j * width)) for j in range(number))
+            return [builder.load(_vector_at(builder, pointer, place, width), align=size) for place in places]
+
+        def turn_above(_: Any, state: list[Any], held: list[list[Any]]) -> tuple[list[Any], list[list[Any]]]:
+            begin, factors_begin = state
+
+            def turn(r: Any, _: list[Any], held: list[list[Any]]) -> tuple[list[Any], list[list[Any]]]:
+                row = vectors(seen, builder.add(begin, builder.load(builder.gep(first_step, [r]))))
+                taken = []
+                if chosen:
+                    there = vectors(marked, builder.load(builder.gep(first_mark, [r])))
+                    taken = [builder.fcmp_ordered("!=", each, ir.Constant(each.type, None)) for each in there]
+                after, first = [], builder.add(factors_begin, builder.mul(r, _index(height)))
+                for i in range(height):
+                    factor = builder.load(builder.gep(left, [builder.add(first, _index(i))]))
+                    after.append(_added(builder, splat_value(builder, factor, width), row, held[i], taken))
+                return [], after
+
+            _, after = _turns(builder, n, [], held, turn)
+            return [builder.add(begin, to_next), builder.add(factors_begin, to_next_factors)], after
+
+        goals = [
+            [
+                _vector_at(builder, block, builder.add(builder.mul(pitch, _index(i)), _index(j * width)), width)
+                for j in range(number)
+            ]
+            for i in range(height)
+        ]
+        before = [[builder.load(place, align=size) for place in line] for line in goals]
+        _, after = _turns(builder, above, [at, factors_at], before, turn_above)
+        _store_all(builder, after, goals, size)
+
+    whole = types.int64
+    literals, places = (lanes, rows, most, masked), (x, whole, whole, steps, marks, whole, mark_steps, factors)
+    return types.void(*literals, *[whole] * 3, *places, whole, whole, sums, whole, whole), codegen
 
 
 @primitive
