@@ -197,70 +197,69 @@ def lay_out_factors(KIND, PARTS, ROWS, ADJOINT, weight, at, sizes, phases, taps,
 
 
 @inlined
-def write_row(KIND, PARTS, LANES, BESIDE, sums, at, pitch, phases, out, dst, between, count, turned, zero):  # noqa: N803
-    """Write a row of outputs of a channel, or a part of it.
+def write_row(KIND, LANES, BESIDE, sums, at, pitch, out, dst, count, turned, zero):  # noqa: N803
+    """Write a row of outputs of a channel, or a part of it: those of all phases in order.
 
     Parameters
     ----------
-    KIND, PARTS, LANES, BESIDE : int
+    KIND, LANES, BESIDE : int
         As for `row_kernel`.
-    sums, at, pitch, phases : pointer, int, int, int
-        The sums, where those of the first phase begin, how far those of the next lie behind them, and how many phases
-        there are.
-    out, dst, between, count : pointer, int, int, int
-        The output, where the row begins, how far outputs lie apart, and how many there are.
+    sums, at, pitch : pointer, int, int
+        The sums, where those of the first phase begin, and how far those of the next lie behind them.
+    out, dst, count : pointer, int, int
+        The output, where the row begins, and how many outputs there are.
     turned, zero : pointer, scalar
         Room for a vector of each phase; 0.
     """
     done, none = 0, splat(LANES, zero)
-    # To add 0 leaves no -0.0 where all terms are zero, or where there are none.
-    while BESIDE and done < count:
+    while done < count:
         transpose(BESIDE, LANES, sums, at + done // BESIDE, pitch, turned, 0)
         for p in range(0, BESIDE * LANES, LANES):
+            # To add 0 leaves no -0.0 where all terms are zero, or where there are none.
             total = narrow(KIND, add_product(KIND, none, none, load(LANES, turned, p)))
             if done + LANES <= count:
                 store(out, dst + done, total)
             elif done < count:
                 store_first(out, dst + done, total, count - done)
             done += LANES
-    for o in range(0 if BESIDE else count):
-        for p in range(PARTS):
-            total = add_product(
-                KIND, zero, zero, load_alone(sums, at + (p * phases + o % phases) * pitch + o // phases)
-            )
-            store_alone(out, (dst + o * between) * PARTS + p, narrow(KIND, total))
 
 
 @inlined
-def write_columns(
-    KIND, PARTS, LANES, ROWS, sums, apart, pitch, phases, out, dst, between, count, height, turned, zero,  # noqa: N803
+def write_phase(
+    KIND, PARTS, LANES, ROWS, LAST, sums, apart, out, dst, between, across, count, height, turned, zero,  # noqa: N803
 ):  # fmt: skip
-    """Write a row of outputs of some channels, or a part of it, where these follow one another in the output.
+    """Write the outputs of some channels that belong to one phase of a row, or to a part of it.
 
     Parameters
     ----------
-    KIND, PARTS, LANES, ROWS : int
+    KIND, PARTS, LANES, ROWS, LAST : int
         As for `row_kernel`.
-    sums, apart, pitch, phases : pointer, int, int, int
-        The sums, numbers from those of one channel to those of the next, and from one phase to the next, and how many
-        phases there are.
-    out, dst, between, count : pointer, int, int, int
-        The output, where the scalars of the first lie, how far those of the next lie behind, and how many there are.
-    height : int
-        Scalars of the channels.
+    sums, apart : pointer, int
+        The sums, and numbers from those of one scalar of a channel to those of the next.
+    out, dst, between, across : pointer, int, int, int
+        The output, where the first scalar lies, and how far those of the next output, and of the next channel, lie
+        behind it.
+    count, height : int
+        How many outputs there are, and scalars of channels.
     turned, zero : pointer, scalar
         Room for a vector of each row; 0.
     """
     none = splat(ROWS, zero)
-    for q in range(phases):
-        for begin in range(0, (count - q + phases - 1) // phases, LANES):
-            transpose(ROWS, LANES, sums, q * pitch + begin, apart, turned, 0)
-            for j in range(begin, min(begin + LANES, (count - q + phases - 1) // phases)):
-                total = narrow(KIND, add_product(KIND, none, none, load(ROWS, turned, (j - begin) * ROWS)))
-                if height == ROWS:
-                    store(out, dst + (j * phases + q) * between, total)
-                else:
-                    store_first(out, dst + (j * phases + q) * between, total, height)
+    if LAST and ROWS > PARTS:
+        for j in range(count):
+            if j % LANES == 0:
+                transpose(ROWS, LANES, sums, j, apart, turned, 0)
+            total = narrow(KIND, add_product(KIND, none, none, load(ROWS, turned, j % LANES * ROWS)))
+            if height == ROWS:
+                store(out, dst + j * between, total)
+            else:
+                store_first(out, dst + j * between, total, height)
+    else:
+        for i in range(height):
+            to = dst + i // PARTS * across + i % PARTS
+            for j in range(count):
+                total = add_product(KIND, zero, zero, load_alone(sums, i * apart + j))
+                store_alone(out, to + j * between, narrow(KIND, total))
 
 
 @cache
@@ -306,11 +305,12 @@ def row_kernel(
     def kernel(first, last, arguments, scratch):
         (
             x, weight, bias, out, doubtful, layouts, chunks, rows, depth_table, depth_steps, height_table, height_steps,
-            lines, phases, taps, steps, mark_steps, zero, seen, marks, panel, sums, turned, apart,
+            lines, phases, taps, steps, mark_steps, zero, seen, marks, panel, sums, turned, stored,
         ) = unpack(arguments, scratch)  # fmt: skip
         sizes, samples, goal = layouts[0], pointer(x, 0), pointer(out, 0)
         held, totals, square, factors = pointer(seen, 0), pointer(sums, 0), pointer(turned, 0), pointer(panel, 0)
-        words, between, phase_rows = pointer(apart, 0), sizes.strides_in[2], phases.size * sizes.pitch
+        words, marked = pointer(stored, 0), pointer(marks, 0)
+        between, apart = sizes.strides_in[2], max(BESIDE, 1) * sizes.pitch
         group_of_factors, unsure = -1, zero
         for job in range(first, last):
             if EXACT and not doubtful[job]:
@@ -353,43 +353,42 @@ def row_kernel(
                 slot, first_tap, above = height_table[0, oh], height_table[1, oh], height_table[2, oh]
                 output = (chunk.depth * sizes.size_out[1] + oh) * sizes.size_out[2] + chunk.start * phases.size
                 count = min((chunk.stop - chunk.start) * phases.size, sizes.size_out[2] - chunk.start * phases.size)
+                row_out = image * sizes.strides_out[0] + output * sizes.strides_out[2]
                 for begun in range(0, sizes.height, ROWS):
                     height, scalar = min(ROWS, sizes.height - begun), group * sizes.height + begun
+                    dst = row_out + scalar // PARTS * sizes.strides_out[1]
                     for q in range(phases.size):
-                        phase = phases[q]
-                        terms = (phase.end - phase.begin) * sizes.channels * PARTS
-                        end = (min(chunk.stop, phase.count) - chunk.start + LANES - 1) // LANES
+                        phase, at = phases[q], q * sizes.pitch if BESIDE else 0
+                        of_phase, terms = min(chunk.stop, phase.count) - chunk.start, phase.end - phase.begin
+                        before, vectors = phase.begin * sizes.channels * PARTS, (of_phase + LANES - 1) // LANES
                         for i in range(ROWS):
                             value = widen(KIND, bias[scalar + i]) if bias.size and i < height else zero
-                            for v in range(end):
-                                store(totals, i * phase_rows + q * sizes.pitch + v * LANES, splat(LANES, value))
+                            for v in range(vectors):
+                                store(totals, i * apart + at + v * LANES, splat(LANES, value))
                         for a in range(planes if above and terms else 0):
                             tap = (depth_table[1, chunk.depth] + a * depth_steps[1]) * sizes.kernel_h + first_tap
-                            own = (begun // ROWS * sizes.taps + tap) * sizes.terms
-                            own += phase.begin * sizes.channels * PARTS
-                            for v in range(0, end, MOST):
+                            own = (begun // ROWS * sizes.taps + tap) * sizes.terms + before
+                            for v in range(0, vectors, MOST):
                                 add_terms(
-                                    LANES, ROWS, MOST, EXACT, min(MOST, end - v), above, terms,
-                                    held, a * sizes.to_plane + slot * sizes.to_row + v * LANES,
-                                    height_steps[0] * sizes.to_row,
-                                    pointer(steps, phase.begin * sizes.channels * PARTS),
-                                    pointer(marks, 0), v * LANES,
-                                    pointer(mark_steps, phase.begin * sizes.channels * PARTS),
+                                    LANES, ROWS, MOST, EXACT, min(MOST, vectors - v), above,
+                                    terms * sizes.channels * PARTS, held,
+                                    a * sizes.to_plane + slot * sizes.to_row + v * LANES,
+                                    height_steps[0] * sizes.to_row, pointer(steps, before),
+                                    marked, v * LANES, pointer(mark_steps, before),
                                     factors, own * ROWS, height_steps[1] * sizes.terms * ROWS,
-                                    totals, q * sizes.pitch + v * LANES, phase_rows,
+                                    totals, at + v * LANES, apart,
                                 )  # fmt: skip
-                    if LAST and ROWS > PARTS:
-                        dst = (image * sizes.strides_out[0] + output * sizes.strides_out[2]) * PARTS + scalar
-                        write_columns(
-                            KIND, PARTS, LANES, ROWS, totals, phase_rows, sizes.pitch, phases.size, goal, dst,
-                            sizes.strides_out[2] * PARTS, count, height, square, zero,
-                        )  # fmt: skip
-                        continue
-                    for i in range(0, height, PARTS):
-                        dst = image * sizes.strides_out[0] + (scalar + i) // PARTS * sizes.strides_out[1]
-                        write_row(
-                            KIND, PARTS, LANES, BESIDE, totals, i * phase_rows, sizes.pitch, phases.size, goal,
-                            dst + output * sizes.strides_out[2], sizes.strides_out[2], count, square, zero,
-                        )  # fmt: skip
+                        if not BESIDE:
+                            write_phase(
+                                KIND, PARTS, LANES, ROWS, LAST, totals, apart, goal,
+                                (dst + q * sizes.strides_out[2]) * PARTS, phases.size * sizes.strides_out[2] * PARTS,
+                                sizes.strides_out[1] * PARTS, of_phase, height, square, zero,
+                            )  # fmt: skip
+                    if BESIDE:
+                        for i in range(height):
+                            to = dst + i * sizes.strides_out[1]
+                            write_row(
+                                KIND, LANES, BESIDE, totals, i * apart, sizes.pitch, goal, to, count, square, zero
+                            )
 
     return kernel

@@ -245,7 +245,7 @@ def _row_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work, 
     """Return what forms the sums, and how many jobs that are for so many threads."""
     row, chunks, ways = _row(step), _chunks(step, threads), _ways(step)
     (deep, high, _), real = step.pairs, np.dtype(step.storage.accumulator).type
-    lanes, phases = register_lanes(step.storage.accumulator), len(row.phases)
+    lanes = register_lanes(step.storage.accumulator)
     planes, down = int(deep.count.max()), -(-ways.height // ways.rows)
     to_line = (chunks.vectors + row.beyond(lanes)) * lanes
     to_channel = (len(row.lines) * step.parts * to_line // lanes | 1) * lanes  # not a power of two, for the cache
@@ -281,7 +281,8 @@ def _row_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work, 
         *_table(deep, deep.place, deep.place_step), *_table(high, chunks.slots, chunks.slot_step),
         row.lines, row.phases, row.tap, steps, marks, real(0.0),
         Room(real, (planes * to_plane,)), Room(real, (exact * len(row.lines) * to_line,)),
-        Room(real, (down * taps * len(steps) * ways.rows,)), Room(real, (ways.rows * phases * chunks.vectors * lanes,)),
+        Room(real, (down * taps * len(steps) * ways.rows,)),
+        Room(real, (ways.rows * max(ways.beside, 1) * chunks.vectors * lanes,)),
         Room(real, (max(ways.beside, ways.rows) * lanes,)),
         Room(step.storage.carrier, (max(ways.together, ways.square) * lanes,)),
         rows=jobs, cost=out.nbytes * step.channels_in * prod(step.kernel),
