@@ -63,10 +63,12 @@ def test_routes_differ_by_rounding_alone(monkeypatch: pytest.MonkeyPatch) -> Non
 # ---- transposed convolution on the CPU ----------------------------------------------------------------------
 CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], bool]] = {
     "DCGAN": ((8, 512, 8, 8), (512, 256, 4, 4), {"stride": 2, "padding": 1}, True),
-    "FCN": ((1, 21, 64, 64), (21, 21, 16, 16), {"stride": 8, "padding": 4}, False),
+    "FCN": ((1, 21, 64, 64), (21, 21, 16, 16), {"stride": 8, "padding": 4}, True),
     "volume": ((1, 128, 16, 16, 16), (128, 64, 2, 2, 2), {"stride": 2}, True),
     "bilinear weights": ((1, 3, 64, 64), (3, 1, 16, 16), {"stride": 8, "padding": 4, "groups": 3}, False),
     "depthwise": ((8, 64, 64, 64), (64, 1, 4, 4), {"stride": 2, "padding": 1, "groups": 64}, False),
+    "grouped": ((8, 64, 64, 64), (64, 16, 4, 4), {"stride": 2, "padding": 1, "groups": 4}, False),
+    "to RGB": ((8, 72, 32, 32), (72, 3, 5, 5), {"padding": 2}, False),
     "one product each": ((1, 1, 9, 9), (1, 1, 2, 2), {"stride": 2}, False),
 }
 

@@ -147,7 +147,7 @@ def sums_together(teeth: tuple[Tooth, ...], step: ConvTransposeStep) -> int:
 
 def tile_cycles(step: ConvTransposeStep) -> float:
     """Return about how many cycles the sums of an image and group take in tiles."""
-    return 1.3 * _cycles(combs_of(step), step)
+    return 1.17 * _cycles(combs_of(step), step)
 
 
 def _cycles(combs: tuple[tuple[Comb, ...], ...], step: ConvTransposeStep) -> float:
