@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 import gpu_upsample as gu
-from gpu_upsample.cpu import conv_transpose, conv_transpose_tiles, unpooling
+from gpu_upsample.cpu import conv_transpose, conv_transpose_rows, conv_transpose_tiles, unpooling
 from gpu_upsample.cpu.combs import Comb, comb_of_windows, combs_of, combs_of_axis
 from gpu_upsample.cpu.conv_transpose import takes_tiles
+from gpu_upsample.cpu.record import ROOM
 from gpu_upsample.cpu.tiles import register_lanes
 from gpu_upsample.plan import steps
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep, conv_transpose_step
+from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep
 from gpu_upsample.plan.resample import plan_interpolate
 from tests import tolerances
 from tests.cases import noise
@@ -237,7 +239,9 @@ def test_dtypes_of_panels(
     tolerances.assert_same_bits(*results)
 
 
-def test_threads_do_not_change_the_bits_of_tiles(use_threads: Any) -> None:
+@pytest.mark.parametrize("tiled", [True, False])
+def test_threads_do_not_change_the_bits(tiled: bool, use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conv_transpose, "takes_tiles", lambda _: tiled)
     x, weight = noise((2, 80, 9, 20), "float32"), noise((80, 70, 4, 4), "float32", 1)
     results = []
     for threads in ("1", "2", "5"):
@@ -245,6 +249,28 @@ def test_threads_do_not_change_the_bits_of_tiles(use_threads: Any) -> None:
         results.append(gu.conv_transpose2d(x, weight, stride=2, padding=1))
     tolerances.assert_same_bits(results[0], results[1])
     tolerances.assert_same_bits(results[0], results[2])
+
+
+# Layers of few samples whose geometry alone is large.
+SPARSE: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
+    "many phases": ((1, 2, 3), (2, 9, 3), {"stride": 1 << 20}),
+    "taps far apart": ((1, 2, 5), (2, 9, 3), {"dilation": 1 << 20, "padding": 1 << 20}),
+    "rows far apart": ((1, 2, 5, 4), (2, 9, 3, 3), {"dilation": (1 << 20, 1), "padding": (1 << 20, 0)}),
+    "long rows": ((1, 2, 1 << 20), (2, 9, 5), {"stride": 2}),
+    "large planes": ((1, 2, 1 << 10, 1 << 10), (2, 9, 5, 5), {"stride": 2}),
+}
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize(("shape", "weight", "options"), SPARSE.values(), ids=SPARSE)
+def test_rows_need_little_memory(
+    shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any], adjoint: bool
+) -> None:
+    step = convolution(shape, weight, options)
+    if adjoint:
+        step = ConvTransposeBackwardStep(step, (True, False, False), True).adjoint
+    work, _ = conv_transpose_rows._row_work(step, 2, 0)
+    assert work.record[ROOM] < 1 << 20
 
 
 # ---- unpooling on the CPU -----------------------------------------------------------------------------------

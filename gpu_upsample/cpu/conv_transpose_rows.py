@@ -16,6 +16,7 @@ from gpu_upsample.cpu.conv_transpose_row_kernels import CHUNK, LINE, PHASE, SIZE
 from gpu_upsample.cpu.doubtful import run_exactly
 from gpu_upsample.cpu.processors import num_threads
 from gpu_upsample.cpu.tiles import VECTORS, register_lanes, rows_for
+from gpu_upsample.cpu.vectors import BYTES
 from gpu_upsample.cpu.work import Work, work
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
@@ -218,8 +219,8 @@ def _ways(step: ConvTransposeStep) -> _Ways:
 
 
 def row_cycles(step: ConvTransposeStep) -> float:
-    """Return about how many cycles the sums of an image and group take row by row."""
-    row, ways, lanes = _row(step), _ways(step), register_lanes(step.storage.accumulator)
+    """Return about how many cycles the sums of an image and group take row by row, with vectors of a cache line."""
+    row, ways, lanes = _row(step), _ways(step), BYTES // np.dtype(step.storage.accumulator).itemsize
     (deep, high, _), vectors = step.pairs, -(-row.phases["count"] // lanes)
     planes, above = int(deep.count.sum()), int(high.count.sum())  # those of all rows of outputs
     laid = planes * step.size_in[1] * step.channels_in * step.parts * len(row.lines)
