@@ -30,6 +30,8 @@ _ALONE = 4
 _MOST_BYTES, _FEW_VECTORS = 1 << 18, 16
 # Fewer rows of outputs are not parted for the sake of another thread.
 _FEW_ROWS = 8
+# Each part of the work lays out the factors of its groups: if these are more than so many, a thread takes two parts.
+_MANY_FACTORS = 1 << 12
 # Cycles on an EPYC: to lay out a vector, together with others or by itself; to multiply a row of a block, beside a
 # term's own; to begin with a block; to lay out a factor; and to write an output.
 _PICK, _COLLECT, _ROW, _TERM, _BLOCK, _FACTOR, _WRITE = 14, 25, 0.44, 2.8, 47, 2.4, 0.64
@@ -271,7 +273,7 @@ def _row_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work, 
     }  # fmt: skip
     for name, value in fields.items():
         sizes[name] = value
-    jobs = step.batch * step.groups * len(chunks.chunks)
+    jobs, factors = step.batch * step.groups * len(chunks.chunks), down * taps * len(steps) * ways.rows
     x, weight, bias, out = arrays_of(step)
     forming = work(
         row_kernel(
@@ -282,11 +284,12 @@ def _row_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work, 
         *_table(deep, deep.place, deep.place_step), *_table(high, chunks.slots, chunks.slot_step),
         row.lines, row.phases, row.tap, steps, marks, real(0.0),
         Room(real, (planes * to_plane,)), Room(real, (exact * len(row.lines) * to_line,)),
-        Room(real, (down * taps * len(steps) * ways.rows,)),
+        Room(real, (factors,)),
         Room(real, (ways.rows * max(ways.beside, 1) * chunks.vectors * lanes,)),
         Room(real, (max(ways.beside, ways.rows) * lanes,)),
         Room(step.storage.carrier, (max(ways.together, ways.square) * lanes,)),
         rows=jobs, cost=out.nbytes * step.channels_in * prod(step.kernel),
+        least=-(-jobs // (2 * threads)) if factors > _MANY_FACTORS else 1,
     )  # fmt: skip
     return forming, jobs
 
