@@ -359,8 +359,10 @@ def row_kernel(
                     dst = row_out + scalar // PARTS * sizes.strides_out[1]
                     for q in range(phases.size):
                         phase, at = phases[q], q * sizes.pitch if BESIDE else 0
-                        of_phase, terms = min(chunk.stop, phase.count) - chunk.start, phase.end - phase.begin
-                        before, vectors = phase.begin * sizes.channels * PARTS, (of_phase + LANES - 1) // LANES
+                        before = phase.begin * sizes.channels * PARTS
+                        terms = phase.end * sizes.channels * PARTS - before
+                        of_phase = min(chunk.stop, phase.count) - chunk.start
+                        vectors = (of_phase + LANES - 1) // LANES
                         for i in range(ROWS):
                             value = widen(KIND, bias[scalar + i]) if bias.size and i < height else zero
                             for v in range(vectors):
@@ -370,8 +372,7 @@ def row_kernel(
                             own = (begun // ROWS * sizes.taps + tap) * sizes.terms + before
                             for v in range(0, vectors, MOST):
                                 add_terms(
-                                    LANES, ROWS, MOST, EXACT, min(MOST, vectors - v), above,
-                                    terms * sizes.channels * PARTS, held,
+                                    LANES, ROWS, MOST, EXACT, min(MOST, vectors - v), above, terms, held,
                                     a * sizes.to_plane + slot * sizes.to_row + v * LANES,
                                     height_steps[0] * sizes.to_row, pointer(steps, before),
                                     marked, v * LANES, pointer(mark_steps, before),
