@@ -59,6 +59,20 @@ class Given(NamedTuple):
         return prod(self.shape) * int(np.dtype(self.dtype).itemsize)
 
 
+def record_of_fields(dtype: Any, **fields: Any) -> Any:
+    """Return an array of one record, with a value for each of its fields.
+
+    Examples
+    --------
+    >>> record_of_fields(np.dtype([("step", np.int64), ("size", np.int64, 2)]), step=3, size=(4, 5))
+    array([(3, [4, 5])], dtype=[('step', '<i8'), ('size', '<i8', (2,))])
+    """
+    record = np.zeros(1, dtype)
+    for name in dtype.names:
+        record[name] = fields[name]
+    return record
+
+
 class _RoomType(types.Type):
     """The Numba type of a `Room`."""
 

@@ -75,6 +75,28 @@ SIZES = np.dtype(
 
 
 @inlined
+def lay_out_singly(KIND, LANES, x, src, apart, low, high, laid, goal, zero):  # noqa: N803
+    """Lay out a vector of scalars one by one, from lane `low` up to `high`; the others are zeros.
+
+    Parameters
+    ----------
+    KIND, LANES : int
+        As for `row_kernel`.
+    x, src, apart : pointer, int, int
+        The input, where the scalar of the first lane would lie, and how far those of the others lie apart.
+    low, high : int
+        The lanes that have one.
+    laid, goal, zero : pointer, int, scalar
+        Where they go; 0.
+    """
+    for lane in range(LANES):
+        word = zero
+        if low <= lane < high:
+            word = widen(KIND, load_alone(x, src + lane * apart))
+        store_alone(laid, goal + lane, word)
+
+
+@inlined
 def lay_out_lines(
     KIND, PARTS, LANES, TOGETHER, x, size, at, step, between, lines, first, last, laid, to, to_line, square, zero,  # noqa: N803
 ):  # fmt: skip
@@ -109,12 +131,8 @@ def lay_out_lines(
                 there = (1 << high) - (1 << low) if high > low else 0
                 store(laid, goal, where_bits(there, widen(KIND, load(LANES, square, k * LANES)), splat(LANES, zero)))
             else:
-                for lane in range(LANES):
-                    word = zero
-                    if low <= lane < high:
-                        src = at + ((n + lane) * step + line.first) * between
-                        word = widen(KIND, load_alone(x, src * PARTS + k % PARTS))
-                    store_alone(laid, goal + lane, word)
+                number = (at + (n * step + line.first) * between) * PARTS + k % PARTS
+                lay_out_singly(KIND, LANES, x, number, step * between * PARTS, low, high, laid, goal, zero)
 
 
 @inlined
@@ -150,11 +168,7 @@ def lay_out_squares(
                         value = widen(KIND, load(LANES, square, i * LANES))
                         store(laid, goal, where_bits(there, value, splat(LANES, zero)))
                     else:
-                        for lane in range(LANES):
-                            word = zero
-                            if low <= lane < high:
-                                word = widen(KIND, load_alone(x, src + lane * pitch + scalar))
-                            store_alone(laid, goal + lane, word)
+                        lay_out_singly(KIND, LANES, x, src + scalar, pitch, low, high, laid, goal, zero)
 
 
 @inlined

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.arguments import Given, Room
+from gpu_upsample.cpu.arguments import Given, Room, record_of_fields
 from gpu_upsample.cpu.conv_transpose_arrays import arrays_of
 from gpu_upsample.cpu.conv_transpose_row_kernels import CHUNK, LINE, PHASE, SIZES, row_kernel
 from gpu_upsample.cpu.doubtful import run_exactly
@@ -23,7 +23,7 @@ from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 from gpu_upsample.plan.windows import Ints, Pairs
 
 # Up to so many lines are laid out together, and outputs of so many phases are written in order, in vectors.
-_SHORT_STRIDE = 8
+_MOST_TOGETHER = 8
 # Vectors of a block of sums that has the rows of one channel.
 _ALONE = 4
 # What is laid out at once takes at most so many bytes, but for parts of rows of few vectors.
@@ -85,7 +85,7 @@ def _row(step: ConvTransposeStep) -> _Row:
     order = np.flatnonzero(seen)[np.argsort(phase[seen], kind="stable")]
     phase, line, shift = phase[order], line[order], shift[order]
     nearest = int(shift.min(initial=0))
-    held, line = np.unique(line, return_inverse=True) if between > _SHORT_STRIDE else (np.arange(between), line)
+    held, line = np.unique(line, return_inverse=True) if between > _MOST_TOGETHER else (np.arange(between), line)
     lines, phases = np.zeros(len(held), LINE), np.zeros(len(count), PHASE)
     lines["first"] = nearest * between + held
     lines["low"], lines["high"] = -nearest, -(-(samples - held) // between) - nearest
@@ -212,11 +212,11 @@ def _ways(step: ConvTransposeStep) -> _Ways:
         height=height,
         rows=rows,
         vectors=VECTORS if step.channels_out > 1 else _ALONE,
-        together=together if not apart and together <= _SHORT_STRIDE else 0,
+        together=together if not apart and together <= _MOST_TOGETHER else 0,
         square=min(register_lanes(step.storage.accumulator), 1 << scalars.bit_length() - 1)
         if step.channels_last and step.channels_in > 1
         else 0,
-        beside=phases if step.parts == 1 and whole and phases <= _SHORT_STRIDE and not step.channels_last else 0,
+        beside=phases if step.parts == 1 and whole and phases <= _MOST_TOGETHER and not step.channels_last else 0,
     )
 
 
@@ -261,18 +261,15 @@ def _row_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work, 
     steps = (steps[:, None] + np.arange(step.parts) * to_line).ravel()
     marks = np.repeat(np.tile(row.line * to_line + row.ahead, step.channels_in)[order], step.parts)
 
-    sizes = np.zeros(1, SIZES)
     taps = prod(step.kernel[:2])
-    fields = {
-        "images": step.batch, "channels": step.channels_in, "height": ways.height, "taps": taps,
-        "kernel_h": step.kernel[1], "kernel_w": step.kernel[2], "size_in": step.size_in, "size_out": step.size_out,
-        "strides_in": step.strides(step.size_in, step.channels_in),
-        "strides_out": step.strides(step.size_out, step.channels_out), "weight_strides": step.weight_strides,
-        "step": row.step, "to_line": to_line, "to_channel": to_channel, "to_row": to_row, "to_plane": to_plane,
-        "pitch": chunks.vectors * lanes, "terms": len(steps),
-    }  # fmt: skip
-    for name, value in fields.items():
-        sizes[name] = value
+    sizes = record_of_fields(
+        SIZES, images=step.batch, channels=step.channels_in, height=ways.height, taps=taps, kernel_h=step.kernel[1],
+        kernel_w=step.kernel[2], size_in=step.size_in, size_out=step.size_out,
+        strides_in=step.strides(step.size_in, step.channels_in),
+        strides_out=step.strides(step.size_out, step.channels_out), weight_strides=step.weight_strides, step=row.step,
+        to_line=to_line, to_channel=to_channel, to_row=to_row, to_plane=to_plane, pitch=chunks.vectors * lanes,
+        terms=len(steps),
+    )  # fmt: skip
     jobs, factors = step.batch * step.groups * len(chunks.chunks), down * taps * len(steps) * ways.rows
     x, weight, bias, out = arrays_of(step)
     forming = work(
@@ -284,8 +281,7 @@ def _row_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work, 
         *_table(deep, deep.place, deep.place_step), *_table(high, chunks.slots, chunks.slot_step),
         row.lines, row.phases, row.tap, steps, marks, real(0.0),
         Room(real, (planes * to_plane,)), Room(real, (exact * len(row.lines) * to_line,)),
-        Room(real, (factors,)),
-        Room(real, (ways.rows * max(ways.beside, 1) * chunks.vectors * lanes,)),
+        Room(real, (factors,)), Room(real, (ways.rows * max(ways.beside, 1) * chunks.vectors * lanes,)),
         Room(real, (max(ways.beside, ways.rows) * lanes,)),
         Room(step.storage.carrier, (max(ways.together, ways.square) * lanes,)),
         rows=jobs, cost=out.nbytes * step.channels_in * prod(step.kernel),

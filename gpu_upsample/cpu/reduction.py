@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
-from gpu_upsample.cpu.arguments import Given, Room
+from gpu_upsample.cpu.arguments import Given, Room, record_of_fields
 from gpu_upsample.cpu.doubtful import run_exactly
 from gpu_upsample.cpu.features import VECTOR_BYTES
 from gpu_upsample.cpu.permute import register_size
@@ -196,7 +196,6 @@ def _layout(step: ReductionStep) -> _Layout:
         row_of_tap, apart = np.arange(len(shift)) * most_rows, 1
         rows = (shift[:, None] + np.arange(most_rows) * high.stride).ravel()
 
-    sizes = np.zeros(1, LAYOUT)
     line_vectors = lines.samples.shape[1] // lanes
     to_line = (most_turns * turns.layers + lines.beyond) * lanes
     row_vectors = len(lines.samples) * step.parts * to_line // lanes
@@ -204,19 +203,18 @@ def _layout(step: ReductionStep) -> _Layout:
     to_plane = len(rows) * to_row
     columns = np.arange(kernel[0])[:, None, None] * to_plane + row_of_tap[:, None] * to_row
     column_of = (columns + lines.line * step.parts * to_line + lines.begin).ravel()
-    fields = {
-        "channels": step.channels, "factors": step.factors, "taps": prod(kernel), "size": step.size,
-        "windows": step.windows, "strides": step.strides, "factor_strides": step.factor_strides,
-        "stride_d": deep.stride, "stride_h": high.stride, "lanes": step.lanes, "pitch": turns.pitch,
-        "layers": turns.layers, "slots": turns.slots, "segments": step.segments, "lines": len(lines.samples),
-        "vectors": line_vectors, "beyond": lines.beyond, "most_rows": most_rows, "apart": apart,
-        "to_line": to_line, "to_row": to_row, "to_plane": to_plane, "to_piece": kernel[0] * to_plane,
-        "to_channel": most_pieces * kernel[0] * to_plane, "columns": len(column_of),
-        "reach": near * register if near and beside[0] else _FAR,
-        "factor_reach": near * register if near and beside[1] else _FAR,
-    }  # fmt: skip
-    for name, value in fields.items():
-        sizes[name] = value
+    sizes = record_of_fields(
+        LAYOUT,
+        channels=step.channels, factors=step.factors, taps=prod(kernel), size=step.size,
+        windows=step.windows, strides=step.strides, factor_strides=step.factor_strides,
+        stride_d=deep.stride, stride_h=high.stride, lanes=step.lanes, pitch=turns.pitch,
+        layers=turns.layers, slots=turns.slots, segments=step.segments, lines=len(lines.samples),
+        vectors=line_vectors, beyond=lines.beyond, most_rows=most_rows, apart=apart,
+        to_line=to_line, to_row=to_row, to_plane=to_plane, to_piece=kernel[0] * to_plane,
+        to_channel=most_pieces * kernel[0] * to_plane, columns=len(column_of),
+        reach=near * register if near and beside[0] else _FAR,
+        factor_reach=near * register if near and beside[1] else _FAR,
+    )  # fmt: skip
     tap_of = np.arange(kernel[0] * kernel[1])[:, None] * kernel[2] + lines.tap
     tap_of = np.where(lines.tap < 0, -1, tap_of).ravel()
     return _Layout(
