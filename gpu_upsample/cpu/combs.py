@@ -49,6 +49,9 @@ class Comb:
 SHORT_STRIDE = 4
 """Samples of neighbouring outputs that lie up to so far apart are read in vectors, with all between."""
 
+# Cycles to bring a factor into its panel.
+_FACTOR = 2.6
+
 Axes = tuple[Comb, ...]
 """A comb of each axis."""
 
@@ -147,8 +150,9 @@ def sums_together(teeth: tuple[Tooth, ...], step: ConvTransposeStep) -> int:
 
 def tile_cycles(step: ConvTransposeStep) -> float:
     """Return about how many cycles the sums of an image and group take in tiles."""
-    # The factor is between what small layers, and layers of many channels, took on an EPYC.
-    return 1.17 * _cycles(combs_of(step), step)
+    factors = prod(step.kernel) * step.channels_in * step.channels_out * step.parts**2
+    # The sums themselves take a little longer than in proportion to each other.
+    return 1.1 * _cycles(combs_of(step), step) + _FACTOR * factors / max(1, step.batch)
 
 
 def _cycles(combs: tuple[tuple[Comb, ...], ...], step: ConvTransposeStep) -> float:

@@ -1,25 +1,29 @@
-"""Transposed convolution on the CPU: sums formed row by row, or in tiles of many channels and phases."""
+"""Transposed convolution on the CPU: sums formed row by row, in tiles, or of neighbouring channels together."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gpu_upsample.cpu.combs import tile_cycles
+from gpu_upsample.cpu.conv_transpose_channels import channel_cycles, run_by_channels
 from gpu_upsample.cpu.conv_transpose_rows import row_cycles, run_by_rows
 from gpu_upsample.cpu.conv_transpose_tiles import run_by_tiles
 from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 
+WAYS = {run_by_tiles: tile_cycles, run_by_rows: row_cycles, run_by_channels: channel_cycles}
+"""How the sums can be formed, and about how many cycles each way takes; the bits are the same."""
+
 
 @kept
-def takes_tiles(step: ConvTransposeStep) -> bool:
-    """Return whether the sums are formed in tiles of many channels and phases, or row by row; the bits are the same."""
-    return tile_cycles(step) < row_cycles(step)
+def fastest_way(step: ConvTransposeStep) -> Callable[..., None]:
+    """Return the way that takes the fewest cycles."""
+    return min(WAYS, key=lambda way: WAYS[way](step))
 
 
 def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any) -> None:
     """Compute a transposed convolution of flat arrays; `rest` is the bias, if there is one, and the output."""
     *biases, out = rest
     bias = biases[0] if biases else out[:0]
-    run = run_by_tiles if takes_tiles(step) else run_by_rows
-    run(step, x, weight, bias, out)
+    fastest_way(step)(step, x, weight, bias, out)

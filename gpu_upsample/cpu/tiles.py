@@ -15,7 +15,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 
-from gpu_upsample.arithmetic import fused
+from gpu_upsample.arithmetic import SCALARS, fused, widen_value
 from gpu_upsample.cpu.features import VECTOR_BYTES
 from gpu_upsample.cpu.vectors import X86, place_of, primitive, splat_value
 
@@ -27,6 +27,9 @@ VECTORS = 3
 ROWS = 8 if REGISTERS == 32 else 4
 """Rows of a block: its sums, a row of one factor and an element of the other must fit into the registers. A power of
 two, so that rows can be interleaved."""
+
+POSITIONS, CHANNEL_VECTORS = (5, 4) if REGISTERS == 32 else (4, 2)
+"""Rows and vectors of a block whose rows have elements of one factor each anywhere: there are as many addresses."""
 
 
 def rows_for(together: int) -> int:
@@ -104,6 +107,19 @@ def _turns(
 def _store_all(builder: Any, sums: list[list[Any]], goals: list[list[Any]], align: int) -> None:
     for total, goal in zip(chain(*sums), chain(*goals), strict=True):
         builder.store(total, goal, align=align)
+
+
+def _for_each_width(builder: Any, across: Any, most: int, emit: Callable[[int], None]) -> None:
+    """Emit code for each number of vectors up to some, and take that for as many as there are."""
+    end = builder.append_basic_block("added")
+    ways = builder.switch(across, end)
+    for number in range(1, most + 1):
+        way = builder.append_basic_block("vectors")
+        ways.add_case(_index(number), way)
+        builder.position_at_end(way)
+        emit(number)
+        builder.branch(end)
+    builder.position_at_end(end)
 
 
 @primitive
@@ -300,15 +316,7 @@ def add_terms(
     width, height, largest, chosen = (number.literal_value for number in (lanes, rows, most, masked))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        end = builder.append_basic_block("added")
-        ways = builder.switch(args[4], end)
-        for number in range(1, largest + 1):
-            way = builder.append_basic_block("vectors")
-            ways.add_case(_index(number), way)
-            builder.position_at_end(way)
-            multiply(context, builder, args, number)
-            builder.branch(end)
-        builder.position_at_end(end)
+        _for_each_width(builder, args[4], largest, partial(multiply, context, builder, args))
         return context.get_dummy_value()
 
     def multiply(context: Any, builder: Any, args: Any, number: int) -> None:
@@ -356,6 +364,82 @@ def add_terms(
     whole = types.int64
     literals, places = (lanes, rows, most, masked), (x, whole, whole, steps, marks, whole, mark_steps, factors)
     return types.void(*literals, *[whole] * 3, *places, whole, whole, sums, whole, whole), codegen
+
+
+@primitive
+def add_channels(
+    typingctx: Any,
+    kind: Any,
+    lanes: Any,
+    rows: Any,
+    most: Any,
+    each: Any,
+    across: Any,
+    n: Any,
+    x: Any,
+    places: Any,
+    steps: Any,
+    factors: Any,
+    at: Any,
+    factor_steps: Any,
+    starts: Any,
+    pitch: Any,
+    sums: Any,
+    to: Any,
+) -> Any:
+    """Set ``sums[i, j]`` to ``starts[i, j]`` plus ``x[i, r] * factors[r, j]``, by one fused multiply-add each.
+
+    For r ascending up to n, at least one, the factors are `across` vectors from ``at + factor_steps[r]`` on, and `x`,
+    of scalars of a kind, is one at ``places[i] + steps[r]`` for all of them, or, with `each`, as many vectors from
+    there on. There are at most `most` vectors, and so many in each row of the sums, which begin at `to`. The rows of
+    `starts` lie `pitch` numbers apart.
+    """
+    if not all(isinstance(number, types.IntegerLiteral) for number in (kind, lanes, rows, most, each)):
+        return None  # typed again with the literals
+    width, height, largest, apart = (number.literal_value for number in (lanes, rows, most, each))
+    stored = SCALARS[kind.literal_value]
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _for_each_width(builder, args[5], largest, partial(multiply, context, builder, args))
+        return context.get_dummy_value()
+
+    def multiply(context: Any, builder: Any, args: Any, number: int) -> None:
+        size = context.get_abi_sizeof(context.get_data_type(sums.dtype))
+        n, seen, places_value, steps_value, multipliers, at, factor_steps_value, begin, pitch, goal, to = args[6:]
+        where, zero = partial(place_of, context, builder), _index(0)
+        first_place, first_step = where(places, places_value, zero), where(steps, steps_value, zero)
+        first_factor, left = where(factor_steps, factor_steps_value, zero), where(factors, multipliers, at)
+        block, starting = where(sums, goal, to), where(starts, begin, zero)
+        lines = [where(x, seen, builder.load(builder.gep(first_place, [_index(i)]))) for i in range(height)]
+
+        def vectors(pointer: Any, offset: Any, align: int) -> list[Any]:
+            spots = (builder.add(offset, _index(j * width)) for j in range(number))
+            return [builder.load(_vector_at(builder, pointer, spot, width), align=align) for spot in spots]
+
+        def turn(r: Any, state: list[Any], held: list[list[Any]]) -> tuple[list[Any], list[list[Any]]]:
+            step = builder.load(builder.gep(first_step, [r]))
+            factor = vectors(left, builder.load(builder.gep(first_factor, [r])), size)
+            after = []
+            for line, before in zip(lines, held, strict=True):
+                if apart:
+                    seen = [widen_value(builder, stored, word) for word in vectors(line, step, stored.itemsize)]
+                else:
+                    word = builder.load(builder.gep(line, [step]), align=stored.itemsize)
+                    seen = [splat_value(builder, widen_value(builder, stored, word), width)] * number
+                after.append([fused(builder, *each) for each in zip(seen, factor, before, strict=True)])
+            return state, after
+
+        before = [vectors(starting, builder.mul(pitch, _index(i)), size) for i in range(height)]
+        _, after = _turns(builder, n, [], before, turn)
+        goals = [
+            [_vector_at(builder, block, _index((i * largest + j) * width), width) for j in range(number)]
+            for i in range(height)
+        ]
+        _store_all(builder, after, goals, size)
+
+    whole = types.int64
+    literals, given = (kind, lanes, rows, most, each), (x, places, steps, factors, whole, factor_steps, starts, whole)
+    return types.void(*literals, whole, whole, *given, sums, whole), codegen
 
 
 @primitive
