@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Any
 
 import numpy as np
 import pytest
 
 import gpu_upsample as gu
-from gpu_upsample.cpu import conv_transpose, conv_transpose_rows, conv_transpose_tiles, unpooling
+from gpu_upsample.cpu import (
+    conv_transpose,
+    conv_transpose_channels,
+    conv_transpose_rows,
+    conv_transpose_tiles,
+    unpooling,
+)
 from gpu_upsample.cpu.combs import Comb, comb_of_windows, combs_of, combs_of_axis
-from gpu_upsample.cpu.conv_transpose import takes_tiles
+from gpu_upsample.cpu.conv_transpose import WAYS, fastest_way
+from gpu_upsample.cpu.conv_transpose_channels import run_by_channels
+from gpu_upsample.cpu.conv_transpose_rows import run_by_rows
+from gpu_upsample.cpu.conv_transpose_tiles import run_by_tiles
 from gpu_upsample.cpu.record import ROOM
 from gpu_upsample.cpu.tiles import register_lanes
 from gpu_upsample.plan import steps
@@ -63,28 +74,47 @@ def test_routes_differ_by_rounding_alone(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 # ---- transposed convolution on the CPU ----------------------------------------------------------------------
-CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], bool]] = {
-    "DCGAN": ((8, 512, 8, 8), (512, 256, 4, 4), {"stride": 2, "padding": 1}, True),
-    "FCN": ((1, 21, 64, 64), (21, 21, 16, 16), {"stride": 8, "padding": 4}, True),
-    "volume": ((1, 128, 16, 16, 16), (128, 64, 2, 2, 2), {"stride": 2}, True),
-    "bilinear weights": ((1, 3, 64, 64), (3, 1, 16, 16), {"stride": 8, "padding": 4, "groups": 3}, False),
-    "depthwise": ((8, 64, 64, 64), (64, 1, 4, 4), {"stride": 2, "padding": 1, "groups": 64}, False),
-    "grouped": ((8, 64, 64, 64), (64, 16, 4, 4), {"stride": 2, "padding": 1, "groups": 4}, False),
-    "to RGB": ((8, 72, 32, 32), (72, 3, 5, 5), {"padding": 2}, False),
-    "one product each": ((1, 1, 9, 9), (1, 1, 2, 2), {"stride": 2}, False),
+WIDE, DEEP = {"stride": 2, "padding": 1}, {"stride": 8, "padding": 4}
+# The fastest way with channels first, and last.
+CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any], Any, Any]] = {
+    "DCGAN": ((8, 512, 8, 8), (512, 256, 4, 4), WIDE, run_by_tiles, run_by_channels),
+    "FCN": ((1, 21, 64, 64), (21, 21, 16, 16), DEEP, run_by_tiles, run_by_rows),
+    "volume": ((1, 128, 16, 16, 16), (128, 64, 2, 2, 2), {"stride": 2}, run_by_tiles, run_by_channels),
+    "bilinear weights": ((1, 3, 64, 64), (3, 1, 16, 16), DEEP | {"groups": 3}, run_by_rows, run_by_rows),
+    "depthwise": ((8, 64, 64, 64), (64, 1, 4, 4), WIDE | {"groups": 64}, run_by_rows, run_by_channels),
+    "grouped": ((8, 64, 64, 64), (64, 16, 4, 4), WIDE | {"groups": 4}, run_by_rows, run_by_rows),
+    "to RGB": ((8, 72, 32, 32), (72, 3, 5, 5), {"padding": 2}, run_by_rows, run_by_rows),
+    "one product each": ((1, 1, 9, 9), (1, 1, 2, 2), {"stride": 2}, run_by_rows, run_by_rows),
+    "a large weight of few samples": ((1, 128, 1, 1), (128, 512, 4, 4), {}, run_by_tiles, run_by_channels),
 }
 
 
-def convolution(shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any]) -> ConvTransposeStep:
+def convolution(
+    shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any], data_format: str = "channels_first"
+) -> ConvTransposeStep:
     given = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1} | options
-    rest = ("channels_first", "float32", False)
+    rest = (data_format, "float32", False)
+    shape = shape if data_format == "channels_first" else (shape[0], *shape[2:], shape[1])
     step = conv_transpose_step(shape, "float32", weight, "float32", None, None, len(shape) - 2, *given.values(), *rest)
     return step[1]
 
 
-@pytest.mark.parametrize(("shape", "weight", "options", "tiled"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
-def test_tiles_or_rows(shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any], tiled: bool) -> None:
-    assert takes_tiles(convolution(shape, weight, options)) == tiled
+@pytest.mark.parametrize(("shape", "weight", "options", "first", "last"), CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_fastest_way(
+    shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any], first: Any, last: Any
+) -> None:
+    assert fastest_way(convolution(shape, weight, options, "channels_first")) == first
+    assert fastest_way(convolution(shape, weight, options, "channels_last")) == last
+
+
+@pytest.fixture
+def take(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Return what makes all transposed convolutions take a way, or rows where they cannot."""
+
+    def choose(way: Any) -> None:
+        monkeypatch.setattr(conv_transpose, "fastest_way", lambda step: way if WAYS[way](step) < inf else run_by_rows)
+
+    return choose
 
 
 def combs(step: ConvTransposeStep, joined: bool) -> tuple[tuple[Comb, ...], ...]:
@@ -149,13 +179,14 @@ GUARD = 1 << 12  # elements on either side of an output, more than a plane has
     ],
 )
 @pytest.mark.parametrize(("shape", "weight_shape", "options"), GEOMETRIES)
-def test_tiles_and_rows_give_the_same_bits(
+def test_all_ways_give_the_same_bits(
     shape: tuple[int, ...],
     weight_shape: tuple[int, ...],
     options: dict[str, Any],
     data_format: str,
     dtype: str,
     special: str,
+    take: Callable[[Any], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     x, weight = noise(shape, dtype), noise(weight_shape, dtype, 1)
@@ -170,8 +201,10 @@ def test_tiles_and_rows_give_the_same_bits(
     rank = len(shape) - 2
     forward, backward = (getattr(gu, f"conv_transpose{rank}d{which}") for which in ("", "_backward"))
     results = []
-    for tiled, joined, near in ((True, True, 1 << 30), (True, False, 0), (False, False, 0)):
-        monkeypatch.setattr(conv_transpose, "takes_tiles", lambda _, tiled=tiled: tiled)
+    tiles = ((run_by_tiles, True, 1 << 30), (run_by_tiles, False, 0))
+    other = tiles if data_format == "channels_first" else ((run_by_channels, False, 0),)
+    for way, joined, near in (*other, (run_by_rows, False, 0)):
+        take(way)
         monkeypatch.setattr(conv_transpose_tiles, "combs_of", partial(combs, joined=joined))
         monkeypatch.setattr(conv_transpose_tiles, "_NEAR_BYTES", near)
         for made in (conv_transpose_tiles._tiles, conv_transpose_tiles._panel_work, conv_transpose_tiles._tile_work):
@@ -184,10 +217,10 @@ def test_tiles_and_rows_give_the_same_bits(
         gradient = np.where(np.isfinite(y), y, 1).astype(dtype)
         needs = (True, False, False)
         results.append((y, backward(gradient, x, weight, needs=needs, **options, data_format=data_format)[0]))
-    *all_by_tiles, by_rows = results
-    for by_tiles in all_by_tiles:
-        for of_tiles, of_rows in zip(by_tiles, by_rows, strict=True):
-            tolerances.assert_same_bits(of_tiles, of_rows)
+    *others, by_rows = results
+    for by_other in others:
+        for of_other, of_rows in zip(by_other, by_rows, strict=True):
+            tolerances.assert_same_bits(of_other, of_rows)
 
 
 # How the weight is brought into the panels: whether scalars that are multiplied together lie near each other, and
@@ -226,29 +259,77 @@ def test_dtypes_of_panels(
     options: dict[str, Any],
     joined: bool,
     dtype: str,
+    take: Callable[[Any], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(conv_transpose_tiles, "combs_of", partial(combs, joined=joined))
     x, weight = noise((2, 9, 7, 8), dtype), noise(weight_shape, dtype, 1)
     results = []
-    for tiled in (True, False):
-        monkeypatch.setattr(conv_transpose, "takes_tiles", lambda _, tiled=tiled: tiled)
+    for way in (run_by_tiles, run_by_rows):
+        take(way)
         for made in (conv_transpose_tiles._tiles, conv_transpose_tiles._panel_work, conv_transpose_tiles._tile_work):
             made.cache_clear()
         results.append(gu.conv_transpose2d(x, weight, **options))
     tolerances.assert_same_bits(*results)
 
 
-@pytest.mark.parametrize("tiled", [True, False])
-def test_threads_do_not_change_the_bits(tiled: bool, use_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conv_transpose, "takes_tiles", lambda _: tiled)
-    x, weight = noise((2, 80, 9, 20), "float32"), noise((80, 70, 4, 4), "float32", 1)
+# What vectors of channels are: some of many, with a last one that is not full, a few together, or one of each group.
+CHANNELS: list[tuple[int, tuple[int, ...], int]] = [
+    (1, (3, 9 * LANES + 5, 4, 3), 1),
+    (3, (6, LANES, 2, 1), 3),
+    (2, (6, 2 * LANES + 1, 1, 1), 2),
+    *((n, (n, 1, 3, 2), n) for n in (LANES, LANES + 3, 5 * LANES + 1, 9 * LANES - 1)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize(("groups", "weight_shape", "divisor"), CHANNELS)
+def test_dtypes_of_channels(
+    groups: int, weight_shape: tuple[int, ...], divisor: int, dtype: str, take: Callable[[Any], None]
+) -> None:
+    x, weight = noise((3, 7, 8, weight_shape[0]), dtype), noise(weight_shape, dtype, 1)
+    options: dict[str, Any] = {"stride": (2, 1), "padding": (1, 0), "groups": groups, "data_format": "channels_last"}
+    bias = noise((weight_shape[1] * divisor,), dtype, 2)
+    results = []
+    for way in (run_by_channels, run_by_rows):
+        take(way)
+        y = gu.conv_transpose2d(x, weight, bias, **options)
+        results.append((y, gu.conv_transpose2d_backward(y, x, weight, needs=(True, False, False), **options)[0]))
+    for by_channels, by_rows in zip(*results, strict=True):
+        tolerances.assert_same_bits(by_channels, by_rows)
+
+
+@pytest.mark.parametrize("groups", [1, 80])
+@pytest.mark.parametrize("way", WAYS)
+def test_threads_do_not_change_the_bits(way: Any, groups: int, use_threads: Any, take: Callable[[Any], None]) -> None:
+    take(way)
+    data_format = "channels_last" if way == run_by_channels else "channels_first"
+    shape = (2, 9, 20, 80) if way == run_by_channels else (2, 80, 9, 20)
+    x, weight = noise(shape, "float32"), noise((80, 70 if groups == 1 else 1, 4, 4), "float32", 1)
+    weight.reshape(-1)[5] = np.inf
+    options: dict[str, Any] = {"stride": 2, "padding": 1, "groups": groups, "data_format": data_format}
     results = []
     for threads in ("1", "2", "5"):
         use_threads(threads)
-        results.append(gu.conv_transpose2d(x, weight, stride=2, padding=1))
-    tolerances.assert_same_bits(results[0], results[1])
-    tolerances.assert_same_bits(results[0], results[2])
+        y = gu.conv_transpose2d(x, weight, **options)
+        gradient = np.where(np.isfinite(y), y, 1)
+        results.append((y, gu.conv_transpose2d_backward(gradient, x, weight, needs=(True, False, False), **options)[0]))
+    for other in results[1:]:
+        for of_one, of_other in zip(results[0], other, strict=True):
+            tolerances.assert_same_bits(of_one, of_other)
+
+
+@pytest.mark.parametrize("data_format", ["channels_first", "channels_last"])
+@pytest.mark.parametrize("way", WAYS)
+def test_layers_without_outputs(way: Any, data_format: str, take: Callable[[Any], None]) -> None:
+    take(way)
+    for shape, weight_shape in (((2, 3, 5), (3, 0, 4)), ((0, 64, 9), (64, 64, 5))):
+        x, weight = noise(shape, "float32"), noise(weight_shape, "float32", 1)
+        x = np.ascontiguousarray(np.moveaxis(x, 1, -1)) if data_format == "channels_last" else x
+        y = gu.conv_transpose1d(x, weight, stride=2, data_format=data_format)
+        assert (y == 0).all()
+        for part in gu.conv_transpose1d_backward(y, x, weight, stride=2, data_format=data_format):
+            assert (part == 0).all()
 
 
 # Layers of few samples whose geometry alone is large.
@@ -271,6 +352,19 @@ def test_rows_need_little_memory(
         step = ConvTransposeBackwardStep(step, (True, False, False), True).adjoint
     work, _ = conv_transpose_rows._row_work(step, 2, 0)
     assert work.record[ROOM] < 1 << 20
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+@pytest.mark.parametrize(("shape", "weight", "options"), SPARSE.values(), ids=SPARSE)
+def test_channels_need_little_memory(
+    shape: tuple[int, ...], weight: tuple[int, ...], options: dict[str, Any], adjoint: bool
+) -> None:
+    step = convolution(shape, weight, options, "channels_last")
+    if adjoint:
+        step = ConvTransposeBackwardStep(step, (True, False, False), True).adjoint
+    if WAYS[run_by_channels](step) < inf:
+        assert conv_transpose_channels._channel_work(step, 2).record[ROOM] < 1 << 20
+        assert conv_transpose_channels._factor_work(step)[0].record[ROOM] < 1 << 20
 
 
 # ---- unpooling on the CPU -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from math import gcd, prod
+from math import gcd, inf, prod
 
 import numpy as np
 
@@ -149,7 +149,9 @@ def sums_together(teeth: tuple[Tooth, ...], step: ConvTransposeStep) -> int:
 
 
 def tile_cycles(step: ConvTransposeStep) -> float:
-    """Return about how many cycles the sums of an image and group take in tiles."""
+    """Return about how many cycles the sums of an image and group take in tiles: for ever, with channels last."""
+    if step.channels_last:
+        return inf
     factors = prod(step.kernel) * step.channels_in * step.channels_out * step.parts**2
     # The sums themselves take a little longer than in proportion to each other.
     return 1.1 * _cycles(combs_of(step), step) + _FACTOR * factors / max(1, step.batch)

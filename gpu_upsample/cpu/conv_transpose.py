@@ -13,7 +13,8 @@ from gpu_upsample.plan.cache import kept
 from gpu_upsample.plan.conv_transpose import ConvTransposeStep
 
 WAYS = {run_by_tiles: tile_cycles, run_by_rows: row_cycles, run_by_channels: channel_cycles}
-"""How the sums can be formed, and about how many cycles each way takes; the bits are the same."""
+"""How the sums can be formed, and about how many cycles each way takes. The bits are the same, but for those of a NaN:
+of two that are multiplied or added, a processor keeps either."""
 
 
 @kept
@@ -26,4 +27,5 @@ def run_conv_transpose(step: ConvTransposeStep, x: Any, weight: Any, *rest: Any)
     """Compute a transposed convolution of flat arrays; `rest` is the bias, if there is one, and the output."""
     *biases, out = rest
     bias = biases[0] if biases else out[:0]
-    fastest_way(step)(step, x, weight, bias, out)
+    if step.batch:
+        fastest_way(step)(step, x, weight, bias, out)

@@ -19,3 +19,8 @@ def arrays_of(step: ConvTransposeStep) -> tuple[Given, Given, Given, Given]:
     )
     x, weight, bias, out = (Given(step.storage.carrier, (size,)) for size in sizes)
     return x, weight, bias, out
+
+
+def conjugates(step: ConvTransposeStep) -> int:
+    """Return 1 if the sums are of products with conjugated complex numbers of the weight, else 0."""
+    return int(step.adjoint and step.parts > 1)

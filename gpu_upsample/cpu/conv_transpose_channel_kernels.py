@@ -14,8 +14,9 @@ import numpy as np
 from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import add_product, narrow, widen
 from gpu_upsample.cpu.compiled import Kernel, inlined
+from gpu_upsample.cpu.conv_transpose_factors import load_factor
 from gpu_upsample.cpu.permute import transpose
-from gpu_upsample.cpu.tiles import add_channels, load_alone, store_alone
+from gpu_upsample.cpu.tiles import add_channels, store_alone
 from gpu_upsample.cpu.vectors import load, pointer, splat, store, store_first
 
 BLOCKS = 16
@@ -106,11 +107,8 @@ def factor_kernel(KIND: int, PARTS: int, LANES: int, MOST: int, TAPS: int, CONJU
                             for lane in range(LANES):
                                 row, factor = scalar + lane, zero
                                 if row < sizes.height:
-                                    # (a + bi)(c + di) = (ac - bd) + (ad + bc)i; conjugated, a + bi is a - bi
-                                    place = (begin + row // PARTS * apart + tap + k) * PARTS
-                                    factor = widen(KIND, load_alone(source, place + ((row % PARTS) ^ of)))
-                                    if (row % PARTS > of) if CONJUGATED else (of > row % PARTS):
-                                        factor = -factor
+                                    place = begin + row // PARTS * apart + tap + k
+                                    factor = load_factor(KIND, PARTS, CONJUGATED, source, place, row % PARTS, of)
                                 store_alone(goal, to + k * to_tap + of * WIDTH + lane, factor)
 
     return kernel

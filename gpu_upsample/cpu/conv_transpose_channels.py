@@ -10,7 +10,7 @@ import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.arguments import Given, Room, record_of_fields
-from gpu_upsample.cpu.conv_transpose_arrays import arrays_of
+from gpu_upsample.cpu.conv_transpose_arrays import arrays_of, conjugates
 from gpu_upsample.cpu.conv_transpose_channel_kernels import (
     BLOCKS,
     CHUNK,
@@ -145,7 +145,7 @@ def _factor_work(step: ConvTransposeStep) -> tuple[Work, int]:
     taps = min(lanes, max(2, 1 << (prod(step.kernel) - 1).bit_length()))
     laying = work(
         factor_kernel(
-            kind_of(step.storage.name), step.parts, lanes, CHANNEL_VECTORS, taps, int(step.adjoint and step.parts > 1)
+            kind_of(step.storage.name), step.parts, lanes, CHANNEL_VECTORS, taps, conjugates(step)
         ),
         weight, Given(real, (laid,)), sizes, chunks, real(0.0),
         Room(step.storage.carrier, (lanes * taps,)),

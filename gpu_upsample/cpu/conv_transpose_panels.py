@@ -9,6 +9,7 @@ from gpu_upsample.arithmetic import carrier_of
 from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import widen
 from gpu_upsample.cpu.compiled import Kernel
+from gpu_upsample.cpu.conv_transpose_factors import load_factor
 from gpu_upsample.cpu.permute import gather, register_size, transpose
 from gpu_upsample.cpu.tiles import load_alone, store_alone
 from gpu_upsample.cpu.vectors import BYTES, entry, fetch, fetch_to_write, load, store
@@ -18,15 +19,15 @@ CHANNELS_IN, BLOCKS = 8, 8
 
 
 @cache
-def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> Any:  # noqa: N803
+def panel_kernel(KIND: int, PARTS: int, ROWS: int, CONJUGATED: int, NEAR: int) -> Any:  # noqa: N803
     """Return the kernel that brings the weight into the order in which `tile_kernel` multiplies.
 
     Parameters
     ----------
     KIND, PARTS : int
         Kind of the stored scalars; scalars of an element, 2 for complex numbers.
-    ADJOINT : int
-        1 if the windows are the output, 0 if they are the input.
+    CONJUGATED : int
+        1 if complex factors are conjugated, else 0.
     ROWS : int
         Sums that are formed side by side, a multiple of PARTS.
     NEAR : int
@@ -63,10 +64,10 @@ def panel_kernel(KIND: int, PARTS: int, ROWS: int, ADJOINT: int, NEAR: int) -> A
                                         continue
                                     for of in range(PARTS):
                                         for i in range(TURN):
-                                            word = load_alone(weight, base + (entry(offsets, k * TURN + i) ^ of))
-                                            factor = widen(KIND, word)
-                                            if (i % PARTS > of) if ADJOINT else (of > i % PARTS):
-                                                factor = -factor
+                                            place = base + entry(offsets, k * TURN + i)
+                                            factor = load_factor(
+                                                KIND, PARTS, CONJUGATED, weight, place // PARTS, i % PARTS, of
+                                            )
                                             store_alone(panels, at + i, factor)
                                         at += TURN
 

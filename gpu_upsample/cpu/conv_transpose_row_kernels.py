@@ -14,6 +14,7 @@ import numpy as np
 from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import add_product, narrow, widen
 from gpu_upsample.cpu.compiled import Kernel, inlined
+from gpu_upsample.cpu.conv_transpose_factors import load_factor
 from gpu_upsample.cpu.permute import deinterleave, transpose
 from gpu_upsample.cpu.tiles import add_terms, load_alone, store_alone
 from gpu_upsample.cpu.vectors import load, pointer, splat, store, store_first, where_bits
@@ -172,12 +173,12 @@ def lay_out_squares(
 
 
 @inlined
-def lay_out_factors(KIND, PARTS, ROWS, ADJOINT, weight, at, sizes, phases, taps, factors, zero):  # noqa: N803
+def lay_out_factors(KIND, PARTS, ROWS, CONJUGATED, weight, at, sizes, phases, taps, factors, zero):  # noqa: N803
     """Lay out the weight of a group in the order in which it is multiplied; return 0, or NaN if it is not finite.
 
     Parameters
     ----------
-    KIND, PARTS, ROWS, ADJOINT : int
+    KIND, PARTS, ROWS, CONJUGATED : int
         As for `row_kernel`.
     weight, at : pointer, int
         The weight, and where that of the group begins.
@@ -199,11 +200,8 @@ def lay_out_factors(KIND, PARTS, ROWS, ADJOINT, weight, at, sizes, phases, taps,
                             for i in range(ROWS):
                                 row, factor = begun + i, zero
                                 if row < sizes.height:
-                                    place = (src + row // PARTS * sizes.weight_strides[2]) * PARTS
-                                    # (a + bi)(c + di) = (ac - bd) + (ad + bc)i, and the adjoint has a - bi
-                                    factor = widen(KIND, load_alone(weight, place + ((row % PARTS) ^ of)))
-                                    if (row % PARTS > of) if ADJOINT else (of > row % PARTS):
-                                        factor = -factor
+                                    place = src + row // PARTS * sizes.weight_strides[2]
+                                    factor = load_factor(KIND, PARTS, CONJUGATED, weight, place, row % PARTS, of)
                                 unsure += factor * zero
                                 store_alone(factors, to, factor)
                                 to += 1
@@ -287,7 +285,7 @@ def row_kernel(
     SQUARE: int,  # noqa: N803
     BESIDE: int,  # noqa: N803
     LAST: int,  # noqa: N803
-    ADJOINT: int,  # noqa: N803
+    CONJUGATED: int,  # noqa: N803
     EXACT: int,  # noqa: N803
 ) -> Any:
     """Return the kernel that forms the sums of whole output rows.
@@ -308,8 +306,8 @@ def row_kernel(
         How many phases the outputs have, where those of a row are written in vectors, or 0.
     LAST : int
         1 if channels are the last axis of the output, 0 if not.
-    ADJOINT : int
-        1 if the windows are the output, 0 if they are the input.
+    CONJUGATED : int
+        1 if complex factors are conjugated, else 0.
     EXACT : int
         0 if a sample that is not there counts as 0, which is right as long as all factors are finite: jobs with others
         are marked as doubtful, and not done. With 1, it does not count at all, and only these are done.
@@ -334,7 +332,7 @@ def row_kernel(
             if group != group_of_factors:
                 group_of_factors = group
                 unsure = lay_out_factors(
-                    KIND, PARTS, ROWS, ADJOINT, pointer(weight, 0), group * sizes.weight_strides[0], sizes, phases,
+                    KIND, PARTS, ROWS, CONJUGATED, pointer(weight, 0), group * sizes.weight_strides[0], sizes, phases,
                     taps, factors, zero,
                 )  # fmt: skip
             if not EXACT and unsure != unsure:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.arguments import Given, Room, record_of_fields
-from gpu_upsample.cpu.conv_transpose_arrays import arrays_of
+from gpu_upsample.cpu.conv_transpose_arrays import arrays_of, conjugates
 from gpu_upsample.cpu.conv_transpose_row_kernels import CHUNK, LINE, PHASE, SIZES, row_kernel
 from gpu_upsample.cpu.doubtful import run_exactly
 from gpu_upsample.cpu.processors import num_threads
@@ -275,7 +275,7 @@ def _row_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work, 
     forming = work(
         row_kernel(
             kind_of(step.storage.name), step.parts, lanes, ways.rows, ways.vectors, ways.together, ways.square,
-            ways.beside, int(step.channels_last), int(step.adjoint), exact,
+            ways.beside, int(step.channels_last and ways.rows > step.parts), conjugates(step), exact,
         ),
         x, weight, bias, out, Given(np.bool_, (jobs,)), sizes, chunks.chunks, chunks.rows,
         *_table(deep, deep.place, deep.place_step), *_table(high, chunks.slots, chunks.slot_step),

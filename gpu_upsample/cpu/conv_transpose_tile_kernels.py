@@ -16,7 +16,7 @@ from gpu_upsample.cpu.arithmetic import add_product, narrow, widen
 from gpu_upsample.cpu.compiled import Kernel, compiled, inlined
 from gpu_upsample.cpu.permute import transpose
 from gpu_upsample.cpu.tiles import VECTORS, add_products, load_alone, store_alone
-from gpu_upsample.cpu.vectors import fetch, load, load_apart, pointer, splat, store, store_apart, where_bits
+from gpu_upsample.cpu.vectors import load, load_apart, pointer, splat, store, store_apart, where_bits
 
 COMB = np.dtype(
     [
@@ -46,8 +46,8 @@ TOOTH = np.dtype(
 """One tooth of each of these, taken together."""
 
 CHANNELS = 8
-"""Channels of which samples are brought into rows at once, where channels lie apart: lines of many that lie a power of
-two apart would drive each other from the cache before the next pair reads them."""
+"""Channels of which samples are brought into rows at once: lines of many that lie a power of two apart would drive each
+other from the cache before the next pair reads them."""
 
 CHANNEL, AWAY, FIRST, COLUMNS = 0, 1, 2, 5
 """Columns of the table of outputs, which has a row for each of the sums side by side: its scalar of a group's bias, how
@@ -73,7 +73,7 @@ def locate(
     positions, counts, pairs, places = comb.positions, comb.counts, comb.pairs, comb.places
     lowest, highest = comb.lowest, comb.highest
     size_in, size_out, steps, place_steps, pair_steps, strides_in, strides_out = axes
-    vectors, lanes, between = behind.shape[0], behind.shape[1], strides_in[2]
+    vectors, lanes = behind.shape
     rest, jw = begin // counts[2], begin % counts[2]
     rest, jh = rest // counts[1], rest % counts[1]
     image, jd = rest // counts[0], rest % counts[0]
@@ -89,10 +89,10 @@ def locate(
                 corners[axis, p] = corner = j * steps[axis]
                 whole &= corner + lowest[axis] >= 0 and corner + highest[axis] < size_out[axis]
             output = (corners[0, p] * size_out[1] + corners[1, p]) * size_out[2] + corners[2, p]
-            target[p] = image * strides_out[0] + output * strides_out[2]
+            target[p] = image * strides_out[0] + output
             ahead[p] = int(whole)
             sample = (firsts[0, lane] * size_in[1] + firsts[1, lane]) * size_in[2] + firsts[2, lane]
-            bases[lane] = image * strides_in[0] + sample * between
+            bases[lane] = image * strides_in[0] + sample
             if lane == 0 or (begin + p < positions and bases[lane] != bases[lane - 1] + step):
                 origins[number], behind[v, number] = bases[lane] - lane * step, (1 << lanes) - (1 << lane)
                 number += 1
@@ -121,9 +121,9 @@ def locate(
         begun, pair = v * lanes, 0
         for a in range(pairs[0]):
             for b in range(pairs[1]):
-                line = (a * pair_steps[0] * size_in[1] + b * pair_steps[1]) * size_in[2] * between
+                line = (a * pair_steps[0] * size_in[1] + b * pair_steps[1]) * size_in[2]
                 for k in range(pairs[2]):
-                    away = line + k * pair_steps[2] * between
+                    away = line + k * pair_steps[2]
                     there = exists[a] & exists[pairs[0] + b] & exists[pairs[0] + pairs[1] + k]
                     complete &= there == inside
                     # More runs, and samples are brought together one by one.
@@ -144,7 +144,7 @@ def locate(
 @inlined
 def gather_factors(
     KIND, PARTS, LANES, STEP, lanes, x, places, begun, at, between, channels, there, runs, behind, factors,  # noqa: N803
-    to, apart, turned, zero,
+    to, apart, zero,
 ):  # fmt: skip
     """Bring the samples of one pair and a vector of positions into the rows that are multiplied, one for each channel.
 
@@ -166,8 +166,6 @@ def gather_factors(
         In how many runs the samples lie STEP apart, if these may be read at once, or 0; the lanes from each run on.
     factors, to, apart : pointer, int, int
         The rows, where the first one begins, and numbers from one scalar of a channel to the same one of the next.
-    turned : pointer
-        Room for two squares of numbers.
     zero : scalar
         What a sample is that does not exist.
     """
@@ -179,22 +177,6 @@ def gather_factors(
                 other = load_apart(LANES, STEP, x, load_alone(places, begun + run) + at + c * between)
                 value = where_bits(load_alone(behind, run), other, value)
             store(factors, to + c * apart, where_bits(there, widen(KIND, value), none))
-    elif between == 1 and channels * PARTS >= LANES:
-        # The samples of a position follow one another: squares of them are transposed.
-        j = 0
-        while True:
-            for lane in range(lanes):
-                src = (load_alone(places, begun + lane) + at) * PARTS + j
-                fetch(x, src + LANES)
-                store(turned, lane * LANES, widen(KIND, load(LANES, x, src)))
-            transpose(LANES, LANES, turned, 0, LANES, turned, LANES * LANES)
-            for lane in range(lanes):
-                c, of = (j + lane) // PARTS, (j + lane) % PARTS
-                value = where_bits(there, load(LANES, turned, (LANES + lane) * LANES), none)
-                store(factors, to + c * apart + of * (LANES * VECTORS), value)
-            if j + LANES >= channels * PARTS:
-                break
-            j = min(j + LANES, channels * PARTS - LANES)
     else:
         for lane in range(lanes):
             src = (load_alone(places, begun + lane) + at) * PARTS
@@ -408,9 +390,8 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
                     for above in range(done // in_group, (until + in_group - 1) // in_group):
                         begun = max(done, above * in_group)
                         end = min(until, (above + 1) * in_group)
-                        few = end - begun if between_in == 1 else CHANNELS
-                        for turn in range(begun, end, few):
-                            channels = min(few, end - turn)
+                        for turn in range(begun, end, CHANNELS):
+                            channels = min(CHANNELS, end - turn)
                             at = (group * in_group + turn - above * in_group) * between_in
                             for t in range(tiles):
                                 factors = pointer(right, t * right.shape[1])
@@ -423,7 +404,7 @@ def tile_kernel(KIND: int, PARTS: int, LANES: int, STEP: int, ROWS: int, RUN: in
                                         gather_factors(
                                             KIND, PARTS, LANES, STEP, lanes, samples, places, pair * TILE + v * LANES,
                                             at, between_in, channels, there, runs[t, pair, v], later, factors, to,
-                                            taps * PARTS * TILE, square, zero,
+                                            taps * PARTS * TILE, zero,
                                         )  # fmt: skip
                                         if EXACT:
                                             for c in range(channels):

@@ -13,7 +13,7 @@ import numpy as np
 from gpu_upsample.arithmetic import kind_of
 from gpu_upsample.cpu.arguments import Given, Room
 from gpu_upsample.cpu.combs import SHORT_STRIDE, combs_of, sums_together, teeth_of
-from gpu_upsample.cpu.conv_transpose_arrays import arrays_of
+from gpu_upsample.cpu.conv_transpose_arrays import arrays_of, conjugates
 from gpu_upsample.cpu.conv_transpose_panels import BLOCKS, panel_kernel, turned_panel_kernel
 from gpu_upsample.cpu.conv_transpose_tile_kernels import AWAY, COLUMNS, COMB, TOOTH, tile_kernel
 from gpu_upsample.cpu.doubtful import run_exactly
@@ -98,7 +98,7 @@ def _tiles(step: ConvTransposeStep) -> _Tiles:
             begins, own = zip(*((tooth.begin, tooth.pairs) for tooth in of_axes), strict=True)
             phases = list(product(*(tooth.first for tooth in of_axes)))
             first = np.array(phases)
-            away = ((first[:, 0] * step.size_out[1] + first[:, 1]) * step.size_out[2] + first[:, 2]) * strides[2]
+            away = (first[:, 0] * step.size_out[1] + first[:, 1]) * step.size_out[2] + first[:, 2]
             # The taps of a phase, one for each pair.
             axis_taps = [
                 [np.arange(tooth.pairs) * axis.tap_step + tap for tap in tooth.tap]
@@ -107,8 +107,6 @@ def _tiles(step: ConvTransposeStep) -> _Tiles:
             taps = np.array([np.ravel_multi_index(np.ix_(*of_phase), step.kernel) for of_phase in product(*axis_taps)])
             # Outputs that are neighbours are formed side by side.
             channel, number = np.divmod(np.arange(step.channels_out * len(phases)), len(phases))
-            if step.channels_last:
-                number, channel = np.divmod(np.arange(step.channels_out * len(phases)), step.channels_out)
             lies = np.stack([channel, channel * strides[1] + away[number]], axis=-1)[:, None]
             lies = lies * step.parts + parts[:, None]
             on_axes = np.broadcast_to(first[number][:, None], (*lies.shape[:2], 3))
@@ -168,7 +166,10 @@ def _panel_work(step: ConvTransposeStep) -> Work:
         own: tuple[Any, ...] = (taps, Room(step.storage.carrier, (room,)))
     else:
         near = tables.together if tables.near else 0
-        kernel, own = panel_kernel(kind, step.parts, tables.rows, int(step.adjoint), near), (tables.offsets,)
+        kernel, own = (
+            panel_kernel(kind, step.parts, tables.rows, conjugates(step), near),
+            (tables.offsets,),
+        )
     cuts = -(-int(tables.teeth["height"].max()) // (tables.rows * BLOCKS))
     _, weight, _, _ = arrays_of(step)
     panels = Given(step.storage.accumulator, (step.groups * tables.panel,))
@@ -193,7 +194,7 @@ def _tile_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work,
     # Behind this place, a vector would reach beyond the array; complex numbers are never read in vectors.
     room = step.batch * channels * prod(step.size_in) - lanes * between - (channels - 1) * strides_in[1]
     room = room if step.parts == 1 else -1
-    apart = axes[2].step * strides_out[2] * step.parts
+    apart = axes[2].step * step.parts
     apart = apart if VECTOR_BYTES == 64 and tables.run <= _FEW and apart == 2 * tables.run else tables.run
     together = 2 if tables.panel * accumulator.itemsize <= _NEAR_BYTES else 4
     spans = -(-int(tables.combs["positions"].max()) // (tile * together))
@@ -217,7 +218,7 @@ def _tile_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work,
         cuts, spans, step.channels_in, step.channels_out, tables.combs, tables.teeth, tables.outputs, geometry, room,
         real(0.0),
         Room(real, (together, rows * tile)), Room(np.uint16, (together, rows * VECTORS)),
-        Room(real, (held * tables.rows * tile,)), Room(real, (lanes * max(2 * lanes, tables.rows),)),
+        Room(real, (held * tables.rows * tile,)), Room(real, (lanes * tables.rows,)),
         Room(np.int64, (together, tile)), Room(np.int64, (together, 3, tile)), Room(np.int64, (together, tile)),
         Room(np.int64, (together, most_pairs * tile)),
         Room(np.uint8, (together, most_pairs, VECTORS)), Room(np.uint16, (together, most_pairs, VECTORS)),
@@ -230,9 +231,7 @@ def _tile_work(step: ConvTransposeStep, threads: int, exact: int) -> tuple[Work,
 
 
 def run_by_tiles(step: ConvTransposeStep, x: Any, weight: Any, bias: Any, out: Any) -> None:
-    """Compute a transposed convolution of flat arrays in tiles; without a bias, that is empty."""
-    if not step.batch:
-        return
+    """Compute a transposed convolution of flat arrays, channels first, in tiles; without a bias, that is empty."""
     panels = aligned(step.groups * _tiles(step).panel, step.storage.accumulator)
     _panel_work(step).run(weight, panels)
     run_exactly(partial(_tile_work, step, num_threads()), x, panels, bias, out)
