@@ -19,10 +19,10 @@ from gpu_upsample.cpu.permute import transpose
 from gpu_upsample.cpu.tiles import add_channels, store_alone
 from gpu_upsample.cpu.vectors import load, pointer, splat, store, store_first
 
-BLOCKS = 16
+BLOCKS = 32
 """Blocks of positions whose sums wait while they are multiplied by the next part of the factors."""
 
-DEPTH = 96
+DEPTH = 128
 """Terms of such a part: it stays in the first cache."""
 
 SEGMENT = np.dtype(

@@ -27,8 +27,9 @@ _MOST_NEAR = 4
 _FAR = 1 << 62
 # What is laid out for a job, with its sums, takes at most so many bytes, or twice as many as the least.
 _MOST_BYTES = 6 << 20
-# Cycles on an EPYC: to pick or to collect the samples of a vector, and to fetch and put back a block of sums.
-_PICK, _COLLECT, _BLOCK = 12, 25, 60
+# Cycles on an EPYC: to pick or to collect the samples of a vector, or one of a square of neighbouring channels; and to
+# fetch and put back a block of sums.
+_PICK, _COLLECT, _SQUARE, _BLOCK = 12, 25, 10, 60
 
 
 # ---- rows ---------------------------------------------------------------------------------------------------
@@ -244,6 +245,20 @@ def _pieces(step: ReductionStep, most_turns: int, most_rows: int, most_pieces: i
 
 
 # ---- kernels ------------------------------------------------------------------------------------------------
+def _laying_out(step: ReductionStep, layout: _Layout, channels: Any, factors: Any) -> tuple[tuple[Any, Any], ...]:
+    """Return the cycles that a vector of each channel takes, one by one and in squares, for samples and for factors."""
+    lanes, beside = layout.turns.lanes, step.parts == 1
+
+    def cycles(channels: Any, of_group: int, between: int) -> tuple[Any, Any]:
+        squares = _SQUARE if beside and between == 1 and of_group >= lanes else np.inf
+        return channels * (_PICK if layout.near else _COLLECT), -(-channels // lanes) * lanes * squares
+
+    return (
+        cycles(channels, step.channels, step.strides[1]),
+        cycles(factors * step.parts, step.factors, step.factor_strides[1]),
+    )
+
+
 def _cuts(step: ReductionStep, layout: _Layout, rows: int, held: float, threads: int) -> tuple[int, int]:
     """Return how many channels of the samples, and of the factors, a job has, by the time that all jobs take.
 
@@ -264,8 +279,10 @@ def _cuts(step: ReductionStep, layout: _Layout, rows: int, held: float, threads:
     channels, factors = np.meshgrid(sizes(step.channels, 1), sizes(step.factors, rows // step.parts))
     jobs = -(-step.channels // channels) * -(-step.factors // factors) * step.groups
     blocks = -(-channels * len(layout.column_of) // VECTORS) * -(-factors * step.parts // rows)
-    vectors = channels * (layout.channel // layout.turns.lanes) + factors * step.parts * DEPTH
-    time = vectors * (_PICK if layout.near else _COLLECT) + blocks * (DEPTH * rows * VECTORS / 2 + _BLOCK)
+    of_channel = layout.channel // layout.turns.lanes
+    vectors = channels * of_channel + factors * step.parts * DEPTH
+    of_samples, of_factors = (np.minimum(*cycles) for cycles in _laying_out(step, layout, channels, factors))
+    time = of_channel * of_samples + DEPTH * of_factors + blocks * (DEPTH * rows * VECTORS / 2 + _BLOCK)
     size = (vectors + blocks * held) * VECTOR_BYTES
     too_large = size > max(_MOST_BYTES, 2 * size.min())
     best = np.lexsort(((-(-jobs // threads) * time).ravel(), too_large.ravel()))[0]
@@ -289,15 +306,17 @@ def _reduction_work(step: ReductionStep, threads: int, exact: int) -> tuple[Work
     sizes = step.channels * prod(step.size), step.factors * prod(step.windows)
     x, multipliers = (Given(carrier, (per_channel * size,)) for size in sizes)
     out = Given(step.result.carrier, (step.elements * step.parts,))
+    together = tuple(squares < singly for singly, squares in _laying_out(step, layout, channels, factors))
     forming = work(
-        reduction_kernel(kind_of(step.source.name), step.parts, lanes, layout.near, rows, exact),
-        x, multipliers, out, Given(np.bool_, (jobs,)), cuts, (channels, factors), layout.sizes, layout.planes,
+        reduction_kernel(kind_of(step.source.name), step.parts, lanes, layout.near, int(any(together)), rows, exact),
+        x, multipliers, out, Given(np.bool_, (jobs,)), cuts, (channels, factors), together, layout.sizes, layout.planes,
         layout.rows, layout.chunks, layout.pieces, layout.tables, layout.column_of, layout.tap_of,
         block if keeps else 0, real(0.0),
         Room(real, (channels * layout.channel,)), Room(real, (exact * channels * layout.channel,)),
         Room(real, ((down * rows + exact) * (DEPTH * step.parts + 1) * lanes,)),
         Room(real, ((turns.layers * down * across if keeps else 1) * block,)),
         Room(real, (down * across * VECTORS * turns.slots * rows,)), Room(real, (lanes * rows,)),
+        Room(carrier, (lanes * lanes,)),
         Room(np.int64, (DEPTH * step.parts,)), Room(np.int64, (across * VECTORS,)), Room(real, (rows,)),
         rows=jobs, cost=step.elements * prod(step.windows) * step.batch * step.source.itemsize,
     )  # fmt: skip

@@ -119,18 +119,50 @@ def lay_out(
 
 
 @inlined
-def lay_out_samples(
-    KIND, PARTS, LANES, NEAR, EXACT, x, size, at, layout, piece, planes, rows, tables, lines, marks, to,  # noqa: N803
-    zero,
+def lay_out_squares(
+    KIND, LANES, x, at, step, channels, tables, first, last, line, to, apart, to_channel, square, zero,  # noqa: N803
 ):  # fmt: skip
-    """Lay out all that the taps see of a channel in the windows of a piece.
+    """Bring neighbouring channels of a row into some vectors, LANES of them at once; what is not there is a zero.
 
     Parameters
     ----------
-    KIND, PARTS, LANES, NEAR, EXACT : int
+    KIND, LANES : int
         As for `reduction_kernel`.
-    x, size, at : pointer, int, int
-        The samples, how many scalars there are, and where those of the channel begin.
+    channels, to_channel : int
+        How many there are, and numbers from the vectors of one to those of the next. If they are fewer than LANES,
+        those before them belong to the elements, too.
+    square : pointer
+        Room for a vector of each lane; the rest as for `lay_out`.
+    """
+    places, offsets, bits = tables
+    for v in range(first, last):
+        base, there = at + entry(places, v) * step, entry(bits, v)
+        for begun in range(0, channels, LANES):
+            begin = min(begun, channels - LANES)
+            for lane in range(LANES):
+                store(square, lane * LANES, load(LANES, x, base + begin + entry(offsets, v * LANES + lane) * step))
+            transpose(LANES, LANES, square, 0, LANES, square, 0)
+            for i in range(max(-begin, 0), LANES):
+                value = widen(KIND, load(LANES, square, i * LANES))
+                store(line, to + (begin + i) * to_channel, where_bits(there, value, splat(LANES, zero)))
+        to += apart
+
+
+@inlined
+def lay_out_samples(
+    KIND, PARTS, LANES, NEAR, LAST, EXACT, x, size, at, channels, together, layout, piece, planes, rows, tables,  # noqa: N803
+    lines, marks, to, square, zero,
+):  # fmt: skip
+    """Lay out all that the taps see of some channels in the windows of a piece.
+
+    Parameters
+    ----------
+    KIND, PARTS, LANES, NEAR, LAST, EXACT : int
+        As for `reduction_kernel`.
+    x, size, at, channels : pointer, int, int, int
+        The samples, how many scalars there are, where those of the first channel begin, and how many channels.
+    together : bool
+        Whether neighbouring channels are laid out together.
     layout, piece : record
         The layout, and the piece.
     planes, rows : ndarray of int
@@ -139,8 +171,8 @@ def lay_out_samples(
         As for `lay_out`.
     lines, marks, to : pointer, pointer, int
         Where the lines go; where, if EXACT, it is marked with 1 which of them there are; and where they begin.
-    zero : scalar
-        0.
+    square, zero : pointer, scalar
+        Room for a vector of each lane; 0.
     """
     begin = piece.begin * layout.pitch // LANES
     end = begin + (piece.end - piece.begin) * layout.layers + layout.beyond
@@ -150,34 +182,46 @@ def lay_out_samples(
             there = 0 <= z < layout.size[0] and 0 <= y < layout.size[1]
             row = to + i * layout.to_plane + j * layout.to_row
             source = at + (z * layout.size[1] + y) * layout.size[2] * layout.strides[2]
-            for p in range(row, row if there else row + layout.to_row, LANES):
-                store(lines, p, splat(LANES, zero))
-                if EXACT:
-                    store(marks, p, splat(LANES, zero))
-            for k in range(layout.lines * PARTS if there else 0):
-                first, line = k // PARTS * layout.vectors, row + k * layout.to_line
-                lay_out(
-                    KIND, PARTS, LANES, NEAR, layout.reach, x, size, source, layout.strides[2], k % PARTS, tables,
-                    first + begin, first + end, lines, line, LANES, zero,
+            for k in range(layout.lines if LAST and together and there else 0):
+                first = k * layout.vectors
+                lay_out_squares(
+                    KIND, LANES, x, source, layout.strides[2], channels, tables, first + begin, first + end, lines,
+                    row + k * layout.to_line, LANES, layout.to_channel, square, zero,
                 )  # fmt: skip
-                for v in range(begin, end if EXACT else begin):
-                    mark = where_bits(entry(tables[2], first + v), splat(LANES, zero + 1), splat(LANES, zero))
-                    store(marks, line + (v - begin) * LANES, mark)
+            for c in range(channels):
+                line = row + c * layout.to_channel
+                for p in range(line, line if there else line + layout.to_row, LANES):
+                    store(lines, p, splat(LANES, zero))
+                    if EXACT:
+                        store(marks, p, splat(LANES, zero))
+                for k in range(layout.lines * PARTS if there else 0):
+                    first = k // PARTS * layout.vectors
+                    if not (LAST and together):
+                        lay_out(
+                            KIND, PARTS, LANES, NEAR, layout.reach, x, size, source + c * layout.strides[1],
+                            layout.strides[2], k % PARTS, tables, first + begin, first + end, lines, line, LANES, zero,
+                        )  # fmt: skip
+                    for v in range(begin, end if EXACT else begin):
+                        mark = where_bits(entry(tables[2], first + v), splat(LANES, zero + 1), splat(LANES, zero))
+                        store(marks, line + (v - begin) * LANES, mark)
+                    line += layout.to_line
 
 
 @inlined
 def lay_out_factors(
-    KIND, PARTS, LANES, NEAR, x, size, at, layout, row, first, last, tables, held, to, pitch, height,  # noqa: N803
-    zero,
+    KIND, PARTS, LANES, NEAR, LAST, x, size, at, together, layout, row, first, last, tables, held, to,  # noqa: N803
+    pitch, height, square, zero,
 ):  # fmt: skip
     """Lay out the factors of some channels in the windows of a row.
 
     Parameters
     ----------
-    KIND, PARTS, LANES, NEAR : int
+    KIND, PARTS, LANES, NEAR, LAST : int
         As for `reduction_kernel`.
     x, size, at : pointer, int, int
         The factors, how many scalars there are, and where those of the row begin in the first channel.
+    together : bool
+        Whether neighbouring channels are laid out together.
     layout : record
         The layout.
     row, first, last : int
@@ -186,10 +230,15 @@ def lay_out_factors(
         As for `lay_out`.
     held, to, pitch : pointer, int, int
         Where the vectors go, where those of the first channel begin, and numbers from one channel's scalar to the next.
-    height, zero : int, scalar
-        How many scalars the channels have; 0.
+    height, square, zero : int, pointer, scalar
+        How many scalars the channels have; room for a vector of each lane; 0.
     """
-    for i in range(height):
+    if LAST and together:
+        lay_out_squares(
+            KIND, LANES, x, at, layout.factor_strides[2], height, tables, row + first, row + last, held, to, LANES,
+            pitch, square, zero,
+        )  # fmt: skip
+    for i in range(0 if LAST and together else height):
         lay_out(
             KIND, PARTS, LANES, NEAR, layout.factor_reach, x, size, at + i // PARTS * layout.factor_strides[1],
             layout.factor_strides[2], i % PARTS, tables, row + first, row + last, held,
@@ -284,7 +333,7 @@ def write_totals(KIND, PARTS, LANES, ROWS, totals, at, channels, layout, tap_of,
 
 
 @cache
-def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, ROWS: int, EXACT: int) -> Any:  # noqa: N803
+def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, LAST: int, ROWS: int, EXACT: int) -> Any:  # noqa: N803
     """Return the kernel that forms long sums, of some channels of factors and of samples at a time.
 
     Every row of a block of sums belongs to a scalar of a channel of the factors, every column to a channel of the
@@ -298,6 +347,8 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, ROWS: int, EX
         Numbers of a vector, and rows of a block, a multiple of PARTS.
     NEAR : int
         Registers in which all samples of a vector always lie, where those of a row are neighbours; or 0.
+    LAST : int
+        1 if neighbouring channels are laid out together, of samples or factors; else 0.
     EXACT : int
         0 if a sample or window that is not there counts as 0, which is right as long as all factors are finite; 1 if
         it does not count at all. With 0, a job with a sum that is not finite is marked as doubtful, for then a factor
@@ -309,11 +360,12 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, ROWS: int, EX
     @Kernel
     def kernel(first, last, arguments, scratch):
         (
-            x, factors, out, doubtful, cuts, most, layouts, planes, rows, chunks, pieces, tables, column_of, tap_of,
-            to_block, zero, lines, present, multipliers, sums, totals, turned, steps, own, doubt,
+            x, factors, out, doubtful, cuts, most, together, layouts, planes, rows, chunks, pieces, tables, column_of,
+            tap_of, to_block, zero, lines, present, multipliers, sums, totals, turned, stored, steps, own, doubt,
         ) = unpack(arguments, scratch)  # fmt: skip
         layout, one = layouts[0], zero + 1
         samples, factored, goal, square = pointer(x, 0), pointer(factors, 0), pointer(out, 0), pointer(turned, 0)
+        words = pointer(stored, 0)
         seen, marks, held = pointer(lines, 0), pointer(present, 0), pointer(multipliers, 0)
         blocks, whole, unsure = pointer(sums, 0), pointer(totals, 0), pointer(doubt, 0)
         columns, slots = layout.columns, layout.slots
@@ -338,12 +390,12 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, ROWS: int, EX
                     depth = 0
                     for number in range(chunk.begin, chunk.end):
                         piece, ahead = pieces[number], (number - chunk.begin) * layout.to_piece
-                        for c in range(channels if layer == 0 else 0):
+                        if layer == 0:
                             at = piece.image * layout.strides[0]
-                            at += (group * layout.channels + channel + c) * layout.strides[1]
+                            at += (group * layout.channels + channel) * layout.strides[1]
                             lay_out_samples(
-                                KIND, PARTS, LANES, NEAR, EXACT, samples, x.size, at, layout, piece, planes, rows,
-                                tables, seen, marks, c * layout.to_channel + ahead, zero,
+                                KIND, PARTS, LANES, NEAR, LAST, EXACT, samples, x.size, at, channels, together[0],
+                                layout, piece, planes, rows, tables, seen, marks, ahead, words, zero,
                             )  # fmt: skip
                         line, end = layout.lines * layout.vectors + layer * layout.segments, piece.end
                         if end == layout.segments and (end - 1) * layout.lanes + layer * LANES >= layout.windows[2]:
@@ -354,8 +406,8 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, ROWS: int, EX
                             row = piece.depth * layout.windows[1] + piece.height + r
                             at += row * layout.windows[2] * layout.factor_strides[2]
                             lay_out_factors(
-                                KIND, PARTS, LANES, NEAR, factored, factors.size, at, layout, line, piece.begin, end,
-                                tables, held, depth * LANES, PITCH, height, zero,
+                                KIND, PARTS, LANES, NEAR, LAST, factored, factors.size, at, together[1], layout, line,
+                                piece.begin, end, tables, held, depth * LANES, PITCH, height, words, zero,
                             )  # fmt: skip
                             for turn in range(piece.begin, end):
                                 at = ahead + r * layout.apart * layout.to_row + layer * LANES
