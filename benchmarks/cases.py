@@ -359,8 +359,10 @@ CASES: tuple[Case, ...] = (
     _transposed("DCGAN", "NCHW", (8, 512, 8, 8), ConvTranspose(256, 4, 2, 1), torch=0.9),
     _transposed("U-Net", "NCHW", (1, 256, 64, 64), ConvTranspose(128, 2, 2), torch=0.9),
     _transposed("U-Net", "NHWC", (1, 64, 64, 256), ConvTranspose(128, 2, 2), torch=0.9),
+    _transposed("DCGAN", "NHWC", (8, 8, 8, 512), ConvTranspose(256, 4, 2, 1), torch=0.9),
     _transposed("FCN", "NCHW", (1, 21, 64, 64), ConvTranspose(21, 16, 8, 4), torch=0.9),
     _transposed("depthwise", "NCHW", _FEATURES, ConvTranspose(64, 4, 2, 1, groups=64), torch=3),
+    _transposed("depthwise", "NHWC", _FEATURES, ConvTranspose(64, 4, 2, 1, groups=64), torch=2),
     _transposed("HiFi-GAN", "NCW", (1, 512, 128), ConvTranspose(256, 16, 8, 4), torch=0.9),
     _transposed("3-D U-Net", "NCDHW", (1, 128, 16, 16, 16), ConvTranspose(64, 2, 2), torch=0.9),
     _transposed("of noise", "NCHW", (16, 128, 1, 1), ConvTranspose(512, 4, 1), torch=0.9),
@@ -371,9 +373,11 @@ CASES: tuple[Case, ...] = (
     _transposed("DCGAN", "NCHW", (8, 512, 8, 8), ConvTransposeBackward(256, 4, 2, 1), torch=0.9),
     _transposed("FSRCNN", "NCHW", (1, 56, 128, 128), ConvTransposeBackward(1, 9, 3, 4), torch=0.9),
     _transposed("U-Net", "NCHW", (1, 256, 64, 64), ConvTransposeBackward(128, 2, 2), torch=0.9),
+    _transposed("U-Net", "NHWC", (1, 64, 64, 256), ConvTransposeBackward(128, 2, 2), torch=0.9),
     _transposed("FCN", "NCHW", (1, 21, 64, 64), ConvTransposeBackward(21, 16, 8, 4), torch=0.9),
     _transposed("grouped", "NCHW", _FEATURES, ConvTransposeBackward(64, 4, 2, 1, groups=4), torch=0.9),
     _transposed("depthwise", "NCHW", _FEATURES, ConvTransposeBackward(64, 4, 2, 1, groups=64), torch=1),
+    _transposed("depthwise", "NHWC", _FEATURES, ConvTransposeBackward(64, 4, 2, 1, groups=64), torch=1),
     *(
         Case(f"{label} with indices", shape, dtype, "NCHW", MaxPool(*windows), None, _targets(torch=1))
         for label, shape, dtype, windows in (

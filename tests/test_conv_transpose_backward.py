@@ -141,20 +141,25 @@ def test_the_same_bits_in_jobs_of_any_size(name, dtype, cut):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("infinite", [False, True])
-@pytest.mark.parametrize(("factors", "channels"), [(3, 40), (35, 2), (33, 18), (19, 64)])
-def test_neighbouring_channels_are_laid_out_together(factors, channels, infinite, dtype, cut, monkeypatch):
+@pytest.mark.parametrize(
+    ("groups", "factors", "channels"),
+    [(2, 3, 40), (2, 35, 2), (2, 33, 18), (2, 19, 64), (1, 1, 16), (16, 1, 1), (37, 1, 1), (20, 3, 1), (7, 2, 5)],
+)
+def test_neighbouring_channels_are_laid_out_together(groups, factors, channels, infinite, dtype, monkeypatch):
     """With channels last, as many as a vector has lanes, or the last that there are, even for a job of fewer."""
-    options = {"stride": 2, "padding": 1, "groups": 2}
-    y, x, weight = layer((2, 2 * factors, 5, 21), (2 * factors, channels, 3, 4), dtype, **options)
+    options = {"stride": 2, "padding": 1, "groups": groups}
+    y, x, weight = layer((2, groups * factors, 5, 21), (groups * factors, channels, 3, 4), dtype, **options)
     if infinite:
         y.flat[-1], x.flat[0] = np.inf, -np.inf
     expected = gu.conv_transpose2d_backward(y, x, weight, **options)[1]
     monkeypatch.setattr(reduction, "_SQUARE", 0)
     options["data_format"] = "channels_last"
     y, x = (np.ascontiguousarray(np.moveaxis(array, 1, -1)) for array in (y, x))
-    for sizes in ((channels, factors), (min(7, channels), min(8, factors))):
-        cut(*sizes)
+    for most in (reduction._MOST_BYTES, 20_000):  # smaller jobs
+        monkeypatch.setattr(reduction, "_MOST_BYTES", most)
+        reduction._reduction_work.cache_clear()
         assert_same_bits(gu.conv_transpose2d_backward(y, x, weight, **options)[1], expected)
+    reduction._reduction_work.cache_clear()
 
 
 def windows_that_exist(y, x, weight_shape, stride, padding, dilation):

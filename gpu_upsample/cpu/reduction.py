@@ -206,7 +206,7 @@ def _layout(step: ReductionStep) -> _Layout:
     column_of = (columns + lines.line * step.parts * to_line + lines.begin).ravel()
     sizes = record_of_fields(
         LAYOUT,
-        channels=step.channels, factors=step.factors, taps=prod(kernel), size=step.size,
+        groups=step.groups, channels=step.channels, factors=step.factors, taps=prod(kernel), size=step.size,
         windows=step.windows, strides=step.strides, factor_strides=step.factor_strides,
         stride_d=deep.stride, stride_h=high.stride, lanes=step.lanes, pitch=turns.pitch,
         layers=turns.layers, slots=turns.slots, segments=step.segments, lines=len(lines.samples),
@@ -245,13 +245,26 @@ def _pieces(step: ReductionStep, most_turns: int, most_rows: int, most_pieces: i
 
 
 # ---- kernels ------------------------------------------------------------------------------------------------
+def _bundle(step: ReductionStep, layout: _Layout) -> int:
+    """Return how many groups are laid out together: those of few channels, where these are neighbours."""
+    if step.parts > 1 or step.strides[1] > 1 or step.factor_strides[1] > 1:
+        return 1
+    most = min(
+        layout.turns.lanes // max(step.channels, step.factors),
+        _MOST_BYTES // (step.channels * layout.channel * np.dtype(step.source.accumulator).itemsize),
+    )
+    return min(step.groups, max(1, most))
+
+
 def _laying_out(step: ReductionStep, layout: _Layout, channels: Any, factors: Any) -> tuple[tuple[Any, Any], ...]:
     """Return the cycles that a vector of each channel takes, one by one and in squares, for samples and for factors."""
-    lanes, beside = layout.turns.lanes, step.parts == 1
+    lanes, bundle = layout.turns.lanes, _bundle(step, layout)
 
     def cycles(channels: Any, of_group: int, between: int) -> tuple[Any, Any]:
-        squares = _SQUARE if beside and between == 1 and of_group >= lanes else np.inf
-        return channels * (_PICK if layout.near else _COLLECT), -(-channels // lanes) * lanes * squares
+        squares = _SQUARE if step.parts == 1 and between == 1 and bundle * of_group >= lanes else np.inf
+        return bundle * channels * (_PICK if layout.near else _COLLECT), -(
+            -bundle * channels // lanes
+        ) * lanes * squares
 
     return (
         cycles(channels, step.channels, step.strides[1]),
@@ -276,6 +289,8 @@ def _cuts(step: ReductionStep, layout: _Layout, rows: int, held: float, threads:
         units = -(-channels // multiple)
         return np.unique(-(-units // np.arange(1, units + 1)) * multiple).clip(max=channels)
 
+    if _bundle(step, layout) > 1:
+        return step.channels, step.factors
     channels, factors = np.meshgrid(sizes(step.channels, 1), sizes(step.factors, rows // step.parts))
     jobs = -(-step.channels // channels) * -(-step.factors // factors) * step.groups
     blocks = -(-channels * len(layout.column_of) // VECTORS) * -(-factors * step.parts // rows)
@@ -301,7 +316,8 @@ def _reduction_work(step: ReductionStep, threads: int, exact: int) -> tuple[Work
     channels, factors = _cuts(step, layout, rows, held, threads)
     cuts = -(-step.channels // channels), -(-step.factors // factors)
     across, down = -(-channels * columns // VECTORS), -(-factors * step.parts // rows)
-    jobs = step.groups * prod(cuts)
+    bundle = _bundle(step, layout)
+    jobs, below = -(-step.groups // bundle) * prod(cuts), (bundle - 1) * factors * step.parts + down * rows
     per_channel = step.batch * step.groups * step.parts
     sizes = step.channels * prod(step.size), step.factors * prod(step.windows)
     x, multipliers = (Given(carrier, (per_channel * size,)) for size in sizes)
@@ -309,13 +325,13 @@ def _reduction_work(step: ReductionStep, threads: int, exact: int) -> tuple[Work
     together = tuple(squares < singly for singly, squares in _laying_out(step, layout, channels, factors))
     forming = work(
         reduction_kernel(kind_of(step.source.name), step.parts, lanes, layout.near, int(any(together)), rows, exact),
-        x, multipliers, out, Given(np.bool_, (jobs,)), cuts, (channels, factors), together, layout.sizes, layout.planes,
-        layout.rows, layout.chunks, layout.pieces, layout.tables, layout.column_of, layout.tap_of,
+        x, multipliers, out, Given(np.bool_, (jobs,)), cuts, (channels, factors), bundle, together, layout.sizes,
+        layout.planes, layout.rows, layout.chunks, layout.pieces, layout.tables, layout.column_of, layout.tap_of,
         block if keeps else 0, real(0.0),
-        Room(real, (channels * layout.channel,)), Room(real, (exact * channels * layout.channel,)),
-        Room(real, ((down * rows + exact) * (DEPTH * step.parts + 1) * lanes,)),
-        Room(real, ((turns.layers * down * across if keeps else 1) * block,)),
-        Room(real, (down * across * VECTORS * turns.slots * rows,)), Room(real, (lanes * rows,)),
+        Room(real, (bundle * channels * layout.channel,)), Room(real, (exact * bundle * channels * layout.channel,)),
+        Room(real, ((below + exact) * (DEPTH * step.parts + 1) * lanes,)),
+        Room(real, ((turns.layers * bundle * down * across if keeps else 1) * block,)),
+        Room(real, (bundle * down * across * VECTORS * turns.slots * rows,)), Room(real, (lanes * rows,)),
         Room(carrier, (lanes * lanes,)),
         Room(np.int64, (DEPTH * step.parts,)), Room(np.int64, (across * VECTORS,)), Room(real, (rows,)),
         rows=jobs, cost=step.elements * prod(step.windows) * step.batch * step.source.itemsize,

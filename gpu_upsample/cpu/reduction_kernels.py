@@ -45,6 +45,7 @@ CHUNK = np.dtype(
 
 LAYOUT = np.dtype(
     [
+        ("groups", np.int64),
         ("channels", np.int64),  # of a group of the samples
         ("factors", np.int64),  # channels of a group of the factors
         ("taps", np.int64),
@@ -334,7 +335,7 @@ def write_totals(KIND, PARTS, LANES, ROWS, totals, at, channels, layout, tap_of,
 
 @cache
 def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, LAST: int, ROWS: int, EXACT: int) -> Any:  # noqa: N803
-    """Return the kernel that forms long sums, of some channels of factors and of samples at a time.
+    """Return the kernel that forms long sums, of some channels of factors and of samples at a time, or of some groups.
 
     Every row of a block of sums belongs to a scalar of a channel of the factors, every column to a channel of the
     samples and a tap, or to as many taps as the lanes of a turn fit into a vector.
@@ -360,8 +361,9 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, LAST: int, RO
     @Kernel
     def kernel(first, last, arguments, scratch):
         (
-            x, factors, out, doubtful, cuts, most, together, layouts, planes, rows, chunks, pieces, tables, column_of,
-            tap_of, to_block, zero, lines, present, multipliers, sums, totals, turned, stored, steps, own, doubt,
+            x, factors, out, doubtful, cuts, most, bundle, together, layouts, planes, rows, chunks, pieces, tables,
+            column_of, tap_of, to_block, zero, lines, present, multipliers, sums, totals, turned, stored, steps, own,
+            doubt,
         ) = unpack(arguments, scratch)  # fmt: skip
         layout, one = layouts[0], zero + 1
         samples, factored, goal, square = pointer(x, 0), pointer(factors, 0), pointer(out, 0), pointer(turned, 0)
@@ -374,15 +376,18 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, LAST: int, RO
                 continue
             cut, rest = job % cuts[0], job // cuts[0]
             channel, channels = cut * most[0], min(most[0], layout.channels - cut * most[0])
-            cut, group = rest % cuts[1], rest // cuts[1]
+            cut, group = rest % cuts[1], rest // cuts[1] * bundle
+            groups = min(bundle, layout.groups - group)
             factor, height = cut * most[1], min(most[1], layout.factors - cut * most[1]) * PARTS
             across, down = (columns * channels + VECTORS - 1) // VECTORS, (height + ROWS - 1) // ROWS
+            # A group's last block goes on with the rows of the next group, and that of the last one with zeros.
+            below, of_group = (groups - 1) * height + down * ROWS, across * VECTORS * slots * ROWS * down
             for q in range(across * VECTORS):  # the last block is filled up with its last column
                 column = min(q, columns * channels - 1)
                 own[q] = column // columns * layout.to_channel + column_of[column % columns]
-            for p in range(height * PITCH, down * ROWS * PITCH, LANES):
+            for p in range(groups * height * PITCH, below * PITCH, LANES):
                 store(held, p, splat(LANES, zero))
-            for p in range(0, down * across * VECTORS * slots * ROWS, ROWS):
+            for p in range(0, groups * of_group, ROWS):
                 store(whole, p, splat(ROWS, zero))
             for n in range(chunks.shape[0]):
                 chunk = chunks[n]
@@ -394,8 +399,8 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, LAST: int, RO
                             at = piece.image * layout.strides[0]
                             at += (group * layout.channels + channel) * layout.strides[1]
                             lay_out_samples(
-                                KIND, PARTS, LANES, NEAR, LAST, EXACT, samples, x.size, at, channels, together[0],
-                                layout, piece, planes, rows, tables, seen, marks, ahead, words, zero,
+                                KIND, PARTS, LANES, NEAR, LAST, EXACT, samples, x.size, at, groups * channels,
+                                together[0], layout, piece, planes, rows, tables, seen, marks, ahead, words, zero,
                             )  # fmt: skip
                         line, end = layout.lines * layout.vectors + layer * layout.segments, piece.end
                         if end == layout.segments and (end - 1) * layout.lanes + layer * LANES >= layout.windows[2]:
@@ -407,7 +412,7 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, LAST: int, RO
                             at += row * layout.windows[2] * layout.factor_strides[2]
                             lay_out_factors(
                                 KIND, PARTS, LANES, NEAR, LAST, factored, factors.size, at, together[1], layout, line,
-                                piece.begin, end, tables, held, depth * LANES, PITCH, height, words, zero,
+                                piece.begin, end, tables, held, depth * LANES, PITCH, groups * height, words, zero,
                             )  # fmt: skip
                             for turn in range(piece.begin, end):
                                 at = ahead + r * layout.apart * layout.to_row + layer * LANES
@@ -416,34 +421,36 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, LAST: int, RO
                                     steps[depth] = at + p * layout.to_line
                                     if EXACT:
                                         mark = entry(tables[2], line + turn)
-                                        mark_at = (down * ROWS * PITCH) + depth * LANES
+                                        mark_at = below * PITCH + depth * LANES
                                         store(held, mark_at, where_bits(mark, splat(LANES, one), splat(LANES, zero)))
                                     depth += 1
                     if PARTS > 1:
                         turn_factors(SUM, LANES, held, PITCH, height, depth, one)
-                    for i in range(down):
-                        for j in range(across):
-                            keep = ((layer * down + i) * across + j) * to_block
-                            add_lane_products(
-                                LANES, ROWS, EXACT, depth, seen, steps, pointer(own, j * VECTORS), marks, held,
-                                i * ROWS * PITCH, PITCH, down * ROWS * PITCH, blocks, keep, chunk.starts,
+                    for block in range(groups * down * across):
+                        g, i, j = block // across // down, block // across % down, block % across
+                        keep = (layer * groups * down * across + block) * to_block
+                        add_lane_products(
+                            LANES, ROWS, EXACT, depth, pointer(lines, g * channels * layout.to_channel), steps,
+                            pointer(own, j * VECTORS), pointer(present, g * channels * layout.to_channel * EXACT), held,
+                            (g * height + i * ROWS) * PITCH, PITCH, below * PITCH, blocks, keep, chunk.starts,
+                        )  # fmt: skip
+                        if chunk.ends:
+                            add_lanes(
+                                SUM, LANES, ROWS, blocks, keep, square, min(layout.lanes - layer * LANES, LANES),
+                                layout.pitch, slots, whole, block * VECTORS * slots * ROWS, one,
                             )  # fmt: skip
-                            if chunk.ends:
-                                add_lanes(
-                                    SUM, LANES, ROWS, blocks, keep, square, min(layout.lanes - layer * LANES, LANES),
-                                    layout.pitch, slots, whole, (i * across + j) * VECTORS * slots * ROWS, one,
-                                )  # fmt: skip
             store(unsure, 0, splat(ROWS, zero))
-            for p in range(0, down * across * VECTORS * slots * ROWS, ROWS):  # 0 times what is not finite is NaN
+            for p in range(0, groups * of_group, ROWS):  # 0 times what is not finite is NaN
                 store(unsure, 0, add_product(SUM, load(ROWS, whole, p), splat(ROWS, zero), load(ROWS, unsure, 0)))
             for r in range(ROWS):
                 if not EXACT and doubt[r] != doubt[r]:
                     doubtful[job] = True
-            for i in range(down):
-                to = (group * layout.factors + factor + i * ROWS // PARTS) * layout.channels + channel
+            for i in range(groups * down):
+                g, above = i // down, i % down * ROWS
+                to = ((group + g) * layout.factors + factor + above // PARTS) * layout.channels + channel
                 write_totals(
                     KIND, PARTS, LANES, ROWS, whole, i * across * VECTORS * slots * ROWS, channels, layout, tap_of,
-                    square, goal, to * layout.taps, min(ROWS, height - i * ROWS),
+                    square, goal, to * layout.taps, min(ROWS, height - above),
                 )  # fmt: skip
 
     return kernel
