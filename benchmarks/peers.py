@@ -185,7 +185,7 @@ def _ours_conv_transpose_backward(case: Case, x: Any, weight: Any, grad: Any) ->
     work, out = case.work, (*map(_like, (x, weight), (x.shape, weight.shape)), _like(x, (case.work.channels,)))
     call = getattr(gu, f"conv_transpose{len(case.lengths)}d_backward")
     geometry = {"stride": work.stride, "padding": work.padding, "groups": work.groups}
-    return Job(lambda: call(grad, x, weight, **geometry, out=out))
+    return Job(lambda: call(grad, x, weight, **geometry, data_format=_data_format(case), out=out))
 
 
 def _ours_max_pool(case: Case, x: Any) -> Job:
@@ -287,10 +287,13 @@ def _torch_conv_transpose(case: Case, x: Any, weight: Any, bias: Any) -> Job:
 def _torch_conv_transpose_backward(case: Case, x: Any, weight: Any, grad: Any) -> Job:
     torch, work, rank = import_module("torch"), case.work, len(case.lengths)
     torch.backends.cudnn.allow_tf32 = False
-    call, tensors = torch.ops.aten.convolution_backward, tuple(map(torch.from_dlpack, (grad, x, weight)))
+    call, tensors = (
+        torch.ops.aten.convolution_backward,
+        (_tensor(case, grad), _tensor(case, x), torch.from_dlpack(weight)),
+    )
     stride, padding, none, one = ([number] * rank for number in (work.stride, work.padding, 0, 1))
     geometry = [work.channels], stride, padding, one, True, none, work.groups, [True] * 3
-    return Job(lambda: call(*tensors, *geometry), lambda result: tuple(map(_plain, result)))
+    return Job(lambda: call(*tensors, *geometry), lambda result: (_array(case, result[0]), *map(_plain, result[1:])))
 
 
 def _plain(tensor: Any) -> Any:
