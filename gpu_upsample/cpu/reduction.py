@@ -15,7 +15,15 @@ from gpu_upsample.cpu.doubtful import run_exactly
 from gpu_upsample.cpu.features import VECTOR_BYTES
 from gpu_upsample.cpu.permute import register_size
 from gpu_upsample.cpu.processors import num_threads
-from gpu_upsample.cpu.reduction_kernels import CHUNK, DEPTH, LAYOUT, PIECE, reduction_kernel, total_kernel
+from gpu_upsample.cpu.reduction_kernels import (
+    CHUNK,
+    DEPTH,
+    LAYOUT,
+    PIECE,
+    neighbours_kernel,
+    reduction_kernel,
+    total_kernel,
+)
 from gpu_upsample.cpu.tiles import VECTORS, register_lanes, rows_for
 from gpu_upsample.cpu.work import Work, work
 from gpu_upsample.plan.cache import kept
@@ -342,15 +350,18 @@ def _reduction_work(step: ReductionStep, threads: int, exact: int) -> tuple[Work
 @kept
 def _total_work(step: ReductionStep) -> Work:
     """Return what forms the sums of all samples of each channel."""
-    real, lanes = np.dtype(step.source.accumulator).type, _turns_of(step).pitch
+    real, kind, turns = np.dtype(step.source.accumulator).type, kind_of(step.source.name), _turns_of(step)
     x = Given(step.source.carrier, (step.batch * step.groups * step.channels * prod(step.size) * step.parts,))
     out = Given(step.result.carrier, (step.elements * step.parts,))
-    near = step.strides[2] == 1 and step.parts == 1
+    geometry = step.batch, prod(step.size[:2]), step.size[2], step.strides, step.lanes, step.turns
+    beside = step.parts == 1
+    if beside and step.strides[1] == 1 and step.elements >= turns.lanes:
+        room = Room(real, ((step.lanes + 1) * turns.lanes,))
+        rows = -(-step.elements // turns.lanes)
+        return work(neighbours_kernel(kind, turns.lanes), x, out, *geometry, real(0.0), room, rows=rows)
     return work(
-        total_kernel(kind_of(step.source.name), step.parts, lanes),
-        x, out, step.batch, prod(step.size[:2]), step.size[2], step.strides, step.lanes, step.turns, near, real(0.0),
-        Room(real, (step.parts * lanes,)), Room(real, (step.parts,)),
-        rows=step.elements,
+        total_kernel(kind, step.parts, turns.pitch), x, out, *geometry, beside and step.strides[2] == 1, real(0.0),
+        Room(real, (step.parts * turns.pitch,)), Room(real, (step.parts,)), rows=step.elements,
     )  # fmt: skip
 
 

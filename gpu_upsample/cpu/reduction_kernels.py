@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from gpu_upsample.arithmetic import SCALARS, kind_of
+from gpu_upsample.arithmetic import SCALARS, carrier_of, kind_of
 from gpu_upsample.cpu.arguments import unpack
 from gpu_upsample.cpu.arithmetic import add_product, narrow, widen
 from gpu_upsample.cpu.compiled import Kernel, inlined
 from gpu_upsample.cpu.permute import gather, transpose
 from gpu_upsample.cpu.tiles import VECTORS, add_lane_products, load_alone, store_alone
-from gpu_upsample.cpu.vectors import entry, load, pointer, splat, store, where_bits
+from gpu_upsample.cpu.vectors import BYTES, entry, fetch_a_page_ahead, load, pointer, splat, store, where_bits
 
 DEPTH = 32
 """Vectors of windows whose products are added while their sums stay in registers."""
@@ -467,6 +467,7 @@ def total_kernel(KIND: int, PARTS: int, LANES: int) -> Any:  # noqa: N803
     LANES : int
         Lanes of a turn, or more, up to a power of two.
     """
+    LINE = BYTES * 8 // carrier_of(KIND).bitwidth
 
     @Kernel
     def kernel(first, last, arguments, scratch):
@@ -481,6 +482,8 @@ def total_kernel(KIND: int, PARTS: int, LANES: int) -> Any:  # noqa: N803
                 for left in range(0, width, lanes):
                     at, there = begin + left * strides[2], min(lanes, width - left)
                     if near and at + LANES <= x.size:
+                        for lane in range(0, LANES, LINE):
+                            fetch_a_page_ahead(samples, at + lane)
                         every = (1 << there) - 1
                         value = where_bits(every, widen(KIND, load(LANES, samples, at)), splat(LANES, zero))
                         store(held, 0, add_product(KIND, value, splat(LANES, zero + 1), load(LANES, held, 0)))
@@ -490,12 +493,57 @@ def total_kernel(KIND: int, PARTS: int, LANES: int) -> Any:  # noqa: N803
                                 word = widen(KIND, load_alone(samples, (at + lane * strides[2]) * PARTS + p))
                                 sums[p * LANES + lane] += word
                     turn += 1
-                    if turn % turns == 0 or turn == images * rows * ((width + lanes - 1) // lanes):
+                    if turn == turns or (row == images * rows - 1 and left + lanes >= width):
+                        turn = 0
                         for p in range(PARTS):
                             for lane in range(lanes):
                                 total[p] += sums[p * LANES + lane]
                         sums[:] = zero
             for p in range(PARTS):
                 out[channel * PARTS + p] = narrow(KIND, total[p])
+
+    return kernel
+
+
+@cache
+def neighbours_kernel(KIND: int, LANES: int) -> Any:  # noqa: N803
+    """Return the kernel that forms those of LANES neighbouring channels at once, each in the order of `total_kernel`.
+
+    The last channels are formed together with some before them, once more, which two threads may do at the same time:
+    they write the same.
+
+    Parameters
+    ----------
+    KIND, LANES : int
+        As for `reduction_kernel`.
+    """
+    SUM = kind_of(SCALARS[KIND].accumulator)
+
+    @Kernel
+    def kernel(first, last, arguments, scratch):
+        x, out, images, rows, width, strides, lanes, turns, zero, sums = unpack(arguments, scratch)
+        held, samples, goal, one = pointer(sums, 0), pointer(x, 0), pointer(out, 0), splat(LANES, zero + 1)
+        for job in range(first, last):
+            channel = min(job * LANES, out.size - LANES)
+            for lane in range(lanes + 1):  # behind those of a turn's lanes, the totals
+                store(held, lane * LANES, splat(LANES, zero))
+            turn = 0
+            for row in range(images * rows):
+                begin = row // rows * strides[0] + row % rows * width * strides[2] + channel
+                for left in range(0, width, lanes):
+                    for lane in range(min(lanes, width - left)):
+                        at = begin + (left + lane) * strides[2]
+                        fetch_a_page_ahead(samples, at)
+                        value = widen(KIND, load(LANES, samples, at))
+                        store(held, lane * LANES, add_product(SUM, value, one, load(LANES, held, lane * LANES)))
+                    turn += 1
+                    if turn == turns or (row == images * rows - 1 and left + lanes >= width):
+                        turn = 0
+                        total = load(LANES, held, lanes * LANES)
+                        for lane in range(lanes):
+                            total = add_product(SUM, load(LANES, held, lane * LANES), one, total)
+                            store(held, lane * LANES, splat(LANES, zero))
+                        store(held, lanes * LANES, total)
+            store(goal, channel, narrow(KIND, load(LANES, held, lanes * LANES)))
 
     return kernel
