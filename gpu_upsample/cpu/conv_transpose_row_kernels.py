@@ -17,7 +17,7 @@ from gpu_upsample.cpu.compiled import Kernel, inlined
 from gpu_upsample.cpu.conv_transpose_factors import load_factor
 from gpu_upsample.cpu.permute import deinterleave, transpose
 from gpu_upsample.cpu.tiles import add_terms, load_alone, store_alone
-from gpu_upsample.cpu.vectors import load, pointer, splat, store, store_first, where_bits
+from gpu_upsample.cpu.vectors import fetch_a_page_ahead, load, pointer, splat, store, store_first, where_bits
 
 LINE = np.dtype(
     [
@@ -124,6 +124,8 @@ def lay_out_lines(
         src = (at + (n * step + lines[0].first) * between) * PARTS if lines.size else 0
         beside = TOGETHER and src >= 0 and src + LANES * TOGETHER <= size
         if beside:
+            for k in range(TOGETHER):
+                fetch_a_page_ahead(x, src + k * LANES)
             deinterleave(TOGETHER, LANES, x, src, square, 0)
         for k in range(lines.size * PARTS):
             line, goal = lines[k // PARTS], to + k * to_line + n - first

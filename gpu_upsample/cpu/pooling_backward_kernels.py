@@ -96,7 +96,7 @@ def pool_backward_kernel(KIND: int, HALF: int) -> Any:  # noqa: N803
                 for i in range((z * size_out[1] + y_first) * size_out[2], (z * size_out[1] + y_last) * size_out[2]):
                     place = where[i] - begin * width
                     if 0 <= place < sums.size:
-                        sums[place] = fma(one, widen(KIND, grad[i]), sums[place])
+                        sums[place] += widen(KIND, grad[i])
             if HALF:
                 for i in range(target.size):
                     target[i] = narrow(KIND, sums[i])
