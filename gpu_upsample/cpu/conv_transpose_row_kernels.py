@@ -124,8 +124,8 @@ def lay_out_lines(
         src = (at + (n * step + lines[0].first) * between) * PARTS if lines.size else 0
         beside = TOGETHER and src >= 0 and src + LANES * TOGETHER <= size
         if beside:
-            for k in range(TOGETHER):
-                fetch_a_page_ahead(x, src + k * LANES)
+            for k in range(0, TOGETHER * LANES, LANES):
+                fetch_a_page_ahead(x, src + k)
             deinterleave(TOGETHER, LANES, x, src, square, 0)
         for k in range(lines.size * PARTS):
             line, goal = lines[k // PARTS], to + k * to_line + n - first

@@ -63,7 +63,7 @@ def _pool_backward_work(step: PoolBackwardStep, index: np.dtype[Any], threads: i
     room = Room(real, (-(-pool.size_in[0] * pool.size_in[1] // cuts) * pool.size_in[2] if half else 1,))
     kernel = pool_backward_kernel(kind_of(pool.storage.name), int(half))
     return work(
-        kernel, grad, indices, out, cuts, pool.size_in, pool.size_out, deep, high, real(0.0), real(1.0), room,
+        kernel, grad, indices, out, cuts, pool.size_in, pool.size_out, deep, high, real(0.0), room,
         rows=pool.planes * cuts,
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from gpu_upsample.cpu.arguments import unpack
-from gpu_upsample.cpu.arithmetic import fma, narrow, widen
+from gpu_upsample.cpu.arithmetic import narrow, widen
 from gpu_upsample.cpu.compiled import Kernel, compiled
 from gpu_upsample.cpu.pooling_kernels import taps_inside
 from gpu_upsample.cpu.vectors import count_within
@@ -78,7 +78,7 @@ def pool_backward_kernel(KIND: int, HALF: int) -> Any:  # noqa: N803
 
     @Kernel
     def kernel(first, last, arguments, scratch):
-        grad, where, out, cuts, size_in, size_out, deep, high, zero, one, room = unpack(arguments, scratch)
+        grad, where, out, cuts, size_in, size_out, deep, high, zero, room = unpack(arguments, scratch)
         depth, height, width = size_in
         for job in range(first, last):
             plane = job // cuts

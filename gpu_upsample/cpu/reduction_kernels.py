@@ -108,8 +108,8 @@ def lay_out(
     for v in range(first, last):
         base, there = at + entry(places, v) * step, entry(bits, v)
         if NEAR and base + reach <= size:
-            for register in range(NEAR):
-                fetch_a_page_ahead(x, base + register * LANES)
+            for i in range(0, NEAR * LANES, LANES):
+                fetch_a_page_ahead(x, base + i)
             picked = gather(NEAR, x, base, 0, load(LANES, offsets, v * LANES), 0)
             store(line, to, where_bits(there, widen(KIND, picked), splat(LANES, zero)))
         else:
