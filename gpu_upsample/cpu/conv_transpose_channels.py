@@ -32,9 +32,11 @@ from gpu_upsample.plan.windows import Pairs, Triple
 _MOST_PHASES = 1 << 12
 # The outputs of a part of the work take about so many bytes, as all phases read the same samples.
 _NEAR_BYTES = 1 << 20
-# Cycles on an EPYC: to multiply a vector of a block, but a term takes some in any case; to find and write a position;
-# to list a term; and to lay out a factor.
-_VECTOR, _TERM, _POSITION, _LIST, _FACTOR = 2.6, 4.6, 20, 3, 1
+# Cycles on an EPYC.
+_VECTOR, _TERM = 2.6, 4.6  # to add a term to a block, for each vector, but never less than the second
+_POSITION = 20  # to find a position and write its sums
+_LIST = 3  # to list a term
+_FACTOR = 1  # to lay out a factor
 
 
 @dataclass(frozen=True)

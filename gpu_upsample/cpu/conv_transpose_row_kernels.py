@@ -2,6 +2,12 @@
 
 Rows of samples are laid out as lines in which what neighbouring outputs read lies side by side. It adds the same terms
 in the same order as the kernel of long sums, which forms them in tiles.
+
+What is laid out, from the outermost on: samples by plane, row, channel, line, scalar of an element, and number; factors
+by rows of a block, tap along the first two axes, phase, channel, term, scalar of an element, and row of the block; sums
+by row of the block, phase if those of a row are written together, and number. A number is a place in a line, or the
+output that is summed over what begins there. All go to rooms of numbers of the accumulator; a `zero` of it, which many
+functions take, tells Numba its type.
 """
 
 from __future__ import annotations
@@ -114,7 +120,7 @@ def lay_out_lines(
     lines : array of LINE
         The lines.
     first, last : int
-        Their numbers.
+        Which numbers of each, from the first up to the last: whole vectors.
     laid, to, to_line : pointer, int, int
         Where the first line goes, and numbers from one line to the next.
     square, zero : pointer, scalar
@@ -319,11 +325,12 @@ def row_kernel(
     def kernel(first, last, arguments, scratch):
         (
             x, weight, bias, out, doubtful, layouts, chunks, rows, depth_table, depth_steps, height_table, height_steps,
-            lines, phases, taps, steps, mark_steps, zero, seen, marks, panel, sums, turned, stored,
+            lines, phases, taps, steps, mark_steps, zero, line_room, mark_room, factor_room, sum_room, turned_room,
+            square_room,
         ) = unpack(arguments, scratch)  # fmt: skip
         sizes, samples, goal = layouts[0], pointer(x, 0), pointer(out, 0)
-        held, totals, square, factors = pointer(seen, 0), pointer(sums, 0), pointer(turned, 0), pointer(panel, 0)
-        words, marked = pointer(stored, 0), pointer(marks, 0)
+        laid, marks, factors = pointer(line_room, 0), pointer(mark_room, 0), pointer(factor_room, 0)
+        sums, turned, square = pointer(sum_room, 0), pointer(turned_room, 0), pointer(square_room, 0)
         between, apart = sizes.strides_in[2], max(BESIDE, 1) * sizes.pitch
         group_of_factors, unsure = -1, zero
         for job in range(first, last):
@@ -349,20 +356,20 @@ def row_kernel(
                         at = image * sizes.strides_in[0] + group * sizes.channels + row * between
                         lay_out_squares(
                             KIND, PARTS, LANES, SQUARE, samples, x.size, at, sizes.step, between,
-                            sizes.channels * PARTS, lines, chunk.start, last_number, held,
-                            a * sizes.to_plane + i * sizes.to_row, sizes.to_channel, sizes.to_line, words, zero,
+                            sizes.channels * PARTS, lines, chunk.start, last_number, laid,
+                            a * sizes.to_plane + i * sizes.to_row, sizes.to_channel, sizes.to_line, square, zero,
                         )  # fmt: skip
                     for c in range(0 if SQUARE else sizes.channels):
                         at = image * sizes.strides_in[0] + (group * sizes.channels + c) * sizes.strides_in[1]
                         to = a * sizes.to_plane + i * sizes.to_row + c * sizes.to_channel
                         lay_out_lines(
                             KIND, PARTS, LANES, TOGETHER, samples, x.size, at + row * between, sizes.step, between,
-                            lines, chunk.start, last_number, held, to, sizes.to_line, words, zero,
+                            lines, chunk.start, last_number, laid, to, sizes.to_line, square, zero,
                         )  # fmt: skip
             for k in range(lines.size if EXACT else 0):
                 for n in range(sizes.to_line):
                     there = lines[k].low <= chunk.start + n < lines[k].high
-                    marks[k * sizes.to_line + n] = zero + 1 if there else zero
+                    mark_room[k * sizes.to_line + n] = zero + 1 if there else zero
             for oh in range(chunk.begin, chunk.end):
                 slot, first_tap, above = height_table[0, oh], height_table[1, oh], height_table[2, oh]
                 output = (chunk.depth * sizes.size_out[1] + oh) * sizes.size_out[2] + chunk.start * phases.size
@@ -380,30 +387,28 @@ def row_kernel(
                         for i in range(ROWS):
                             value = widen(KIND, bias[scalar + i]) if bias.size and i < height else zero
                             for v in range(vectors):
-                                store(totals, i * apart + at + v * LANES, splat(LANES, value))
+                                store(sums, i * apart + at + v * LANES, splat(LANES, value))
                         for a in range(planes if above and terms else 0):
                             tap = (depth_table[1, chunk.depth] + a * depth_steps[1]) * sizes.kernel_h + first_tap
                             own = (begun // ROWS * sizes.taps + tap) * sizes.terms + before
                             for v in range(0, vectors, MOST):
                                 add_terms(
-                                    LANES, ROWS, MOST, EXACT, min(MOST, vectors - v), above, terms, held,
+                                    LANES, ROWS, MOST, EXACT, min(MOST, vectors - v), above, terms, laid,
                                     a * sizes.to_plane + slot * sizes.to_row + v * LANES,
                                     height_steps[0] * sizes.to_row, pointer(steps, before),
-                                    marked, v * LANES, pointer(mark_steps, before),
+                                    marks, v * LANES, pointer(mark_steps, before),
                                     factors, own * ROWS, height_steps[1] * sizes.terms * ROWS,
-                                    totals, at + v * LANES, apart,
+                                    sums, at + v * LANES, apart,
                                 )  # fmt: skip
                         if not BESIDE:
                             write_phase(
-                                KIND, PARTS, LANES, ROWS, LAST, totals, apart, goal,
+                                KIND, PARTS, LANES, ROWS, LAST, sums, apart, goal,
                                 (dst + q * sizes.strides_out[2]) * PARTS, phases.size * sizes.strides_out[2] * PARTS,
-                                sizes.strides_out[1] * PARTS, of_phase, height, square, zero,
+                                sizes.strides_out[1] * PARTS, of_phase, height, turned, zero,
                             )  # fmt: skip
                     if BESIDE:
                         for i in range(height):
                             to = dst + i * sizes.strides_out[1]
-                            write_row(
-                                KIND, LANES, BESIDE, totals, i * apart, sizes.pitch, goal, to, count, square, zero
-                            )
+                            write_row(KIND, LANES, BESIDE, sums, i * apart, sizes.pitch, goal, to, count, turned, zero)
 
     return kernel

@@ -32,15 +32,24 @@ _MOST_BYTES, _FEW_VECTORS = 1 << 18, 16
 _FEW_ROWS = 8
 # Each part of the work lays out the factors of its groups: if these are more than so many, a thread takes two parts.
 _MANY_FACTORS = 1 << 12
-# Cycles on an EPYC: to lay out a vector, together with others or by itself; to multiply a row of a block, beside a
-# term's own; to begin with a block; to lay out a factor; and to write an output.
-_PICK, _COLLECT, _ROW, _TERM, _BLOCK, _FACTOR, _WRITE = 14, 25, 0.44, 2.8, 47, 2.4, 0.64
+# Cycles on an EPYC.
+_PICK, _COLLECT = 14, 25  # to lay out a vector, together with others or by itself
+_TERM, _ROW = 2.8, 0.44  # to add a term to a block, and a vector of each of its rows
+_BLOCK = 47  # to begin with a block
+_FACTOR = 2.4  # to lay out a factor
+_WRITE = 0.64  # to write an output
 
 
 # ---- rows ---------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
 class _Row:
     """How a row of samples is laid out, and what the outputs of a row are summed over.
+
+    With a stride of 2, a kernel of 3 and padding of 1, output 2j is ``x[j] * w[1]``, and output 2j + 1 is
+    ``x[j + 1] * w[0] + x[j] * w[2]``: two phases, over one line that holds x, and zeros behind it. The terms are tap 1
+    of phase 0, which begins with the number of the output, and taps 0 and 2 of phase 1, of which the first begins one
+    number ahead. In the adjoint, window j sees samples 2j - 1, 2j and 2j + 1: one phase, over a line of every second
+    sample, and one of those between.
 
     Attributes
     ----------

@@ -234,7 +234,7 @@ def _writing_transposed(lanes: int, array: Any, target: Any, rows: int, begins: 
 
 @primitive
 def transpose(typingctx: Any, rows: Any, lanes: Any, array: Any, at: Any, pitch: Any, target: Any, to: Any) -> Any:
-    """Write the columns of `rows` vectors, which begin `pitch` elements apart, one after another."""
+    """Set ``target[to + lane * rows + row]`` to ``array[at + row * pitch + lane]``: columns one after another."""
     number, width = rows.literal_value, lanes.literal_value
 
     def begins(builder: Any, at: Any, pitch: Any) -> list[Any]:
@@ -247,7 +247,7 @@ def transpose(typingctx: Any, rows: Any, lanes: Any, array: Any, at: Any, pitch:
 
 @primitive
 def deinterleave(typingctx: Any, step: Any, lanes: Any, array: Any, at: Any, target: Any, to: Any) -> Any:
-    """Write `lanes` elements of an array, each `step` behind the one before, then those behind these, and so on."""
+    """Set ``target[to + i * lanes + lane]`` to ``array[at + lane * step + i]``, for ``i < step``."""
     number, width = step.literal_value, lanes.literal_value
 
     def begins(builder: Any, at: Any) -> list[Any]:
