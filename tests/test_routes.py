@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from math import inf
 from typing import Any
 
@@ -16,6 +18,7 @@ from gpu_upsample.cpu import (
     conv_transpose_channels,
     conv_transpose_rows,
     conv_transpose_tiles,
+    reduction,
     unpooling,
 )
 from gpu_upsample.cpu.combs import Comb, comb_of_windows, combs_of, combs_of_axis
@@ -31,6 +34,7 @@ from gpu_upsample.plan.conv_transpose_backward import ConvTransposeBackwardStep
 from gpu_upsample.plan.resample import plan_interpolate
 from tests import tolerances
 from tests.cases import noise
+from tests.fences import fenced
 
 
 def route(shape: tuple[int, ...], size: tuple[int, ...], mode: str = "bilinear") -> list[str]:
@@ -140,6 +144,7 @@ def test_phases_are_joined(
 
 
 LANES = register_lanes("float32")
+FORMATS = "channels_first", "channels_last"
 GEOMETRIES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((3, 5, 7, 9), (5, 3, 4, 3), {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2)}),
     ((2, 4, 6, 5), (4, 9, 3, 5), {"stride": (1, 2), "dilation": (3, 2), "padding": (2, 1), "groups": 2}),
@@ -276,18 +281,20 @@ def test_dtypes_of_panels(
 # What vectors of channels are: some of many, with a last one that is not full, a few together, or one of each group.
 CHANNELS: list[tuple[int, tuple[int, ...], int]] = [
     (1, (3, 9 * LANES + 5, 4, 3), 1),
+    (2, (4, 2 * LANES - 1, 2, 2), 2),
+    (1, (16, 16 * LANES + 4, 3, 3), 1),  # more terms, at more positions, than are listed at once
     (3, (6, LANES, 2, 1), 3),
     (2, (6, 2 * LANES + 1, 1, 1), 2),
     *((n, (n, 1, 3, 2), n) for n in (LANES, LANES + 3, 5 * LANES + 1, 9 * LANES - 1)),
 ]
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "complex64"])
 @pytest.mark.parametrize(("groups", "weight_shape", "divisor"), CHANNELS)
 def test_dtypes_of_channels(
     groups: int, weight_shape: tuple[int, ...], divisor: int, dtype: str, take: Callable[[Any], None]
 ) -> None:
-    x, weight = noise((3, 7, 8, weight_shape[0]), dtype), noise(weight_shape, dtype, 1)
+    x, weight = noise((3, 12, 18, weight_shape[0]), dtype), noise(weight_shape, dtype, 1)
     options: dict[str, Any] = {"stride": (2, 1), "padding": (1, 0), "groups": groups, "data_format": "channels_last"}
     bias = noise((weight_shape[1] * divisor,), dtype, 2)
     results = []
@@ -330,6 +337,48 @@ def test_layers_without_outputs(way: Any, data_format: str, take: Callable[[Any]
         assert (y == 0).all()
         for part in gu.conv_transpose1d_backward(y, x, weight, stride=2, data_format=data_format):
             assert (part == 0).all()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pages are protected there")
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize(
+    ("channels", "weight_shape", "groups"),
+    [
+        (24, (24, 16, 3, 3), 1),
+        (16, (16, 20, 2, 2), 1),
+        (37, (37, 1, 3, 5), 37),
+        (18, (18, 7, 1, 3), 3),
+        (2, (2, 1, 4, 4), 1),
+    ],
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_beyond_the_arrays_is_touched(
+    way: Any,
+    channels: int,
+    weight_shape: tuple[int, ...],
+    groups: int,
+    dtype: str,
+    take: Callable[[Any], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take(way)
+    monkeypatch.setattr(reduction, "_SQUARE", 0)  # channels are laid out together wherever they can be
+    last = way == run_by_channels
+    for data_format in ("channels_last", "channels_first") if way == run_by_rows else (FORMATS[last],):
+        shape = (2, 9, 7, channels) if data_format == "channels_last" else (2, channels, 9, 7)
+        arrays = noise(shape, dtype), noise(weight_shape, dtype, 1), noise((weight_shape[1] * groups,), dtype, 2)
+        options: dict[str, Any] = {"stride": (2, 1), "padding": 1, "groups": groups, "data_format": data_format}
+        y = gu.conv_transpose2d(*arrays, **options)
+        expected = gu.conv_transpose2d_backward(y, *arrays[:2], **options)
+        for at_end, most in product((True, False), (reduction._MOST_BYTES, 20_000)):  # jobs of less at once
+            monkeypatch.setattr(reduction, "_MOST_BYTES", most)
+            reduction._reduction_work.cache_clear()
+            x, weight, bias, gradient, *outs = (fenced(array, at_end) for array in (*arrays, y, y, *expected))
+            tolerances.assert_same_bits(gu.conv_transpose2d(x, weight, bias, **options, out=outs[0]), y)
+            got = gu.conv_transpose2d_backward(gradient, x, weight, **options, out=tuple(outs[1:]))
+            for one, other in zip(got, expected, strict=True):
+                tolerances.assert_same_bits(one, other)
+    reduction._reduction_work.cache_clear()
 
 
 # Layers of few samples whose geometry alone is large.

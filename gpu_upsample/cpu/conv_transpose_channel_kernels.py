@@ -217,8 +217,8 @@ def channel_kernel(KIND: int, PARTS: int, LANES: int, ROWS: int, MOST: int, EACH
             chunk, group = chunks[rest % chunks.size], rest // chunks.size
             scalar = group * sizes.height + chunk.first
             for lane in range(WIDTH):
-                there = bias.size and chunk.first + lane < sizes.height
-                starts[lane] = widen(KIND, bias[scalar + lane]) if there else zero
+                biased = bias.size and chunk.first + lane < sizes.height
+                starts[lane] = widen(KIND, bias[scalar + lane]) if biased else zero
             seen = pointer(x, group * sizes.channels * PARTS + chunk.first * EACH)
             for region in range(deep.size * high.size * wide.size):
                 d, h, w = region // wide.size // high.size, region // wide.size % high.size, region % wide.size

@@ -52,7 +52,7 @@ class _Channels:
     height : int
         Scalars of the channels of a group of the output.
     weight_strides : tuple of 3 int
-        As for the step.
+        Distance of the groups, of the input's channels and of the output's channels within the weight.
     """
 
     each: bool
@@ -71,7 +71,8 @@ def _channels(step: ConvTransposeStep) -> _Channels:
 def _chunks(channels: _Channels, lanes: int) -> Any:
     """Return which scalars of a group of the output are summed up together: as many vectors each time, about."""
     vectors = -(-channels.height // lanes)
-    # Vectors of samples do not reach beyond a position: the last chunk begins earlier, but it may not be the first.
+    # Vectors of samples may not reach beyond a position, so the last chunk begins earlier, and there have to be two.
+    # Its first scalars are formed twice, perhaps by two threads, which write the same.
     number = max(-(-vectors // CHANNEL_VECTORS), min(vectors, 2) if channels.each and channels.height % lanes else 1)
     bounds = np.arange(number + 1) * vectors // number
     chunks = np.zeros(number, CHUNK)
@@ -82,25 +83,25 @@ def _chunks(channels: _Channels, lanes: int) -> Any:
 
 
 def _steps(step: ConvTransposeStep) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return for each axis how far outputs lie apart that are read alike, and their first samples."""
+    """Return for each axis how far the outputs of a segment lie apart, and how far their first samples do."""
     strides, ones = tuple(axis.stride for axis in step.axes), (1, 1, 1)
     return (ones, strides) if step.adjoint else (strides, ones)
 
 
 def _segments_of_axis(pairs: Pairs, between: int) -> Any:
-    """Return the segments of an axis, on which outputs that are read alike lie `between` apart.
+    """Return the segments of an axis, whose outputs lie `between` apart.
 
-    Those of a phase of the stride, but near the ends, where they lack samples, less.
+    Outputs of one phase of the stride read their samples by the same taps, but near the ends, where some taps see none:
+    each run of outputs with the same taps is a segment.
     """
-    output = np.arange(len(pairs.count))
-    keys = np.stack([output % between, pairs.count, *np.where(pairs.count > 0, [pairs.tap, pairs.place], 0)])
-    order = np.lexsort((output, *keys[:3]))
-    begins = np.diff(output[order], prepend=-between - 1) != between
-    begins[1:] |= (np.diff(keys[:3, order]) != 0).any(axis=0)
-    first = order[begins]
-    segments = np.zeros(len(first), SEGMENT)
-    segments["first"], segments["count"] = first, np.diff(np.append(np.flatnonzero(begins), len(output)))
-    _, segments["pairs"], segments["tap"], segments["place"] = keys[:, first]
+    output = np.argsort(np.arange(len(pairs.count)) % between, kind="stable")  # of one phase, then of the next
+    count, tap, place = (each[output] for each in (pairs.count, pairs.tap, pairs.place))
+    tap, place = np.where(count > 0, [tap, place], 0)
+    runs_on = (np.diff(output) == between) & (np.diff(count) == 0) & (np.diff(tap) == 0)
+    begin = np.flatnonzero(np.append(True, ~runs_on))
+    segments = np.zeros(len(begin), SEGMENT)
+    segments["first"], segments["count"] = output[begin], np.diff(begin, append=len(output))
+    segments["place"], segments["tap"], segments["pairs"] = place[begin], tap[begin], count[begin]
     return segments
 
 
@@ -113,7 +114,7 @@ def _segments(step: ConvTransposeStep) -> tuple[Any, Any, Any]:
 def _cuts(step: ConvTransposeStep, together: int, threads: int) -> int:
     """Return into how many parts positions are cut, for so many groups and chunks."""
     size = step.batch * prod(step.size_out) * step.groups * step.channels_out * step.parts * step.storage.itemsize
-    return max(-(-4 * threads // max(1, together)), size // (max(1, together) * _NEAR_BYTES))
+    return max(-(-4 * threads // together), size // (together * _NEAR_BYTES))
 
 
 def channel_cycles(step: ConvTransposeStep) -> float:

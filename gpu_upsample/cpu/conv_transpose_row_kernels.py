@@ -265,7 +265,7 @@ def write_phase(
         Room for a vector of each row; 0.
     """
     none = splat(ROWS, zero)
-    if LAST and ROWS > PARTS:
+    if LAST:
         for j in range(count):
             if j % LANES == 0:
                 transpose(ROWS, LANES, sums, j, apart, turned, 0)
@@ -313,7 +313,7 @@ def row_kernel(
     BESIDE : int
         How many phases the outputs have, where those of a row are written in vectors, or 0.
     LAST : int
-        1 if channels are the last axis of the output, 0 if not.
+        1 if the rows of a block are neighbours in the output: of several channels, which are its last axis; else 0.
     CONJUGATED : int
         1 if complex factors are conjugated, else 0.
     EXACT : int

@@ -166,10 +166,7 @@ def _panel_work(step: ConvTransposeStep) -> Work:
         own: tuple[Any, ...] = (taps, Room(step.storage.carrier, (room,)))
     else:
         near = tables.together if tables.near else 0
-        kernel, own = (
-            panel_kernel(kind, step.parts, tables.rows, conjugates(step), near),
-            (tables.offsets,),
-        )
+        kernel, own = panel_kernel(kind, step.parts, tables.rows, conjugates(step), near), (tables.offsets,)
     cuts = -(-int(tables.teeth["height"].max()) // (tables.rows * BLOCKS))
     _, weight, _, _ = arrays_of(step)
     panels = Given(step.storage.accumulator, (step.groups * tables.panel,))

@@ -269,10 +269,9 @@ def _laying_out(step: ReductionStep, layout: _Layout, channels: Any, factors: An
     lanes, bundle = layout.turns.lanes, _bundle(step, layout)
 
     def cycles(channels: Any, of_group: int, between: int) -> tuple[Any, Any]:
-        squares = _SQUARE if step.parts == 1 and between == 1 and bundle * of_group >= lanes else np.inf
-        return bundle * channels * (_PICK if layout.near else _COLLECT), -(
-            -bundle * channels // lanes
-        ) * lanes * squares
+        in_square = _SQUARE if step.parts == 1 and between == 1 and step.groups * of_group >= lanes else np.inf
+        channels = bundle * channels
+        return channels * (_PICK if layout.near else _COLLECT), -(-channels // lanes) * lanes * in_square
 
     return (
         cycles(channels, step.channels, step.strides[1]),
@@ -330,7 +329,7 @@ def _reduction_work(step: ReductionStep, threads: int, exact: int) -> tuple[Work
     sizes = step.channels * prod(step.size), step.factors * prod(step.windows)
     x, multipliers = (Given(carrier, (per_channel * size,)) for size in sizes)
     out = Given(step.result.carrier, (step.elements * step.parts,))
-    together = tuple(squares < singly for singly, squares in _laying_out(step, layout, channels, factors))
+    together = tuple(in_squares < singly for singly, in_squares in _laying_out(step, layout, channels, factors))
     forming = work(
         reduction_kernel(kind_of(step.source.name), step.parts, lanes, layout.near, int(any(together)), rows, exact),
         x, multipliers, out, Given(np.bool_, (jobs,)), cuts, (channels, factors), bundle, together, layout.sizes,

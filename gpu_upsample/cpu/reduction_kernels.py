@@ -122,48 +122,54 @@ def lay_out(
 
 
 @inlined
-def lay_out_squares(
-    KIND, LANES, x, at, step, channels, tables, first, last, line, to, apart, to_channel, square, zero,  # noqa: N803
+def lay_out_together(
+    KIND, LANES, x, at, step, channel, channels, tables, first, last, line, to, apart, to_channel, square,  # noqa: N803
+    zero,
 ):  # fmt: skip
-    """Bring neighbouring channels of a row into some vectors, LANES of them at once; what is not there is a zero.
+    """Bring neighbouring channels of a row into some vectors, in squares of LANES; what is not there is a zero.
 
     Parameters
     ----------
     KIND, LANES : int
         As for `reduction_kernel`.
-    channels, to_channel : int
-        How many there are, and numbers from the vectors of one to those of the next. If they are fewer than LANES,
-        those before them belong to the elements, too.
+    at : int
+        Where the row begins in the first of all channels, which are LANES at least.
+    channel, channels, to_channel : int
+        The first channel that is meant, how many are, and numbers from the vectors of one to those of the next.
     square : pointer
         Room for a vector of each lane; the rest as for `lay_out`.
     """
     places, offsets, bits = tables
+    until = channel + channels
     for v in range(first, last):
         base, there = at + entry(places, v) * step, entry(bits, v)
-        for begun in range(0, channels, LANES):
-            begin = min(begun, channels - LANES)
+        for begun in range(channel, until, LANES):
+            begin = max(min(begun, until - LANES), 0)
             for lane in range(LANES):
                 store(square, lane * LANES, load(LANES, x, base + begin + entry(offsets, v * LANES + lane) * step))
             transpose(LANES, LANES, square, 0, LANES, square, 0)
-            for i in range(max(-begin, 0), LANES):
+            for i in range(max(channel - begin, 0), min(until - begin, LANES)):
                 value = widen(KIND, load(LANES, square, i * LANES))
-                store(line, to + (begin + i) * to_channel, where_bits(there, value, splat(LANES, zero)))
+                goal = to + (begin + i - channel) * to_channel
+                store(line, goal, where_bits(there, value, splat(LANES, zero)))
         to += apart
 
 
 @inlined
 def lay_out_samples(
-    KIND, PARTS, LANES, NEAR, LAST, EXACT, x, size, at, channels, together, layout, piece, planes, rows, tables,  # noqa: N803
-    lines, marks, to, square, zero,
+    KIND, PARTS, LANES, NEAR, SQUARES, EXACT, x, size, at, channel, channels, together, layout, piece,  # noqa: N803
+    planes, rows, tables, lines, marks, to, square, zero,
 ):  # fmt: skip
     """Lay out all that the taps see of some channels in the windows of a piece.
 
     Parameters
     ----------
-    KIND, PARTS, LANES, NEAR, LAST, EXACT : int
+    KIND, PARTS, LANES, NEAR, SQUARES, EXACT : int
         As for `reduction_kernel`.
-    x, size, at, channels : pointer, int, int, int
-        The samples, how many scalars there are, where those of the first channel begin, and how many channels.
+    x, size, at : pointer, int, int
+        The samples, how many scalars there are, and where those of the array begin.
+    channel, channels : int
+        The first channel, and how many.
     together : bool
         Whether neighbouring channels are laid out together.
     layout, piece : record
@@ -185,11 +191,11 @@ def lay_out_samples(
             there = 0 <= z < layout.size[0] and 0 <= y < layout.size[1]
             row = to + i * layout.to_plane + j * layout.to_row
             source = at + (z * layout.size[1] + y) * layout.size[2] * layout.strides[2]
-            for k in range(layout.lines if LAST and together and there else 0):
+            for k in range(layout.lines if SQUARES and together and there else 0):
                 first = k * layout.vectors
-                lay_out_squares(
-                    KIND, LANES, x, source, layout.strides[2], channels, tables, first + begin, first + end, lines,
-                    row + k * layout.to_line, LANES, layout.to_channel, square, zero,
+                lay_out_together(
+                    KIND, LANES, x, source, layout.strides[2], channel, channels, tables, first + begin, first + end,
+                    lines, row + k * layout.to_line, LANES, layout.to_channel, square, zero,
                 )  # fmt: skip
             for c in range(channels):
                 line = row + c * layout.to_channel
@@ -199,9 +205,9 @@ def lay_out_samples(
                         store(marks, p, splat(LANES, zero))
                 for k in range(layout.lines * PARTS if there else 0):
                     first = k // PARTS * layout.vectors
-                    if not (LAST and together):
+                    if not (SQUARES and together):
                         lay_out(
-                            KIND, PARTS, LANES, NEAR, layout.reach, x, size, source + c * layout.strides[1],
+                            KIND, PARTS, LANES, NEAR, layout.reach, x, size, source + (channel + c) * layout.strides[1],
                             layout.strides[2], k % PARTS, tables, first + begin, first + end, lines, line, LANES, zero,
                         )  # fmt: skip
                     for v in range(begin, end if EXACT else begin):
@@ -212,17 +218,19 @@ def lay_out_samples(
 
 @inlined
 def lay_out_factors(
-    KIND, PARTS, LANES, NEAR, LAST, x, size, at, together, layout, row, first, last, tables, held, to,  # noqa: N803
-    pitch, height, square, zero,
+    KIND, PARTS, LANES, NEAR, SQUARES, x, size, at, channel, height, together, layout, row, first, last,  # noqa: N803
+    tables, held, to, pitch, square, zero,
 ):  # fmt: skip
     """Lay out the factors of some channels in the windows of a row.
 
     Parameters
     ----------
-    KIND, PARTS, LANES, NEAR, LAST : int
+    KIND, PARTS, LANES, NEAR, SQUARES : int
         As for `reduction_kernel`.
     x, size, at : pointer, int, int
-        The factors, how many scalars there are, and where those of the row begin in the first channel.
+        The factors, how many scalars there are, and where those of the row begin in the first of all channels.
+    channel, height : int
+        The first channel that is meant, and how many scalars those have that are.
     together : bool
         Whether neighbouring channels are laid out together.
     layout : record
@@ -233,17 +241,18 @@ def lay_out_factors(
         As for `lay_out`.
     held, to, pitch : pointer, int, int
         Where the vectors go, where those of the first channel begin, and numbers from one channel's scalar to the next.
-    height, square, zero : int, pointer, scalar
-        How many scalars the channels have; room for a vector of each lane; 0.
+    square, zero : pointer, scalar
+        Room for a vector of each lane; 0.
     """
-    if LAST and together:
-        lay_out_squares(
-            KIND, LANES, x, at, layout.factor_strides[2], height, tables, row + first, row + last, held, to, LANES,
-            pitch, square, zero,
+    if SQUARES and together:
+        lay_out_together(
+            KIND, LANES, x, at, layout.factor_strides[2], channel, height, tables, row + first, row + last, held, to,
+            LANES, pitch, square, zero,
         )  # fmt: skip
-    for i in range(0 if LAST and together else height):
+    for i in range(0 if SQUARES and together else height):
         lay_out(
-            KIND, PARTS, LANES, NEAR, layout.factor_reach, x, size, at + i // PARTS * layout.factor_strides[1],
+            KIND, PARTS, LANES, NEAR, layout.factor_reach, x, size,
+            at + (channel + i // PARTS) * layout.factor_strides[1],
             layout.factor_strides[2], i % PARTS, tables, row + first, row + last, held,
             to + i // PARTS * PARTS * pitch + i % PARTS * LANES, PARTS * LANES, zero,
         )  # fmt: skip
@@ -336,7 +345,7 @@ def write_totals(KIND, PARTS, LANES, ROWS, totals, at, channels, layout, tap_of,
 
 
 @cache
-def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, LAST: int, ROWS: int, EXACT: int) -> Any:  # noqa: N803
+def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, SQUARES: int, ROWS: int, EXACT: int) -> Any:  # noqa: N803
     """Return the kernel that forms long sums, of some channels of factors and of samples at a time, or of some groups.
 
     Every row of a block of sums belongs to a scalar of a channel of the factors, every column to a channel of the
@@ -350,8 +359,8 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, LAST: int, RO
         Numbers of a vector, and rows of a block, a multiple of PARTS.
     NEAR : int
         Registers in which all samples of a vector always lie, where those of a row are neighbours; or 0.
-    LAST : int
-        1 if neighbouring channels are laid out together, of samples or factors; else 0.
+    SQUARES : int
+        1 if neighbouring channels are laid out together, in squares, of samples or factors; else 0.
     EXACT : int
         0 if a sample or window that is not there counts as 0, which is right as long as all factors are finite; 1 if
         it does not count at all. With 0, a job with a sum that is not finite is marked as doubtful, for then a factor
@@ -399,22 +408,22 @@ def reduction_kernel(KIND: int, PARTS: int, LANES: int, NEAR: int, LAST: int, RO
                         piece, ahead = pieces[number], (number - chunk.begin) * layout.to_piece
                         if layer == 0:
                             at = piece.image * layout.strides[0]
-                            at += (group * layout.channels + channel) * layout.strides[1]
                             lay_out_samples(
-                                KIND, PARTS, LANES, NEAR, LAST, EXACT, samples, x.size, at, groups * channels,
-                                together[0], layout, piece, planes, rows, tables, seen, marks, ahead, words, zero,
+                                KIND, PARTS, LANES, NEAR, SQUARES, EXACT, samples, x.size, at,
+                                group * layout.channels + channel, groups * channels, together[0], layout, piece,
+                                planes, rows, tables, seen, marks, ahead, words, zero,
                             )  # fmt: skip
                         line, end = layout.lines * layout.vectors + layer * layout.segments, piece.end
                         if end == layout.segments and (end - 1) * layout.lanes + layer * LANES >= layout.windows[2]:
                             end = max(piece.begin + 1, end - 1)  # this layer of a row's last turn is empty
                         for r in range(piece.rows):
                             at = piece.image * layout.factor_strides[0]
-                            at += (group * layout.factors + factor) * layout.factor_strides[1]
                             row = piece.depth * layout.windows[1] + piece.height + r
                             at += row * layout.windows[2] * layout.factor_strides[2]
                             lay_out_factors(
-                                KIND, PARTS, LANES, NEAR, LAST, factored, factors.size, at, together[1], layout, line,
-                                piece.begin, end, tables, held, depth * LANES, PITCH, groups * height, words, zero,
+                                KIND, PARTS, LANES, NEAR, SQUARES, factored, factors.size, at,
+                                group * layout.factors + factor, groups * height, together[1], layout, line,
+                                piece.begin, end, tables, held, depth * LANES, PITCH, words, zero,
                             )  # fmt: skip
                             for turn in range(piece.begin, end):
                                 at = ahead + r * layout.apart * layout.to_row + layer * LANES

@@ -396,7 +396,7 @@ def add_channels(
     """
     if not all(isinstance(number, types.IntegerLiteral) for number in (kind, lanes, rows, most, each)):
         return None  # typed again with the literals
-    width, height, largest, apart = (number.literal_value for number in (lanes, rows, most, each))
+    width, height, largest, own = (number.literal_value for number in (lanes, rows, most, each))
     stored = SCALARS[kind.literal_value]
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -421,12 +421,12 @@ def add_channels(
             factor = vectors(left, builder.load(builder.gep(first_factor, [r])), size)
             after = []
             for line, before in zip(lines, held, strict=True):
-                if apart:
-                    seen = [widen_value(builder, stored, word) for word in vectors(line, step, stored.itemsize)]
+                if own:
+                    words = [widen_value(builder, stored, word) for word in vectors(line, step, stored.itemsize)]
                 else:
                     word = builder.load(builder.gep(line, [step]), align=stored.itemsize)
-                    seen = [splat_value(builder, widen_value(builder, stored, word), width)] * number
-                after.append([fused(builder, *each) for each in zip(seen, factor, before, strict=True)])
+                    words = [splat_value(builder, widen_value(builder, stored, word), width)] * number
+                after.append([fused(builder, *three) for three in zip(words, factor, before, strict=True)])
             return state, after
 
         before = [vectors(starting, builder.mul(pitch, _index(i)), size) for i in range(height)]
