@@ -282,7 +282,7 @@ def test_dtypes_of_panels(
 CHANNELS: list[tuple[int, tuple[int, ...], int]] = [
     (1, (3, 9 * LANES + 5, 4, 3), 1),
     (2, (4, 2 * LANES - 1, 2, 2), 2),
-    (1, (16, 16 * LANES + 4, 3, 3), 1),  # more terms, at more positions, than are listed at once
+    (1, (40, 16 * LANES + 4, 3, 3), 1),  # more terms, at more positions, than are listed at once
     (3, (6, LANES, 2, 1), 3),
     (2, (6, 2 * LANES + 1, 1, 1), 2),
     *((n, (n, 1, 3, 2), n) for n in (LANES, LANES + 3, 5 * LANES + 1, 9 * LANES - 1)),
