@@ -190,7 +190,10 @@ def _side_by_side(builder: Any, parts: list[Any]) -> Any:
 
 # ---- rows that become columns -------------------------------------------------------------------------------
 def _transposed(builder: Any, held: list[Any], rows: int) -> list[Any]:
-    """Transpose a matrix of so many rows, of which vectors hold one number after another."""
+    """Transpose a matrix of so many rows, of which vectors hold one number after another.
+
+    If there is a power of two of vectors, there has to be one of rows.
+    """
     number, lanes = len(held), held[0].type.count
     if number == 1:
         return held
