@@ -94,13 +94,15 @@ def _segments_of_axis(pairs: Pairs, between: int) -> Any:
     Outputs of one phase of the stride read their samples by the same taps, but near the ends, where some taps see none:
     each run of outputs with the same taps is a segment.
     """
-    output = np.argsort(np.arange(len(pairs.count)) % between, kind="stable")  # of one phase, then of the next
+    n = len(pairs.count)
+    output = np.arange(-(-n // between) * between).reshape(-1, between).T.ravel()  # of one phase, then of the next
+    output = output[output < n]
     count, tap, place = (each[output] for each in (pairs.count, pairs.tap, pairs.place))
     tap, place = np.where(count > 0, [tap, place], 0)
     runs_on = (np.diff(output) == between) & (np.diff(count) == 0) & (np.diff(tap) == 0)
     begin = np.flatnonzero(np.append(True, ~runs_on))
     segments = np.zeros(len(begin), SEGMENT)
-    segments["first"], segments["count"] = output[begin], np.diff(begin, append=len(output))
+    segments["first"], segments["count"] = output[begin], np.diff(begin, append=n)
     segments["place"], segments["tap"], segments["pairs"] = place[begin], tap[begin], count[begin]
     return segments
 
