@@ -287,10 +287,8 @@ def _torch_conv_transpose(case: Case, x: Any, weight: Any, bias: Any) -> Job:
 def _torch_conv_transpose_backward(case: Case, x: Any, weight: Any, grad: Any) -> Job:
     torch, work, rank = import_module("torch"), case.work, len(case.lengths)
     torch.backends.cudnn.allow_tf32 = False
-    call, tensors = (
-        torch.ops.aten.convolution_backward,
-        (_tensor(case, grad), _tensor(case, x), torch.from_dlpack(weight)),
-    )
+    call = torch.ops.aten.convolution_backward
+    tensors = _tensor(case, grad), _tensor(case, x), torch.from_dlpack(weight)
     stride, padding, none, one = ([number] * rank for number in (work.stride, work.padding, 0, 1))
     geometry = [work.channels], stride, padding, one, True, none, work.groups, [True] * 3
     return Job(lambda: call(*tensors, *geometry), lambda result: (_array(case, result[0]), *map(_plain, result[1:])))
